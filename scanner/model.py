@@ -1,0 +1,528 @@
+"""The nouns of Riskline: frozen values, and nothing that opens, runs or waits.
+
+    Inventory ─▶ plan ─▶ collect ─▶ evaluate ─▶ score ─▶ record ─▶ report
+     Asset       Probe    Evidence   Finding     Score    Run
+                   ▲                    ▲
+              Fact, Check        Baseline, Control
+
+Units stand in names (`timeout_s`, `max_bytes`); instants end in `_at` and are aware UTC datetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+T = TypeVar("T")
+
+Scalar = str | int | float | bool | None
+Observed = Scalar | list[Any] | Mapping[str, Any]
+"""A scalar, a list of scalars, or a mapping subject → scalar or list; a mapping gives one finding per subject."""
+
+Via = Literal["posix", "windows", "aws", "nmap"]
+Kind = Literal["linux", "windows", "aws", "network", "organisation"]
+Zone = Literal["internet", "partner", "internal", "restricted", "isolated"]
+Level = Literal[1, 2, 3, 4, 5]
+Vector = Literal["network", "adjacent", "local", "physical"]
+Extent = Literal["none", "partial", "total"]
+Problem = Literal[
+    "absent",  # proved not to be there
+    "unreachable",  # no route, refused, name not found, time-out of the connection
+    "auth-failed",  # bad credential, host key changed, token expired
+    "denied",  # sudo, UAC, IAM or a file mode kept this one answer away
+    "failed",  # it ran and failed; its error text is the detail
+    "timed-out",
+    "truncated",  # longer than the cap; what came is never judged
+    "throttled",
+    "not-running",  # needs a running system, and this is a root file system at rest
+    "unsupported",  # this kind of target cannot be asked this
+    "unparsable",
+    "check-bug",
+]
+"""Why there is no answer, or no verdict. `absent` is the only one that proves something."""
+
+
+class Outcome(StrEnum):
+    """What one control says of one subject on one asset."""
+
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
+    FAIL = "fail"
+    NOT_APPLICABLE = "not-applicable"
+    UNKNOWN = "unknown"
+
+
+class _Strict:
+    """Read by the validator in load.py: unknown keys are refused, wherever the value is written down."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
+
+
+# ── what is asked and answered ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A place in a probe that is filled from a control's `given` when the run is planned."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One read-only question to an asset. Make one with the constructors in probes.py.
+
+    via: which kind of transport can put the question.
+    ask: the question in that transport's own terms; the first word is its form ("sh", "file", "stat", "registry" …).
+    privileged: needs root, an administrator, or nothing where that has no meaning.
+    absence: the program whose absence proves that the subject is absent (form "sh" only).
+    running: needs a running system; a root file system at rest answers `not-running`.
+    timeout_s, max_bytes: bounds for this one answer.
+    sensitive: the answer may hold secrets; the transport reduces it before it is kept.
+    each: put this question once for every row of that other probe's answer (a second wave).
+    """
+
+    via: Via
+    ask: tuple[str | Given, ...]
+    privileged: bool = False
+    absence: str = ""
+    running: bool = False
+    timeout_s: float = 10.0
+    max_bytes: int = 1 << 20
+    sensitive: bool = False
+    each: Probe | None = None
+
+    @property
+    def key(self) -> str:
+        """The name of this probe in evidence: stable across releases as long as the question is the same."""
+        words = " ".join(f"{{{word.name}}}" if isinstance(word, Given) else word for word in self.ask)
+        over = f" ← {self.each.key}" if self.each else ""
+        return f"{self.via}:{words}{over}"
+
+    @property
+    def open_places(self) -> tuple[str, ...]:
+        """Names of `given` that must be filled before the question can be put."""
+        return tuple(word.name for word in self.ask if isinstance(word, Given))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One subject that a reply could not cover: a denied region, an unreadable bucket policy."""
+
+    subject: str
+    problem: Problem
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one probe, verbatim, or the problem that kept it away.
+
+    gaps: subjects inside an otherwise good answer that could not be read; each becomes an UNKNOWN finding.
+    """
+
+    text: str = ""
+    problem: Problem | None = None
+    detail: str = ""
+    took_s: float = 0.0
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All replies of one visit to one asset, by probe key, with when and by which version.
+
+    failures: via → "problem: detail" for each way in that failed as a whole (all its probes carry that problem).
+    digest: SHA-256 over asset, replies and failures in canonical JSON; the same answers give the same digest.
+    """
+
+    asset: str
+    collected_at: datetime
+    tool_version: str
+    replies: Mapping[str, Reply]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact(Generic[T]):
+    """A probe plus the pure parser that reads its reply's text into a typed value.
+
+    The parser raises ValueError, LookupError or Unparsable on a shape that it does not know, and nothing else.
+    """
+
+    probe: Probe
+    parse: Callable[[str], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A pure function of facts that returns what is observed. Made by the decorator `check`."""
+
+    id: str
+    facts: tuple[Fact[Any], ...]
+    observe: Callable[..., Observed]
+    doc: str
+
+
+# ── policy ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Effect(_Strict):
+    """What a successful misuse costs, of the asset's own confidentiality, integrity and availability."""
+
+    c: Extent = "partial"
+    i: Extent = "partial"
+    a: Extent = "partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Term(_Strict):
+    """One question with its expectation: a check, its parameters, and what its observed value should be."""
+
+    check: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    expect: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Control(_Strict):
+    """One line of policy. Either check + given + expect, or `all`/`any` over several such terms.
+
+    when: terms that must all hold, else the control is not applicable.
+    exploit: 1 theory … 5 no skill needed, or exploited now. effort: what the fix takes.
+    root_cause: what ONE change removes; findings of the same cause on one asset count once.
+    weakness: "whole" (any failing subject counts fully) or "share" (failing ÷ judged subjects).
+    """
+
+    id: str
+    title: str
+    why: str
+    fix: str
+    check: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    expect: Mapping[str, Any] = field(default_factory=dict)
+    all: tuple[Term, ...] = ()
+    any: tuple[Term, ...] = ()
+    when: tuple[Term, ...] = ()
+    vector: Vector = "network"
+    exploit: Level = 3
+    effect: Effect = field(default_factory=Effect)
+    root_cause: str = ""
+    when_absent: Literal["pass", "fail", "not-applicable", "unknown"] = "unknown"
+    weakness: Literal["whole", "share"] = "whole"
+    effort: Literal["minutes", "hours", "days", "weeks"] = "hours"
+    references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    levels: tuple[str, ...] = ()
+
+    @property
+    def cause(self) -> str:
+        """The stable key of the fix; the control's own id where no cause was named."""
+        return self.root_cause or self.id
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms that are judged, whichever way they were written."""
+        return self.all or self.any or (Term(self.check, self.given, self.expect),)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliesTo(_Strict):
+    """Which assets a baseline is for: a kind, and terms that must hold on the asset itself."""
+
+    kind: Kind
+    when: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline(_Strict):
+    """A named, versioned set of controls, after `extends` and `parameters` were resolved.
+
+    digest: SHA-256 over its canonical JSON, so that a run can say exactly what it was judged by.
+    """
+
+    id: str
+    version: str
+    title: str
+    applies_to: AppliesTo
+    controls: tuple[Control, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+
+# ── inventory ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Ssh(_Strict):
+    """Access over SSH. `password`, `key` passphrases and the like are references, never values.
+
+    host_keys: "known" refuses a host that known_hosts does not list; "accept-new" learns a first key, never a second.
+    sudo: "auto" tries `sudo -n` once and goes on without; "never" does not try.
+    """
+
+    user: str | None = None
+    port: int | None = None
+    key: str | None = None
+    key_passphrase: str | None = None
+    password: str | None = None
+    agent: bool = False
+    jump: str | None = None
+    config: str = "~/.ssh/config"
+    known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+    host_keys: Literal["known", "accept-new"] = "known"
+    sudo: Literal["auto", "never"] = "auto"
+    connect_timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Local(_Strict):
+    """This machine. sudo as for SSH."""
+
+    sudo: Literal["auto", "never"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Chroot(_Strict):
+    """A mounted or unpacked root file system on this machine."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Winrm(_Strict):
+    """Access over WinRM. HTTPS with verification unless said otherwise; `password` is a reference.
+
+    transport: how to authenticate. fingerprint: pin the server certificate (SHA-256, hex) instead of a CA.
+    """
+
+    user: str
+    password: str
+    port: int | None = None
+    scheme: Literal["https", "http"] = "https"
+    transport: Literal["ntlm", "basic", "kerberos", "credssp", "certificate"] = "ntlm"
+    ca_file: str | None = None
+    fingerprint: str | None = None
+    connect_timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Aws(_Strict):
+    """Access to an AWS account. Without keys here, boto3's own chain decides (profile, environment, role).
+
+    role: assume this role (ARN) first. endpoint: another API endpoint, for test servers and private endpoints.
+    access_key_id and secret_access_key are references.
+    """
+
+    profile: str | None = None
+    role: str | None = None
+    external_id: str | None = None
+    regions: tuple[str, ...] = ()
+    home_region: str = "us-east-1"
+    endpoint: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access(_Strict):
+    """The way in: exactly one of these."""
+
+    ssh: Ssh | None = None
+    local: Local | None = None
+    chroot: Chroot | None = None
+    winrm: Winrm | None = None
+    aws: Aws | None = None
+
+    @property
+    def way(self) -> Ssh | Local | Chroot | Winrm | Aws | None:
+        """The one that is set."""
+        return self.ssh or self.local or self.chroot or self.winrm or self.aws
+
+
+@dataclass(frozen=True, slots=True)
+class Network(_Strict):
+    """What the network should see of an asset from where we scan.
+
+    addresses: IP addresses, names or CIDR blocks (IPv4 up to /22); the asset's own address where empty.
+    expected_open: like "22/tcp"; everything else that is found open is unexpected. ports: what is looked at, in
+    nmap's own notation ("1-1024,3306") or "top-100" … viewpoint: a name for where we scan from.
+    """
+
+    addresses: tuple[str, ...] = ()
+    expected_open: tuple[str, ...] = ()
+    ports: str = "top-1000"
+    viewpoint: str = "here"
+
+
+@dataclass(frozen=True, slots=True)
+class Criticality(_Strict):
+    """How much confidentiality, integrity and availability of the asset matter, 1 to 5 each."""
+
+    c: Level = 3
+    i: Level = 3
+    a: Level = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asset(_Strict):
+    """Something in the inventory that has an owner and a value."""
+
+    id: str
+    address: str | None = None
+    access: Access | None = None
+    network: Network | None = None
+    owner: str | None = None
+    service: str = "unassigned"
+    environment: str | None = None
+    zone: Zone = "internal"
+    criticality: Criticality = field(default_factory=Criticality)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    description: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What sort of thing this is, by its way in."""
+        if self.access is None or self.access.way is None:
+            return "network"
+        if self.access.winrm:
+            return "windows"
+        return "aws" if self.access.aws else "linux"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A business service: the scope that money and criticality belong to."""
+
+    id: str
+    owner: str | None = None
+    criticality: Criticality | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All assets, in the order of the file. digest: SHA-256 of the file's bytes."""
+
+    path: str
+    assets: tuple[Asset, ...]
+    services: Mapping[str, Service] = field(default_factory=dict)
+    digest: str = ""
+
+
+# ── results ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one control says of one subject on one asset.
+
+    subject: "" where the control is about the asset as a whole. reason: why it is UNKNOWN or NOT_APPLICABLE.
+    observed, expected: for people, already bounded in length. weakness: share of the control that is missing, 0..1.
+    """
+
+    asset: str
+    baseline: str
+    control: str
+    subject: str
+    outcome: Outcome
+    reason: str = ""
+    observed: str = ""
+    expected: str = ""
+    detail: str = ""
+    weakness: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Risk of one scope (an asset, a service, the organisation), as SCORING in docs/ defines it.
+
+    expected_loss: R, per year, in the policy's units. chance: P of at least one loss in a year, 0..1.
+    score: 100·R/(R+tolerance), unrounded. likelihood, impact: levels 1..5 for the map; 0 where nothing is open.
+    judged, applicable: coverage = judged ÷ applicable.
+    """
+
+    expected_loss: float
+    chance: float
+    score: float
+    likelihood: int
+    impact: int
+    judged: int
+    applicable: int
+
+    @property
+    def coverage(self) -> float:
+        """Judged ÷ applicable, 0..1; 1 where nothing applies."""
+        return self.judged / self.applicable if self.applicable else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Findings of one root cause in one service, placed on the map; ordering always uses `expected_loss`.
+
+    expected_loss: R of this cause alone. assets: those it is open on.
+    """
+
+    service: str
+    root_cause: str
+    title: str
+    expected_loss: float
+    chance: float
+    likelihood: int
+    impact: int
+    assets: tuple[str, ...]
+    findings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """What became of one asset in one run."""
+
+    asset: Asset
+    baselines: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    score: Score
+    collected_at: datetime | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
+    took_s: float = 0.0
+    evidence_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of the pipeline: what was planned, reached, judged, missed. Everything a report needs.
+
+    controls: (baseline id, control id) → the control as it was judged. state: "complete", "partial" (some asset was
+    not judged before the run ended) or "running".
+    """
+
+    id: str
+    started_at: datetime
+    finished_at: datetime | None
+    tool_version: str
+    inventory: str
+    inventory_digest: str
+    baselines: Mapping[str, str]
+    controls: Mapping[tuple[str, str], Control]
+    visited: tuple[Visited, ...]
+    services: Mapping[str, Score]
+    organisation: Score
+    risks: tuple[Risk, ...]
+    state: Literal["complete", "partial", "running"] = "complete"
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, in the order of the inventory."""
+        return tuple(finding for visited in self.visited for finding in visited.findings)
+
+
+def utc_now() -> datetime:
+    """The present instant, aware, in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
