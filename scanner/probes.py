@@ -34,8 +34,8 @@ def sh(
     of: the program it asks; where that is not installed, the reply is `absent`. sudo: the answer is only right as root.
     running: it asks the running kernel or init. ok: exit statuses that mean "answered"; any other is `failed`.
     """
-    statuses = ",".join(str(status) for status in ok)
-    return Probe("posix", ("sh", script, statuses), sudo, of, running, timeout_s, max_bytes)
+    statuses = () if ok == (0,) else (",".join(str(status) for status in ok),)
+    return Probe("posix", ("sh", script, *statuses), sudo, of, running, timeout_s, max_bytes)
 
 
 def file(path: str | Given, *, sudo: bool = False, running: bool = False, max_bytes: int = 1 << 20) -> Probe:

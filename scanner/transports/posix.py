@@ -1,0 +1,382 @@
+"""One batch for a POSIX host: all probes as one sh script on standard input, and the reading of its framed answer.
+
+The script writes nothing on the target, needs nothing but /bin/sh and coreutils or busybox, and gives its commands no
+standard input. Every frame starts with a random nonce of 128 bits that no command ever sees, so nothing that a command
+prints can end its own frame or forge another's. The end mark of a probe travels through the same capped pipe as its
+output: output that was cut has no end mark, and is never judged.
+
+    \\n<nonce> HELLO RAW|GZ      once; whatever a login shell printed before it is noise
+    \\n<nonce> UID 0             who runs the script (twice where sudo was refused half-way)
+    \\n<nonce> B 3               begin of probe 3: its output follows …
+    \\n<nonce> S 0               … and its exit status; missing when cut
+    \\n<nonce> E 3               its error text follows
+    \\n<nonce> A 4 | D 5 | X 6 why     proved absent | denied | cannot be read
+    \\n<nonce> F /etc/x          one file inside a `files` probe, its text follows
+    \\n<nonce> P a|d|mode:uid:gid:user:group:type:path     one path of the stat probes
+    \\n<nonce> END               nothing is missing
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+from scanner.errors import VisitFailed
+from scanner.model import Probe, Problem, Reply
+
+Ended = Literal["complete", "timed-out", "truncated", "broken-off"]
+"""How the stream of one visit ended: by itself, at the deadline, at the byte cap, or torn."""
+
+_FORMS = ("sh", "file", "files", "stat")
+_WILD = re.compile(r"[*?\[]")
+_REFUSED = re.compile(r"permission denied|operation not permitted|must be root|are you root|requires? root", re.I)
+_DONE = 44  # the inner script's own exit status: tells "sudo refused" (1) from "it ran"
+
+_PRELUDE = r"""
+umask 077
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C LANG=C TZ=UTC
+export PATH LC_ALL LANG TZ
+unset ENV BASH_ENV CDPATH IFS LANGUAGE
+cd / || exit 1
+ulimit -c 0 -f 0 2>/dev/null
+renice -n 10 -p $$ >/dev/null 2>&1
+exec 5>&1
+U=$(id -u)
+printf '\n%s UID %s\n' "$N" "$U"
+if timeout -k 1 1 true 2>/dev/null; then t() { timeout -k 2 "$@"; }; else t() { shift; "$@"; }; fi
+gone() {
+  d=$1
+  while [ "$d" != / ]; do
+    d=${d%/*}
+    [ -n "$d" ] || d=/
+    if [ -d "$d" ]; then [ -x "$d" ]; return; fi
+    if [ -e "$d" ]; then return 0; fi
+  done
+  return 1
+}
+say() { printf '\n%s %s\n' "$N" "$1"; }
+sh_() {
+  say "B $1"
+  e=$( { { t "$2" /bin/sh -c "$4" </dev/null 2>&3 3>&- 5>&-; printf '\n%s S %s\n' "$N" "$?"; } |
+    head -c "$3" >&5; } 3>&1 | { head -c 2000; cat >/dev/null; } )
+  printf '\n%s E %s\n%s' "$N" "$1" "$e"
+}
+of_() { command -v "$2" >/dev/null 2>&1 || { say "A $1"; return 1; }; }
+root_() { [ "$U" = 0 ] || { say "D $1"; return 1; }; }
+file_() {
+  if [ -f "$3" ]; then
+    if [ -r "$3" ]; then
+      say "B $1"
+      { t 10 cat "$3" </dev/null 2>/dev/null; printf '\n%s S %s\n' "$N" "$?"; } | head -c "$2"
+    else say "D $1"; fi
+  elif [ -e "$3" ]; then say "X $1 not a regular file"
+  elif gone "$3"; then say "A $1"
+  else say "D $1"; fi
+}
+each_() {
+  for p in "$@"; do
+    case $p in *"
+"*) s="X a file name holds a line break"; continue;; esac
+    if [ -f "$p" ]; then
+      if [ -r "$p" ]; then say "F $p"; t 10 cat "$p" </dev/null 2>/dev/null || s="X $p could not be read"
+      else s="D $p"; fi
+    elif [ -c "$p" ]; then say "F $p"
+    elif [ -d "$p" ]; then :
+    elif [ -e "$p" ]; then s="X $p is not a regular file"
+    elif [ -L "$p" ] && [ "$U" != 0 ]; then s="D $p"
+    elif [ "$w" = 0 ]; then gone "$p" || s="D $p"
+    fi
+  done
+}
+in_() {
+  if [ -d "$1" ]; then { [ -r "$1" ] && [ -x "$1" ]; } || s="D $1"
+  elif gone "$1"; then :
+  else s="D $1"; fi
+}
+stat_() {
+  for p in "$@"; do
+    shift
+    if [ -e "$p" ]; then set -- "$@" "$p"
+    elif gone "$p"; then say "P a:$p"
+    else say "P d:$p"; fi
+  done
+  [ $# = 0 ] || t 20 stat -L -c "
+$N P %a:%u:%g:%U:%G:%F:%n" "$@" </dev/null 2>/dev/null
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One visit's probes, the script that puts them, and the reading of the answer.
+
+    sudo: try `sudo -n /bin/sh -s` once when the login is not root. gzip: compress the answer where gzip exists.
+    at_rest: nothing runs there; probes that need a running system are answered `not-running` without being put.
+    """
+
+    probes: Sequence[Probe]
+    sudo: bool = True
+    gzip: bool = False
+    at_rest: bool = False
+    nonce: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def put(self) -> list[tuple[int, Probe]]:
+        """The probes that the script puts, numbered."""
+        return [
+            (number, probe)
+            for number, probe in enumerate(self.probes)
+            if probe.via == "posix" and probe.ask[0] in _FORMS and not (self.at_rest and probe.running)
+        ]
+
+    @property
+    def script(self) -> bytes:
+        """The whole script. Nothing runs before its last line has arrived, so a torn upload does nothing."""
+        inner = f"main() {{\nN={self.nonce}\n{_PRELUDE}\n{self._body()}\nsay END\n}}\nmain\nexit {_DONE}\n"
+        root = "true" if not self.sudo else '[ "$(id -u)" = 0 ]'
+        outer = (
+            f"riskline() {{\nS={shlex.quote(inner)}\n"
+            f'go() {{ if {root}; then ( eval "$S" ); else printf \'%s\\n\' "$S" | sudo -n /bin/sh -s; '
+            f'[ $? = {_DONE} ] || ( eval "$S" ); fi; }}\n'
+            f"{self._packing()}\n}}\nriskline\nexit 0\n"
+        )
+        return outer.encode()
+
+    def _packing(self) -> str:
+        hello = f"printf '\\n{self.nonce} HELLO %s\\n'"
+        if not self.gzip:
+            return f"{hello} RAW; go"
+        return f"if command -v gzip >/dev/null 2>&1; then {hello} GZ; go | gzip -1 -c; else {hello} RAW; go; fi"
+
+    def _body(self) -> str:
+        paths: dict[str, None] = {}
+        steps = []
+        for number, probe in self.put:
+            if probe.ask[0] == "stat":
+                paths |= dict.fromkeys(map(str, probe.ask[1:]))
+            else:
+                steps.append(_step(number, probe))
+        if paths:
+            steps.append("stat_ " + " ".join(map(shlex.quote, paths)))
+        return "\n".join(steps)
+
+    def replies(self, stdout: bytes, stderr: bytes, ended: Ended) -> dict[Probe, Reply]:
+        """Every probe's reply. Raises VisitFailed where not even the greeting came."""
+        frames, complete = _frames(stdout, self.nonce)
+        if frames is None:
+            raise VisitFailed(_silence(stderr, ended))
+        answers = _Answers(self.probes, complete, ended, _text(stderr[:2000]).strip())
+        answers.read(frames)
+        return {probe: self._reply(number, probe, answers) for number, probe in enumerate(self.probes)}
+
+    def _reply(self, number: int, probe: Probe, answers: _Answers) -> Reply:
+        if probe.via != "posix" or probe.ask[0] not in _FORMS:
+            return Reply(problem="unsupported", detail=f"a POSIX host cannot be asked {probe.key}")
+        if self.at_rest and probe.running:
+            return Reply(problem="not-running", detail="this root file system is at rest; it has no /proc of its own")
+        if probe.ask[0] == "stat":
+            return answers.stat(probe)
+        return answers.found.get(number) or answers.missing()
+
+
+def _step(number: int, probe: Probe) -> str:
+    cap = probe.max_bytes + 64
+    guards = [f"root_ {number}"] if probe.privileged else []
+    if probe.absence:
+        guards.append(f"of_ {number} {shlex.quote(probe.absence)}")
+    words = [str(word) for word in probe.ask[1:]]
+    if probe.ask[0] == "sh":
+        step = f"sh_ {number} {probe.timeout_s:g} {cap} {shlex.quote(words[0])}"
+    elif probe.ask[0] == "file":
+        step = f"file_ {number} {cap} {shlex.quote(words[0])}"
+    else:
+        step = _files_step(number, cap, words)
+        if any(_WILD.search(str(PurePosixPath(word).parent)) for word in words):
+            guards.insert(0, f"root_ {number}")  # an unsearchable folder inside the pattern would look like no match
+    return " && ".join([*dict.fromkeys(guards), step])
+
+
+def _files_step(number: int, cap: int, patterns: Iterable[str]) -> str:
+    parts = []
+    for pattern in patterns:
+        if _WILD.search(pattern):
+            folder = str(PurePosixPath(pattern[: _first_wild(pattern)] + "x").parent)
+            parts.append(f"w=1; in_ {shlex.quote(folder)}; each_ {pattern}")
+        else:
+            parts.append(f"w=0; each_ {shlex.quote(pattern)}")
+    return f'{{ say "B {number}"; {{ s=0; {"; ".join(parts)}; say "S $s"; }} | head -c {cap}; }}'
+
+
+def _first_wild(pattern: str) -> int:
+    found = _WILD.search(pattern)
+    return found.start() if found else len(pattern)
+
+
+class _Answers:
+    """The frames of one visit, read into replies."""
+
+    def __init__(self, probes: Sequence[Probe], complete: bool, ended: Ended, complaint: str) -> None:
+        self.probes = probes
+        self.complete = complete
+        self.ended = ended
+        self.complaint = complaint
+        self.root = False
+        self.found: dict[int, Reply] = {}
+        self.paths: dict[str, list[str] | Problem | None] = {}
+
+    def read(self, frames: list[tuple[str, bytes]]) -> None:
+        """Take all frames in order. A second UID frame starts over: sudo was refused after the first."""
+        index = 0
+        while index < len(frames):
+            head, body = frames[index]
+            index += 1
+            kind, _, rest = head.partition(" ")
+            if kind == "UID":
+                self.root = rest.strip() == "0"
+            elif kind == "A":
+                self.found[_index(rest)] = Reply(problem="absent")
+            elif kind == "D":
+                self.found[_index(rest)] = self._denied()
+            elif kind == "X":
+                number, _, why = rest.partition(" ")
+                self.found[_index(number)] = Reply(problem="failed", detail=why)
+            elif kind == "P":
+                self._path(rest)
+            elif kind == "B":
+                index = self._output(_index(rest), body, frames, index)
+
+    def _output(self, number: int, body: bytes, frames: list[tuple[str, bytes]], index: int) -> int:
+        """Read probe `number` from its begin frame on; gives the index of the first frame behind it."""
+        texts: dict[str, str] = {}
+        status: str | None = None
+        complaint = ""
+        while index < len(frames):
+            kind, _, rest = frames[index][0].partition(" ")
+            if kind == "F":
+                texts[rest] = _text(frames[index][1])
+            elif kind == "S" and status is None:
+                status = rest
+            elif kind == "E":
+                complaint = _text(frames[index][1]).strip()
+            else:
+                break
+            index += 1
+        probe = self.probes[number]
+        if status is None:
+            cut = index < len(frames) or self.complete
+            self.found[number] = (
+                Reply(problem="truncated", detail=f"longer than {probe.max_bytes} bytes") if cut else self.missing()
+            )
+        elif probe.ask[0] == "files":
+            self.found[number] = self._files(texts, status)
+        else:
+            self.found[number] = self._judge(probe, _text(body), status, complaint)
+        return index
+
+    def _judge(self, probe: Probe, text: str, status: str, complaint: str) -> Reply:
+        expected = str(probe.ask[2]).split(",") if probe.ask[0] == "sh" and len(probe.ask) > 2 else ["0"]
+        if not self.root and _REFUSED.search(complaint):
+            return self._denied(complaint)
+        if status in expected:
+            return Reply(text)
+        if status in {"124", "137"}:
+            return Reply(problem="timed-out", detail=f"not done after {probe.timeout_s:g} s")
+        return Reply(problem="failed", detail=f"exit status {status}: {complaint or text[:500]}".rstrip(": "))
+
+    def _files(self, texts: Mapping[str, str], status: str) -> Reply:
+        if status == "0":
+            return Reply(json.dumps(texts))
+        if status.startswith("D "):
+            return self._denied(f"{status[2:]} cannot be read by this login")
+        return Reply(problem="failed", detail=status[2:])
+
+    def _path(self, rest: str) -> None:
+        if rest.startswith("a:"):
+            self.paths[rest[2:]] = None
+        elif rest.startswith("d:"):
+            self.paths[rest[2:]] = "denied"
+        else:
+            fields = rest.split(":", 6)
+            if len(fields) == 7:
+                fields[5] = fields[5].replace("regular empty file", "regular file")
+                self.paths[fields[6]] = fields[:6]
+
+    def stat(self, probe: Probe) -> Reply:
+        """The reply of one stat probe out of the one answer that all of them share."""
+        wanted = [str(word) for word in probe.ask[1:]]
+        if any(self.paths.get(path, "denied" if not self.root else 0) == "denied" for path in wanted):
+            return self._denied() if self.complete else self.missing()
+        if any(path not in self.paths for path in wanted):
+            return self.missing()
+        entries = {path: self.paths[path] for path in wanted}
+        if not any(entries.values()):
+            return Reply(problem="absent")
+        return Reply(json.dumps(entries))
+
+    def _denied(self, why: str = "") -> Reply:
+        grant = "needs root: allow this login `sudo -n` (see `riskline permissions`)"
+        refusal = next((line for line in self.complaint.splitlines() if line.startswith("sudo:")), "")
+        first = why.splitlines()[0] if why else ""
+        return Reply(problem="denied", detail="; ".join(filter(None, [first, refusal, grant])))
+
+    def missing(self) -> Reply:
+        """What is said of a probe whose frame never came."""
+        if self.ended == "timed-out":
+            return Reply(problem="timed-out", detail="the visit's deadline came first")
+        if self.ended == "truncated":
+            return Reply(problem="truncated", detail="the visit's byte limit came first")
+        why = f": {self.complaint.splitlines()[0]}" if self.complaint else ""
+        return Reply(problem="failed", detail=f"the host broke off before this was answered{why}")
+
+
+def _index(text: str) -> int:
+    return int(text.split(" ", 1)[0])
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="backslashreplace")
+
+
+def _frames(stdout: bytes, nonce: str) -> tuple[list[tuple[str, bytes]] | None, bool]:
+    """(head line, body) of every frame behind the greeting, and whether the END frame came; None without a greeting."""
+    mark = f"\n{nonce} ".encode()
+    _, hello, rest = stdout.partition(mark + b"HELLO ")
+    if not hello:
+        return None, False
+    packing, _, data = rest.partition(b"\n")
+    if packing == b"GZ":
+        data = _unpack(data)
+    frames = []
+    for part in data.split(mark)[1:]:
+        head, _, body = part.partition(b"\n")
+        frames.append((_text(head), body))
+    complete = any(head == "END" for head, _ in frames)
+    return [frame for frame in frames if frame[0] != "END"], complete
+
+
+def _unpack(data: bytes, limit: int = 64 << 20) -> bytes:
+    """Gunzip up to `limit` bytes; a torn or damaged stream gives what came before the damage."""
+    unpacker = zlib.decompressobj(31)
+    out = bytearray()
+    for start in range(0, len(data), 1 << 16):
+        try:
+            out += unpacker.decompress(data[start : start + (1 << 16)], max(limit - len(out), 1))
+        except zlib.error:
+            break
+        if len(out) >= limit:
+            break
+    return bytes(out)
+
+
+def _silence(stderr: bytes, ended: Ended) -> str:
+    if ended == "timed-out":
+        return "the host took the login but did not answer in time"
+    first = _text(stderr[:500]).strip().splitlines()
+    return f"the host took the login but did not run /bin/sh{': ' + first[-1] if first else ''}"

@@ -1,0 +1,91 @@
+"""Run one child process with a script on its standard input: all of its output, within total time and bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+from . import Bounds
+from .posix import Ended
+
+_CHUNK = 1 << 16
+
+
+def run(argv: Sequence[str], script: bytes, bounds: Bounds, env: Mapping[str, str]) -> tuple[bytes, bytes, Ended]:
+    """Standard output, error output (its first 64 KiB) and how it ended. Nothing of the child's group is left running.
+
+    Raises OSError when the program cannot be started.
+    """
+    child = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(env),
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        return _exchange(child, script, bounds)
+    finally:
+        # the leader may be gone while a grandchild still holds on
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        for stream in (child.stdin, child.stdout, child.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+def _exchange(child: subprocess.Popen[bytes], script: bytes, bounds: Bounds) -> tuple[bytes, bytes, Ended]:
+    assert child.stdin and child.stdout and child.stderr
+    for stream in (child.stdin, child.stdout, child.stderr):
+        os.set_blocking(stream.fileno(), False)
+    out, err = bytearray(), bytearray()
+    deadline = time.monotonic() + bounds.deadline_s
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdin, selectors.EVENT_WRITE)
+        selector.register(child.stdout, selectors.EVENT_READ, out)
+        selector.register(child.stderr, selectors.EVENT_READ, err)
+        while child.stdout.fileno() in {key.fd for key in selector.get_map().values()}:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return bytes(out), bytes(err), "timed-out"
+            for key, _ in selector.select(min(left, 1.0)):
+                if key.data is None:
+                    script = _feed(selector, child.stdin, script)
+                elif not _drain(key.fd, key.data):
+                    selector.unregister(key.fileobj)
+            del err[1 << 16 :]
+            if len(out) > bounds.max_bytes:
+                return bytes(out[: bounds.max_bytes]), bytes(err), "truncated"
+    return bytes(out), bytes(err), "complete"
+
+
+def _feed(selector: selectors.BaseSelector, stdin: IO[bytes], script: bytes) -> bytes:
+    try:
+        script = script[os.write(stdin.fileno(), script[:_CHUNK]) :]
+    except BlockingIOError:
+        return script
+    except BrokenPipeError:
+        script = b""
+    if not script:
+        selector.unregister(stdin)
+        stdin.close()
+    return script
+
+
+def _drain(fd: int, into: bytearray) -> bool:
+    try:
+        data = os.read(fd, _CHUNK)
+    except BlockingIOError:
+        return True
+    into += data
+    return bool(data)
