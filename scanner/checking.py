@@ -48,3 +48,9 @@ def parameters(found: Check) -> dict[str, bool]:
         for name in fact.probe.open_places:
             given[name] = True
     return given
+
+
+def accepts(found: Check) -> frozenset[str]:
+    """The names of `given` that the function itself takes; the others only fill places in its probes."""
+    names = list(inspect.signature(found.observe).parameters)[len(found.facts) :]
+    return frozenset(names)

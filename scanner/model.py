@@ -43,6 +43,15 @@ Problem = Literal[
     "check-bug",
 ]
 """Why there is no answer, or no verdict. `absent` is the only one that proves something."""
+WAYS: Mapping[str, Via] = {
+    "ssh": "posix",
+    "local": "posix",
+    "chroot": "posix",
+    "winrm": "windows",
+    "aws": "aws",
+    "nmap": "nmap",
+}
+"""Name of a way in (its transport) → the kind of probes it can put."""
 
 
 class Outcome(StrEnum):
@@ -385,6 +394,12 @@ class Asset(_Strict):
     groups: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
     description: str = ""
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The ways into this asset, the login before the look from outside: ("ssh", "nmap")."""
+        login = [name for name in WAYS if self.access and getattr(self.access, name, None)]
+        return (*login, "nmap") if self.network else tuple(login)
 
     @property
     def kind(self) -> Kind:

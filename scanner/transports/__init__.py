@@ -12,18 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from scanner.model import Asset, Probe, Reply, Via
-
-WAYS: Mapping[str, Via] = {
-    "ssh": "posix",
-    "local": "posix",
-    "chroot": "posix",
-    "winrm": "windows",
-    "aws": "aws",
-    "nmap": "nmap",
-}
-"""Name of the transport → the kind of probes it can put."""
-
+from scanner.model import WAYS, Asset, Probe, Reply
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -46,11 +35,3 @@ def transport(way: str) -> Transport:
     if way not in WAYS:
         raise LookupError(way)
     return cast(Transport, importlib.import_module(f".{way}", __package__))
-
-
-def ways(asset: Asset) -> list[str]:
-    """The ways into an asset, the login before the look from outside."""
-    found = [
-        name for name in ("ssh", "local", "chroot", "winrm", "aws") if asset.access and getattr(asset.access, name)
-    ]
-    return [*found, "nmap"] if asset.network else found

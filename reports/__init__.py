@@ -1,0 +1,1 @@
+"""Renderers: run in, bytes out."""

@@ -1,0 +1,245 @@
+"""Baseline files: `extends` and `parameters` resolved, every control held against its checks before anything runs.
+
+A part (baselines/parts/…) has only parameters and controls. A control that stands in the extending file under the id
+of an inherited one changes just the lines it has; `without: [ID, …]` leaves inherited controls out. `{parameter: NAME}`
+inside `given` or `expect` is replaced by that parameter's value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from . import checking, compare, load, probes
+from .catalogue import Catalogue, returns
+from .errors import UsageError
+from .load import LocatedDict, LocatedList, complain
+from .model import AppliesTo, Baseline, Control, Term
+
+_TOP = ("id", "version", "title", "applies_to", "extends", "parameters", "without", "controls", "description")
+
+
+def read_baseline(path: Path, catalogue: Catalogue) -> Baseline:
+    """The baseline of a file, complete. Raises UsageError naming every mistake with file:line and a remedy."""
+    document = load.read_document(path)
+    parameters, controls = _gather(document, path, catalogue, ())
+    for key in ("id", "version", "title", "applies_to"):
+        if key not in document:
+            raise complain(document.place, f"the baseline has no {key!r}; add it")
+    applies = load.validate(AppliesTo, _normal_terms(document["applies_to"]), "applies_to")
+    mistakes: list[str] = []
+    found = []
+    for entry in controls.values():
+        try:
+            found.append(_control(entry, parameters, catalogue))
+        except UsageError as error:
+            mistakes.append(str(error))
+    try:
+        for term in applies.when:
+            refuse_unsound(term, catalogue)
+    except UsageError as error:
+        mistakes.append(str(complain(document.places["applies_to"], f"applies_to: {error}")))
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    baseline = Baseline(
+        str(load.written(document["id"])),
+        str(load.written(document["version"])),
+        str(document["title"]),
+        applies,
+        tuple(found),
+        {name: value for name, (value, _) in parameters.items()},
+    )
+    canonical = json.dumps(asdict(baseline), sort_keys=True, default=list)
+    return replace(baseline, digest=hashlib.sha256(canonical.encode()).hexdigest())
+
+
+Parameters = dict[str, tuple[Any, load.Place]]
+
+
+def _gather(
+    document: LocatedDict, path: Path, catalogue: Catalogue, above: tuple[Path, ...]
+) -> tuple[Parameters, dict[str, LocatedDict]]:
+    """Parameters and controls by id of a file and all it extends; what stands nearer to the top file wins."""
+    _refuse_unknown(document)
+    parameters: Parameters = {}
+    controls: dict[str, LocatedDict] = {}
+    for name, place in _texts(document, "extends"):
+        file = _extended(name, path, place, catalogue)
+        if file.resolve() in above or file.resolve() == path.resolve():
+            raise complain(place, f"{name!r} extends itself in a circle")
+        more, inherited = _gather(load.read_document(file), file, catalogue, (*above, path.resolve()))
+        parameters |= more
+        for id, entry in inherited.items():
+            if id in controls:
+                raise complain(place, f"the control {id} is inherited twice; rename one or drop it with `without`")
+            controls[id] = entry
+    for id, place in _texts(document, "without"):
+        if controls.pop(id, None) is None:
+            raise complain(place, f"`without`: no inherited control is called {id!r}")
+    _set_parameters(document, parameters)
+    for entry in _entries(document):
+        id = str(entry["id"])
+        controls[id] = load.merge(controls[id], entry) if id in controls else entry
+    return parameters, controls
+
+
+def _set_parameters(document: LocatedDict, parameters: Parameters) -> None:
+    section = document.get("parameters") or LocatedDict(document.place)
+    if not isinstance(section, LocatedDict):
+        raise complain(document.places["parameters"], "`parameters` must be a mapping")
+    for name, value in section.items():
+        parameters[name] = (value, section.places[name])
+
+
+def _entries(document: LocatedDict) -> Iterator[LocatedDict]:
+    entries = document.get("controls") or LocatedList(document.place)
+    if not isinstance(entries, LocatedList):
+        raise complain(document.places["controls"], "`controls` must be a list")
+    seen: dict[str, load.Place] = {}
+    for entry, place in zip(entries, entries.places, strict=False):
+        if not isinstance(entry, LocatedDict) or not isinstance(entry.get("id"), str):
+            raise complain(place, "a control needs an `id`")
+        if entry["id"] in seen:
+            raise complain(place, f"the control {entry['id']} stands here twice; first on line {seen[entry['id']][1]}")
+        seen[entry["id"]] = place
+        yield entry
+
+
+def _refuse_unknown(document: LocatedDict) -> None:
+    for key in document:
+        if key not in _TOP:
+            close = difflib.get_close_matches(key, _TOP, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(_TOP)}"
+            raise complain(document.places[key], f"there is no key {key!r}; {hint}")
+
+
+def _texts(document: LocatedDict, key: str) -> list[tuple[str, load.Place]]:
+    if document.get(key) is None:
+        return []
+    items = load.as_list(document[key], document.places[key])
+    return [(str(item), place) for item, place in zip(items, items.places, strict=True)]
+
+
+def _extended(name: str, path: Path, place: load.Place, catalogue: Catalogue) -> Path:
+    beside = path.parent / name
+    if name.endswith((".yaml", ".yml")) and beside.is_file():
+        return beside
+    for file in catalogue.baseline_files().values():
+        if file.stem == name or (name.startswith("parts/") and (file.parent / name).is_file()):
+            return file if file.stem == name else file.parent / name
+    raise complain(place, f"there is no baseline or part {name!r} to extend")
+
+
+def _control(entry: LocatedDict, parameters: Parameters, catalogue: Catalogue) -> Control:
+    label = f"control {entry['id']}"
+    normal = _normal_terms(_fill(entry, parameters, label))
+    references = normal.get("references")
+    if isinstance(references, LocatedDict):
+        for key, value in references.items():
+            items = load.as_list(value, references.places[key])
+            references[key] = LocatedList(items.place, [load.written(item) for item in items])
+    if normal.get("levels") is not None:
+        normal["levels"] = load.as_list(normal["levels"], normal.places["levels"])
+    control = load.validate(Control, normal, label)
+    try:
+        _refuse_unclear(control)
+        for term in (*control.terms, *control.when):
+            refuse_unsound(term, catalogue)
+    except UsageError as error:
+        raise complain(entry.places["id"], f"{label}: {error}") from None
+    return control
+
+
+def _normal_terms(entry: Any) -> LocatedDict:
+    """Single terms where lists are meant."""
+    normal = load.merge(LocatedDict(entry.place), entry)
+    for key in ("all", "any", "when"):
+        if isinstance(normal.get(key), LocatedDict):
+            normal[key] = load.as_list(normal[key], normal.places[key])
+    return normal
+
+
+def _fill(value: Any, parameters: Parameters, label: str) -> Any:
+    """`{parameter: NAME}` replaced, everywhere below `value`; the result shares no container with the file's."""
+    if isinstance(value, LocatedList):
+        filled = LocatedList(value.place, [_fill(item, parameters, label) for item in value])
+        filled.places = value.places
+        return filled
+    if not isinstance(value, LocatedDict):
+        return value
+    if set(value) == {"parameter"}:
+        name = str(value["parameter"])
+        if name not in parameters:
+            close = difflib.get_close_matches(name, parameters, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "declare it under `parameters`"
+            raise complain(value.place, f"{label}: there is no parameter {name!r}; {hint}")
+        return parameters[name][0]
+    new = LocatedDict(value.place, {key: _fill(item, parameters, label) for key, item in value.items()})
+    new.places = value.places
+    return new
+
+
+def _refuse_unclear(control: Control) -> None:
+    written = [bool(control.check), bool(control.all), bool(control.any)]
+    if sum(written) != 1:
+        raise UsageError("say what is judged once: `check` with `expect`, or `all`, or `any`")
+    for name in ("title", "why", "fix"):
+        if not getattr(control, name).strip():
+            raise UsageError(f"`{name}` is empty")
+
+
+def refuse_unsound(term: Term, catalogue: Catalogue) -> None:
+    """Raise UsageError where a term could not be judged: no such check, wrong `given`, unsuitable `expect`."""
+    check = catalogue.check(term.check)
+    known = checking.parameters(check)
+    for name in term.given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known) or 'none'}"
+            raise UsageError(f"{term.check} takes no {name!r}; {hint}")
+    for name, required in known.items():
+        if required and name not in term.given:
+            raise UsageError(f"{term.check} needs `given: {{{name}: …}}`")
+    for fact in check.facts:
+        probes.bind(fact.probe, term.given)
+    compare.refuse_unsuitable(term.expect, returns(check)[0])
+
+
+def baseline_schema() -> dict[str, Any]:
+    """The JSON Schema of a baseline file or part, for editors."""
+    control: dict[str, Any] = load.json_schema(Control)
+    definitions: Mapping[str, Any] = control.pop("$defs", {})
+    text_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    control["properties"]["references"] = {
+        "type": "object",
+        "additionalProperties": {
+            "anyOf": [{"type": ["string", "number"]}, {"type": "array", "items": {"type": ["string", "number"]}}]
+        },
+    }
+    control["properties"]["levels"] = text_or_list
+    control["required"] = ["id"]
+    applies = load.json_schema(AppliesTo)
+    applies.pop("$defs", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Riskline baseline or part",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "id": {"type": "string"},
+            "version": {"type": ["string", "number"]},
+            "title": {"type": "string"},
+            "description": {"type": "string"},
+            "applies_to": applies,
+            "extends": text_or_list,
+            "without": text_or_list,
+            "parameters": {"type": "object"},
+            "controls": {"type": "array", "items": control},
+        },
+        "$defs": {**definitions, "Term": load.json_schema(Term)},
+    }

@@ -1,0 +1,239 @@
+"""Evaluate: evidence + controls → findings. Pure: no clock, no file, no connection.
+
+No control is ever silent: each gives at least one finding per asset. An answer that was kept away, cut or of unknown
+shape makes its controls UNKNOWN with the reason; it is never read as a value.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import compare
+from .errors import Absent, NotApplicable, Undetermined, Unparsable
+from .model import Control, Evidence, Fact, Finding, Gap, Observed, Outcome, Reply
+from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
+
+MAX_SUBJECTS = 10_000
+_BY_WORD = {
+    "pass": Outcome.PASS,
+    "fail": Outcome.FAIL,
+    "not-applicable": Outcome.NOT_APPLICABLE,
+    "unknown": Outcome.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What one term says of one subject."""
+
+    subject: str
+    outcome: Outcome
+    reason: str = ""
+    observed: str = ""
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judges many assets, parsing each distinct text once: fleets repeat themselves."""
+
+    parsed: dict[tuple[int, str], Any] = field(default_factory=dict)
+    held_bytes: int = 0
+    keep: list[Callable[[str], Any]] = field(default_factory=list)
+
+    def findings(self, planned: PlannedAsset, evidence: Evidence) -> list[Finding]:
+        """Every finding of one asset, baseline by baseline in the order of its controls."""
+        found: list[Finding] = []
+        matched = 0
+        for one in planned.baselines:
+            stop = self._condition(one.when, evidence)
+            if stop is not None and stop.outcome is Outcome.NOT_APPLICABLE:
+                continue  # written for another system; another baseline may be the right one
+            matched += 1
+            if stop is not None:
+                found += [_finding(evidence.asset, one, each, [stop], "") for each in one.controls]
+                continue
+            for each in one.controls:
+                found += self._control(evidence, one, each)
+        if not matched:
+            found.append(_homeless(planned, evidence))
+        return found
+
+    def _control(self, evidence: Evidence, one: PlannedBaseline, planned: PlannedControl) -> list[Finding]:
+        control = planned.control
+        stop = self._condition(planned.when, evidence)
+        if stop is not None:
+            return [_finding(evidence.asset, one, planned, [stop], "")]
+        judged = [self._term(term, evidence, control) for term in planned.terms]
+        if len(judged) == 1:
+            expected = compare.phrase(planned.terms[0].term.expect)
+            return _share(control, [_finding(evidence.asset, one, planned, [v], expected) for v in judged[0]])
+        verdict = _combine(judged, bool(control.all))
+        joint = (" and " if control.all else " or ").join(
+            f"{term.check.id.rsplit('.', 1)[-1]}: {compare.phrase(term.term.expect)}" for term in planned.terms
+        )
+        return [_finding(evidence.asset, one, planned, [verdict], joint)]
+
+    def _condition(self, terms: Sequence[PlannedTerm], evidence: Evidence) -> _Verdict | None:
+        """None where all terms hold; else why the control, or baseline, cannot be judged here."""
+        for term in terms:
+            for verdict in self._term(term, evidence, None):
+                if verdict.outcome is Outcome.UNKNOWN:
+                    return verdict
+                if verdict.outcome is not Outcome.PASS:
+                    wanted = compare.phrase(term.term.expect)
+                    why = verdict.reason or f"only where {_name(term)} is {wanted}; here it is {verdict.observed}"
+                    return _Verdict("", Outcome.NOT_APPLICABLE, why)
+        return None
+
+    def _term(self, planned: PlannedTerm, evidence: Evidence, control: Control | None) -> list[_Verdict]:
+        """One verdict per subject; at least one."""
+        facts: list[Any] = []
+        gaps: list[Gap] = []
+        for key, fact in zip(planned.keys, planned.check.facts, strict=True):
+            reply = evidence.replies.get(key)
+            if reply is None:
+                return [
+                    _Verdict("", Outcome.UNKNOWN, "not-collected", detail=f"this evidence holds no answer to {key}")
+                ]
+            if reply.problem == "absent":
+                return [_absent(control, reply.detail or f"{key} was proved absent")]
+            if reply.problem is not None:
+                return [_Verdict("", Outcome.UNKNOWN, reply.problem, detail=reply.detail)]
+            gaps += reply.gaps
+            try:
+                facts.append(self._parse(fact, reply))
+            except (Unparsable, ValueError, LookupError, RecursionError) as error:
+                first = str(error).splitlines()[:1] or [type(error).__name__]
+                return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=f"{key}: {first[0][:300]}")]
+            except Exception:  # noqa: BLE001 - a parser's own bug must not end the run
+                return [_Verdict("", Outcome.UNKNOWN, "check-bug", detail=traceback.format_exc(limit=-3))]
+        return self._observe(planned, facts, gaps, control)
+
+    def _observe(
+        self, planned: PlannedTerm, facts: list[Any], gaps: list[Gap], control: Control | None
+    ) -> list[_Verdict]:
+        try:
+            observed = planned.check.observe(*facts, **planned.given)
+            unread = [_Verdict(gap.subject, Outcome.UNKNOWN, gap.problem, detail=gap.detail) for gap in _once(gaps)]
+            return _verdicts(planned, observed, unread)
+        except Absent as error:
+            return [_absent(control, str(error) or "proved absent")]
+        except NotApplicable as error:
+            return [_Verdict("", Outcome.NOT_APPLICABLE, str(error))]
+        except Undetermined as error:
+            return [_Verdict("", Outcome.UNKNOWN, "undetermined", detail=str(error))]
+        except Unparsable as error:
+            return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=str(error)[:300])]
+        except Exception:  # noqa: BLE001 - the program's only broad except: a check's bug must not end the run
+            return [_Verdict("", Outcome.UNKNOWN, "check-bug", detail=traceback.format_exc(limit=-3))]
+
+    def _parse(self, fact: Fact[Any], reply: Reply) -> Any:
+        key = (id(fact.parse), reply.text)
+        if key not in self.parsed:
+            if self.held_bytes > 64 << 20:
+                self.parsed.clear()
+                self.held_bytes = 0
+            self.parsed[key] = fact.parse(reply.text)
+            self.held_bytes += len(reply.text)
+            self.keep.append(fact.parse)  # an id is only unique while its owner lives
+        return self.parsed[key]
+
+
+def _verdicts(planned: PlannedTerm, observed: Observed, unread: list[_Verdict]) -> list[_Verdict]:
+    """Hold what was observed against the expectation; subjects that could not be read stay unknown."""
+    expect = planned.term.expect
+    if not isinstance(observed, Mapping):
+        return [*unread, _held("", observed, expect)] if not unread else [*unread]
+    missing = {verdict.subject for verdict in unread}
+    seen = [_held(str(name), value, expect) for name, value in observed.items() if str(name) not in missing]
+    if not seen and not unread:
+        return [_Verdict("", Outcome.NOT_APPLICABLE, "there is nothing of this kind here")]
+    if len(seen) > MAX_SUBJECTS:
+        worst = sorted(seen, key=lambda verdict: verdict.outcome is not Outcome.FAIL)[:MAX_SUBJECTS]
+        cut = f"{len(seen) - MAX_SUBJECTS} more subjects are not listed"
+        outcome = Outcome.UNKNOWN if worst[-1].outcome is not Outcome.FAIL else Outcome.FAIL
+        seen = [*worst, _Verdict("(others)", outcome, "truncated", detail=cut)]
+    return [*seen, *unread]
+
+
+def _held(subject: str, value: Any, expect: Mapping[str, Any]) -> _Verdict:
+    outcome = Outcome.PASS if compare.met(value, expect) else Outcome.FAIL
+    return _Verdict(subject, outcome, observed=compare.shown(value))
+
+
+def _once(gaps: Sequence[Gap]) -> list[Gap]:
+    return list({gap.subject: gap for gap in reversed(gaps)}.values())[::-1]
+
+
+def _absent(control: Control | None, why: str) -> _Verdict:
+    if control is None:
+        return _Verdict("", Outcome.NOT_APPLICABLE, why)
+    outcome = _BY_WORD[control.when_absent]
+    reason = "absent" if outcome is Outcome.UNKNOWN else why if outcome is Outcome.NOT_APPLICABLE else ""
+    return _Verdict("", outcome, reason, observed="not there", detail="" if reason == why else why)
+
+
+def _combine(judged: Sequence[Sequence[_Verdict]], every: bool) -> _Verdict:
+    """Several terms into one verdict. `all`: one fail fails; `any`: one pass passes; unknown outweighs the rest."""
+    order = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS] if every else [Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL]
+    reduced = [_worst(verdicts) for verdicts in judged]
+    for outcome in order:
+        hits = [verdict for verdict in reduced if verdict.outcome is outcome]
+        if hits:
+            observed = "; ".join(v.observed for v in (hits if outcome is not Outcome.PASS else reduced) if v.observed)
+            detail = "; ".join(v.detail for v in hits if v.detail)
+            return _Verdict("", outcome, hits[0].reason, compare.shown(observed), detail)
+    return reduced[0]
+
+
+def _worst(verdicts: Sequence[_Verdict]) -> _Verdict:
+    """Several subjects of one term into one verdict, naming those that decided it."""
+    for outcome in (Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS):
+        hits = [verdict for verdict in verdicts if verdict.outcome is outcome]
+        if hits:
+            named = [f"{v.subject}: {v.observed}" if v.subject else v.observed for v in hits]
+            return _Verdict("", outcome, hits[0].reason, compare.shown(", ".join(filter(None, named))), hits[0].detail)
+    return verdicts[0]
+
+
+def _name(term: PlannedTerm) -> str:
+    given = ", ".join(str(value) for value in term.term.given.values())
+    return f"{term.check.id}({given})" if given else term.check.id
+
+
+def _finding(asset: str, one: PlannedBaseline, planned: PlannedControl, said: list[_Verdict], expected: str) -> Finding:
+    verdict = said[0]
+    return Finding(
+        asset=asset,
+        baseline=one.baseline.id,
+        control=planned.control.id,
+        subject=verdict.subject[:1000],
+        outcome=verdict.outcome,
+        reason=verdict.reason[:500],
+        observed=verdict.observed,
+        expected=expected,
+        detail=verdict.detail[:4000],
+    )
+
+
+def _share(control: Control, findings: list[Finding]) -> list[Finding]:
+    """For `weakness: share`, the failing part of the judged subjects as every failing one's weakness."""
+    if control.weakness == "whole":
+        return findings
+    from dataclasses import replace
+
+    judged = [finding for finding in findings if finding.outcome in {Outcome.PASS, Outcome.FAIL}]
+    failing = [finding for finding in judged if finding.outcome is Outcome.FAIL]
+    share = len(failing) / len(judged) if judged else 1.0
+    return [replace(f, weakness=share) if f.outcome is Outcome.FAIL else f for f in findings]
+
+
+def _homeless(planned: PlannedAsset, evidence: Evidence) -> Finding:
+    """The one finding of an asset that no baseline is written for."""
+    known = ", ".join(one.baseline.id for one in planned.baselines) or "none of its kind"
+    why = f"no known baseline is written for this system (tried: {known}); name one with `baselines:` in the inventory"
+    return Finding(evidence.asset, "", "no-baseline", "", Outcome.UNKNOWN, "no-baseline", detail=why)

@@ -1,0 +1,310 @@
+"""The inventory file: defaults, groups, services and assets, merged into `Asset` values.
+
+An asset takes, in this order and later ones winning: `defaults`, its groups in the order written, then its own lines.
+Mappings are merged key by key, except that a way in (`access`) replaces another way in. Owner and criticality come from
+the service where neither the asset nor its groups say them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import hashlib
+import ipaddress
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from . import load, secrets
+from .errors import UsageError
+from .load import LocatedDict, LocatedList, complain
+from .model import Access, Asset, Criticality, Inventory, Service
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?\Z"
+)
+_TOP = ("version", "defaults", "groups", "services", "assets")
+_SECRETS = ("password", "key_passphrase", "access_key_id", "secret_access_key")
+_WAYS = tuple(field.name for field in fields(Access))
+_LISTS = ("groups", "baselines")
+
+
+def read_inventory(path: Path) -> Inventory:
+    """All assets of the file. Raises UsageError naming every mistake with file:line and a remedy."""
+    _refuse_exposed(path)
+    document = load.read_document(path)
+    _refuse_unknown(document)
+    services = _services(document)
+    defaults = _section(document, "defaults")
+    groups = {name: _normal(part) for name, part in _section(document, "groups").items()}
+    mistakes: list[str] = []
+    assets: list[Asset] = []
+    written = document.get("assets")
+    if not isinstance(written, LocatedDict) or not written:
+        raise complain(
+            document.places.get("assets", document.place), "`assets` must map at least one name to its lines"
+        )
+    for name, part in written.items():
+        try:
+            assets.append(_asset(name, part, written.places[name], _normal(defaults), groups, services))
+        except UsageError as error:
+            mistakes.append(str(error))
+    mistakes += _clashes(assets, written)
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    return Inventory(str(path), tuple(assets), services, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def limit(inventory: Inventory, patterns: Iterable[str]) -> Inventory:
+    """Only the assets that any pattern names: an id, a group, a service or `tag=value`, each with shell wildcards.
+
+    Raises UsageError for a pattern that names nothing.
+    """
+    chosen: dict[str, Asset] = {}
+    wanted = list(patterns)
+    for pattern in wanted:
+        found = [asset for asset in inventory.assets if any(fnmatch.fnmatchcase(n, pattern) for n in _names(asset))]
+        if not found:
+            raise UsageError(f"--limit {pattern}: no asset, group, service or tag=value of {inventory.path} matches")
+        chosen |= {asset.id: asset for asset in found}
+    kept = tuple(asset for asset in inventory.assets if not wanted or asset.id in chosen)
+    return replace(inventory, assets=kept)
+
+
+def valid_address(text: str) -> bool:
+    """Whether this is an IP address or an RFC 1123 host name, and nothing that could be read as an option or more."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return _NAME.match(text) is not None
+    return True
+
+
+def _names(asset: Asset) -> list[str]:
+    tags = [f"{key}={value}" for key, value in asset.tags.items()]
+    return [asset.id, asset.service, *asset.groups, *tags]
+
+
+def _refuse_exposed(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        remedy = "; copy inventory.example.yaml to begin" if isinstance(error, FileNotFoundError) else ""
+        raise UsageError(f"{path}: {error.strerror}{remedy}") from error
+    if mode & stat.S_IWOTH and stat.S_ISREG(mode):
+        raise UsageError(f"{path}: anybody on this machine may change it; run: chmod o-w {path}")
+
+
+def _refuse_unknown(document: LocatedDict) -> None:
+    for key in document:
+        if key not in _TOP:
+            close = difflib.get_close_matches(key, _TOP, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(_TOP)}"
+            raise complain(document.places[key], f"there is no section {key!r}; {hint}")
+    if document.get("version", 1) != 1:
+        raise complain(document.places["version"], "only `version: 1` is known to this release")
+
+
+def _section(document: LocatedDict, name: str) -> LocatedDict:
+    section = document.get(name)
+    if section is None:
+        return LocatedDict(document.place)
+    if not isinstance(section, LocatedDict):
+        raise complain(document.places[name], f"`{name}` must be a mapping")
+    return section
+
+
+def _services(document: LocatedDict) -> dict[str, Service]:
+    services = {}
+    section = _section(document, "services")
+    for name, part in section.items():
+        entry = _normal(part if isinstance(part, LocatedDict) else LocatedDict(section.places[name]))
+        entry = load.merge(entry, LocatedDict(entry.place, {"id": name}))
+        services[name] = load.validate(Service, entry, f"service {name!r}")
+    return services
+
+
+def _asset(
+    name: str,
+    part: Any,
+    place: load.Place,
+    defaults: LocatedDict,
+    groups: Mapping[str, LocatedDict],
+    services: Mapping[str, Service],
+) -> Asset:
+    label = f"asset {name!r}"
+    if not _ID.match(name):
+        raise complain(place, f"{label}: an id has up to 100 letters, digits, dots, dashes and underscores")
+    if not isinstance(part, LocatedDict):
+        raise complain(place, f"{label} needs lines of its own, at least `access` or `network`")
+    own = _normal(part)
+    merged = defaults
+    for group in own.get("groups") or ():
+        if group not in groups:
+            raise complain(own.places["groups"], f"{label}: there is no group {group!r}{_close(str(group), groups)}")
+        merged = _over(merged, groups[str(group)])
+    merged = _over(merged, own)
+    merged = load.merge(merged, LocatedDict(place, {"id": name}))
+    _refuse_secrets(merged, label)
+    asset = load.validate(Asset, merged, label)
+    return _settle(asset, merged, place, services)
+
+
+def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapping[str, Service]) -> Asset:
+    """What one asset's lines mean together: exactly one way in, an address, its service's owner and criticality."""
+    label = f"asset {asset.id!r}"
+    count = sum(getattr(asset.access, name) is not None for name in _WAYS) if asset.access else 0
+    if count == 0 and asset.network is None:
+        raise complain(place, f"{label} has no 'access'; add one of {', '.join(_WAYS)}, or a 'network' part")
+    if count > 1:
+        raise complain(merged.places["access"], f"{label} has {count} ways in; keep one of {', '.join(_WAYS)}")
+    if asset.address is None and asset.access and (asset.access.ssh or asset.access.winrm):
+        asset = replace(asset, address=asset.id)
+    if asset.address is not None and not valid_address(asset.address):
+        raise complain(merged.places.get("address", place), f"{label}: {asset.address!r} is no IP address or host name")
+    if services and asset.service not in services and asset.service != "unassigned":
+        at = merged.places.get("service", place)
+        raise complain(at, f"{label}: there is no service {asset.service!r}{_close(asset.service, services)}")
+    service = services.get(asset.service)
+    if service and "criticality" not in merged:
+        asset = replace(asset, criticality=service.criticality or Criticality())
+    if service and asset.owner is None:
+        asset = replace(asset, owner=service.owner)
+    return asset
+
+
+def _over(under: LocatedDict, over: LocatedDict) -> LocatedDict:
+    """Merge, but let another way in replace the one below instead of standing beside it."""
+    below, above = under.get("access"), over.get("access")
+    if isinstance(below, LocatedDict) and isinstance(above, LocatedDict) and set(below) != set(above):
+        under = load.merge(LocatedDict(under.place), under)
+        under.pop("access")
+    return load.merge(under, over)
+
+
+def _normal(part: LocatedDict) -> LocatedDict:
+    """The short forms unfolded: `access: local`, `chroot: DIR`, `criticality: 4`, `groups: web`, numbers as tags."""
+    normal = load.merge(LocatedDict(part.place), part)
+    for key in _LISTS:
+        if normal.get(key) is not None:
+            normal[key] = load.as_list(normal[key], normal.places[key])
+    access = normal.get("access")
+    place = normal.places.get("access", part.place)
+    if isinstance(access, str):
+        access = LocatedDict(place, {access: None})
+        access.places[next(iter(access))] = place
+    if isinstance(access, LocatedDict):
+        normal["access"] = _normal_access(access, place)
+    if isinstance(normal.get("criticality"), int):
+        normal["criticality"] = LocatedDict(place, dict.fromkeys("cia", normal["criticality"]))
+    tags = normal.get("tags")
+    if isinstance(tags, LocatedDict):
+        for key, value in tags.items():
+            tags[key] = load.written(value)
+    network = normal.get("network")
+    if isinstance(network, LocatedDict):
+        _normal_network(network)
+    return normal
+
+
+def _normal_access(access: LocatedDict, place: load.Place) -> LocatedDict:
+    normal = load.merge(LocatedDict(access.place), access)
+    for way, value in normal.items():
+        if value is None and way in _WAYS:
+            normal[way] = LocatedDict(normal.places.get(way, place))
+        elif way == "chroot" and isinstance(value, str):
+            normal[way] = LocatedDict(normal.places.get(way, place), {"path": value})
+        if isinstance(normal[way], LocatedDict):
+            for key in ("regions", "known_hosts"):
+                if normal[way].get(key) is not None:
+                    normal[way][key] = load.as_list(normal[way][key], normal[way].places[key])
+    return normal
+
+
+def _normal_network(network: LocatedDict) -> None:
+    for key in ("addresses", "expected_open"):
+        if network.get(key) is not None:
+            items = load.as_list(network[key], network.places[key])
+            network[key] = LocatedList(items.place, [load.written(item) for item in items])
+    if "ports" in network:
+        network["ports"] = load.written(network["ports"])
+
+
+def _refuse_secrets(merged: LocatedDict, label: str) -> None:
+    access = merged.get("access")
+    for way in access.values() if isinstance(access, LocatedDict) else ():
+        for field in _SECRETS if isinstance(way, LocatedDict) else ():
+            if way.get(field) is not None:
+                try:
+                    secrets.refuse_literal(str(way[field]), field)
+                except UsageError as error:
+                    raise complain(way.places.get(field, way.place), f"{label}: {error}") from None
+
+
+def _clashes(assets: Iterable[Asset], written: LocatedDict) -> list[str]:
+    seen: dict[str, str] = {}
+    mistakes = []
+    for asset in assets:
+        other = seen.setdefault(asset.id.lower(), asset.id)
+        if other != asset.id:
+            place = written.places[asset.id]
+            mistakes.append(
+                f"{place[0]}:{place[1]}: asset {asset.id!r} differs from {other!r} only in case; rename one"
+            )
+    return mistakes
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are: {', '.join(names) or 'none'}"
+
+
+def inventory_schema() -> dict[str, Any]:
+    """The JSON Schema of an inventory file, for editors: everything the model knows, plus the short forms."""
+    asset = load.json_schema(Asset)
+    definitions = asset.pop("$defs")
+    asset["properties"].pop("id")
+    asset["required"] = []
+    text_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    short = {"enum": ["local", "aws"], "description": "a way in without settings of its own"}
+    chroot = definitions["Access"]["properties"]["chroot"]
+    chroot["anyOf"] = [{"type": "string"}, *chroot["anyOf"]]
+    for way in ("local", "aws", "ssh"):
+        definitions["Access"]["properties"][way]["description"] = "empty for defaults"
+    asset["properties"]["access"]["anyOf"] = [short, *asset["properties"]["access"]["anyOf"]]
+    for key in _LISTS:
+        asset["properties"][key] = text_or_list
+    level = {"type": "integer", "minimum": 1, "maximum": 5, "description": "the same for c, i and a"}
+    asset["properties"]["criticality"] = {"anyOf": [level, {"$ref": "#/$defs/Criticality"}]}
+    asset["properties"]["tags"] = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+    definitions["Asset"] = asset
+    service = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "owner": {"type": "string"},
+            "description": {"type": "string"},
+            "criticality": asset["properties"]["criticality"],
+        },
+    }
+    part = {"$ref": "#/$defs/Asset"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Riskline inventory",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["assets"],
+        "properties": {
+            "version": {"const": 1},
+            "defaults": part,
+            "groups": {"type": "object", "additionalProperties": part},
+            "services": {"type": "object", "additionalProperties": {"anyOf": [service, {"type": "null"}]}},
+            "assets": {"type": "object", "minProperties": 1, "additionalProperties": part},
+        },
+        "$defs": definitions,
+    }
