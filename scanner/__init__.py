@@ -4,7 +4,22 @@ from . import parse
 from .checking import check
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
 from .model import Check, Fact, Given, Observed, Probe
-from .probes import api, file, files, nse, ports, powershell, registry, sh, stat, visit
+from .probes import (
+    api,
+    expected_ports,
+    expected_states,
+    file,
+    files,
+    looked_at,
+    nse,
+    ports,
+    powershell,
+    registry,
+    services,
+    sh,
+    stat,
+    visit,
+)
 
 __all__ = [
     "Absent",
@@ -18,13 +33,17 @@ __all__ = [
     "Unparsable",
     "api",
     "check",
+    "expected_ports",
+    "expected_states",
     "file",
     "files",
+    "looked_at",
     "nse",
     "parse",
     "ports",
     "powershell",
     "registry",
+    "services",
     "sh",
     "stat",
     "visit",

@@ -106,13 +106,33 @@ def api(
 
 
 def ports() -> Probe:
-    """Which ports of the asset's network addresses are open from here, and what answers there."""
+    """The state of every port looked at on the asset's network addresses, as seen from here. JSON: see nmap_replies."""
     return Probe("nmap", ("ports",), timeout_s=600.0, max_bytes=64 << 20)
 
 
+def services() -> Probe:
+    """What answers on the open ports, as far as its own answers tell; a port that tells nothing is a gap."""
+    return Probe("nmap", ("services",), timeout_s=600.0, max_bytes=64 << 20)
+
+
 def nse(*scripts: str) -> Probe:
-    """Output of the named nmap scripts on the open ports."""
+    """What the named nmap scripts say; a script that is silent where it has to speak leaves a gap."""
     return Probe("nmap", ("scripts", *scripts), timeout_s=600.0, max_bytes=64 << 20)
+
+
+def expected_ports() -> Probe:
+    """The ports that the inventory says are open, as a JSON list such as ["22/tcp"]; nothing is sent."""
+    return Probe("nmap", ("expected",))
+
+
+def expected_states() -> Probe:
+    """The state of each port that the inventory says is open, on each address that it names: {subject: state}."""
+    return Probe("nmap", ("expected-states",), timeout_s=600.0)
+
+
+def looked_at() -> Probe:
+    """The instant of the look from outside, ISO 8601 in UTC: what is judged by the calendar is judged by this."""
+    return Probe("nmap", ("looked-at",))
 
 
 def visit(what: str) -> Probe:

@@ -1,0 +1,164 @@
+"""From what nmap saw to replies: JSON in a fixed order, and a gap for every subject that could not be judged.
+
+ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}}]
+services:         [{host, port, protocol, service, product, version, tunnel}], open ports that named themselves
+scripts A B:      [{host, port, protocol, script, output, structured}]; port 0 where the script is about the host
+expected-states:  {"10.0.0.5:22/tcp": "open"}, for every host that the inventory names by itself
+
+`host` is what the inventory calls it, a name or an address, and begins every subject: "[::1]:22/tcp".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from scanner.addresses import Ports, Protocol
+from scanner.model import Gap, Problem, Reply
+
+from .nmap_xml import Host, Port, Script
+
+TOO_MANY_OPEN = 200
+"""A host on which every port looked at is open, and that many of them, is answered for by a tarpit or a proxy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All runs of one visit together.
+
+    hosts: those that answered. missed: hosts, addresses or blocks about which nothing is known, and why.
+    named: the hosts that the inventory names by themselves, all others were found in a block.
+    """
+
+    hosts: tuple[Host, ...]
+    named: frozenset[str]
+    missed: tuple[Gap, ...]
+    looked_at: Ports
+
+
+def called(host: Host) -> str:
+    """What the inventory calls it."""
+    return host.name or host.address
+
+
+def subject(host: str, port: int, protocol: str) -> str:
+    """('::1', 22, 'tcp') -> '[::1]:22/tcp'."""
+    return f"[{host}]:{port}/{protocol}" if ":" in host else f"{host}:{port}/{protocol}"
+
+
+def silence(host: Host) -> Gap | None:
+    """Why nothing can be said of this host, or None where its ports can be judged."""
+    states = {port.state for port in host.ports} | {state for state, _ in host.rest}
+    looks: list[tuple[bool, Problem, str]] = [
+        (host.timed_out, "timed-out", "nmap gave this host up: it answers too slowly"),
+        (not host.up, "unreachable", "nothing answers at this address"),
+        (
+            not states & {"open", "closed", "unfiltered"},
+            "unreachable",
+            "no port answered: the host is down, or a firewall drops all that comes from here",
+        ),
+        (states == {"open"} and len(host.ports) >= TOO_MANY_OPEN, "failed", _TARPIT),
+    ]
+    return next((Gap(called(host), problem, why) for holds, problem, why in looks if holds), None)
+
+
+_TARPIT = "every port appears open: a tarpit, or a proxy that answers for the host"
+
+
+def ports(look: Look) -> Reply:
+    """The reply to `ports`."""
+    rows = []
+    for host in look.hosts:
+        rest: dict[str, int] = {}
+        for (state, protocol), summed in host.rest.items():
+            rest[f"{state}/{protocol}"] = sum(high - low + 1 for low, high in (*summed.tcp, *summed.udp))
+        listed = [{"port": p.number, "protocol": p.protocol, "state": p.state} for p in host.ports]
+        entry = {"host": called(host), "address": host.address, "named": called(host) in look.named}
+        rows.append({**entry, "ports": listed, "rest": rest})
+    return _reply(rows, look.missed)
+
+
+def services(look: Look) -> Reply:
+    """The reply to `services`."""
+    rows, gaps = [], list(look.missed)
+    for host, port in _open(look.hosts):
+        if not identified(port):
+            gaps.append(_gap(host, port, "what answers on this port could not be identified"))
+            continue
+        row = {"service": port.service, "product": port.product, "version": port.version, "tunnel": port.tunnel}
+        rows.append({**_place(host, port), **row})
+    return _reply(rows, gaps)
+
+
+def scripts(look: Look, names: Sequence[str], must_answer: Mapping[str, Callable[[Port], bool]]) -> Reply:
+    """The reply to `scripts`. must_answer: script -> the open ports on which its silence is a gap."""
+    rows, gaps = [], list(look.missed)
+    for host in look.hosts:
+        rows += [_said(host, None, script) for script in host.scripts if script.name in names]
+        spoken = {script.name for script in host.scripts}
+        for _, port in _open([host]):
+            rows += [_said(host, port, script) for script in port.scripts if script.name in names]
+            said = spoken | {script.name for script in port.scripts}
+            silent = [name for name in names if name in must_answer and name not in said and must_answer[name](port)]
+            if silent:
+                gaps.append(_gap(host, port, f"no answer to nmap's {', '.join(silent)}"))
+    return _reply(rows, gaps)
+
+
+def expected_states(look: Look, expected: Iterable[tuple[int, Protocol]]) -> Reply:
+    """The reply to `expected-states`."""
+    states, gaps = {}, [gap for gap in look.missed if gap.subject in look.named]
+    for host in look.hosts:
+        if called(host) not in look.named:
+            continue
+        for number, protocol in expected:
+            name, state = subject(called(host), number, protocol), host.state(number, protocol)
+            if state:
+                states[name] = state
+            else:
+                gaps.append(Gap(name, "unsupported", _not_looked_at(protocol)))
+    return _reply(states, gaps)
+
+
+def _not_looked_at(protocol: str) -> str:
+    if protocol == "udp":
+        return "UDP can only be looked at with the right to send raw packets; run as root"
+    return "this port was not looked at"
+
+
+def identified(port: Port) -> bool:
+    """Whether the port's own answers named its service; "tcpwrapped" means that it hung up without a word."""
+    return port.method == "probed" and port.service not in {"", "tcpwrapped", "unknown"}
+
+
+def _open(hosts: Iterable[Host]) -> list[tuple[Host, Port]]:
+    return [(host, port) for host in hosts for port in host.ports if port.state == "open"]
+
+
+def _place(host: Host, port: Port | None) -> dict[str, Any]:
+    if port is None:
+        return {"host": called(host), "port": 0, "protocol": ""}
+    return {"host": called(host), "port": port.number, "protocol": port.protocol}
+
+
+def _said(host: Host, port: Port | None, script: Script) -> dict[str, Any]:
+    # the text repeats the structure, in words that change between versions of nmap
+    output = script.output if script.structured is None else ""
+    return {**_place(host, port), "script": script.name, "output": output, "structured": script.structured}
+
+
+def _gap(host: Host, port: Port, why: str) -> Gap:
+    return Gap(subject(called(host), port.number, port.protocol), "failed", why)
+
+
+def _reply(value: object, gaps: Iterable[Gap]) -> Reply:
+    return Reply(json.dumps(value, sort_keys=True), gaps=tuple(dict.fromkeys(gaps)))
+
+
+def in_order(hosts: Iterable[Host]) -> tuple[Host, ...]:
+    """One entry per host, by address: the same network gives the same text."""
+    unique = {(called(host), host.address): host for host in hosts}.values()
+    return tuple(sorted(unique, key=lambda host: (int(ip_address(host.address)), called(host))))
