@@ -1,0 +1,56 @@
+# make audit   set up, then audit this machine by the example inventory and write out/report.html
+# make test    set up all that the tests need (as root: also Debian packages), then lint, types, contracts, all tests
+# make lock    write requirements/dev.lock anew from pyproject.toml
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iproute2 iptables busybox-static openssl gzip
+JOBS ?= 4
+
+.PHONY: audit test lint types contracts pytest wheel packages lock clean
+
+audit: $(STAMP)
+	@mkdir -p out
+	@$(BIN)/riskline scan --inventory inventory.example.yaml --register out/register.db --output out/report.html; \
+	code=$$?; case $$code in 0|1|3) echo "The report is out/report.html"; exit 0;; *) exit $$code;; esac
+
+test: packages $(STAMP) lint types contracts pytest
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qy python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+packages:
+	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
+	  else echo "These Debian packages are missing, and only root can install them:$$missing"; exit 1; fi; fi
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+pytest: $(STAMP)
+	$(BIN)/pytest -n $(JOBS)
+
+wheel: $(STAMP)
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+lock:
+	uv pip compile --quiet --generate-hashes --python-version 3.11 --group dev --extra postgresql --no-emit-index-url \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) out dist build

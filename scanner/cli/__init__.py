@@ -1,0 +1,118 @@
+"""The command line: thin. Each verb is a module of its own, imported only when that verb is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from scanner.errors import LockedError, RisklineError, UsageError
+
+VERBS: dict[str, tuple[str, str]] = {
+    "scan": ("scan", "Visit the assets, judge them, record the run and report it."),
+    "plan": ("plan", "Show exactly what a scan would ask of which asset; nothing is contacted."),
+    "permissions": ("plan", "Print the least rights that the scan account needs."),
+    "evaluate": ("evaluate", "Judge the evidence of an earlier run again, offline, by today's baselines."),
+    "report": ("report", "Write the report of a recorded run."),
+    "runs": ("report", "List the recorded runs."),
+    "inventory": ("inventory", "Check and list the inventory."),
+    "baseline": ("baseline", "List, show and check baselines."),
+    "check": ("baseline", "List and show checks."),
+    "schema": ("inventory", "Print the JSON Schema of an inventory, a baseline or a run."),
+    "completion": ("completion", "Print the completion script for your shell."),
+}
+
+EXIT_CODES = """
+Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong configuration or usage (nothing scanned), 3 incomplete
+(something could not be judged), 4 a check's bug, 5 another run holds the lock, 130/143 interrupted.
+"""
+
+
+class Verbs(click.Group):
+    """The verbs, found without importing any of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a user's day, not of the alphabet."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module, now that it is asked for."""
+        if cmd_name not in VERBS:
+            return None
+        found: Any = getattr(importlib.import_module(f".{VERBS[cmd_name][0]}", __package__), cmd_name)
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs from the table above: no module is imported for --help."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the closest verb named where there is none of that name."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "see riskline --help"
+            raise click.UsageError(f"there is no verb {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib import metadata
+
+        click.echo(f"riskline {metadata.version('riskline')}")
+        ctx.exit()
+
+
+@click.command(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
+def riskline() -> None:
+    """Audit servers, networks and cloud accounts without installing anything on them, and say what the risk is.
+
+    Start with: riskline scan --inventory inventory.example.yaml
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """The command's door: run a verb and leave with its exit code. Errors are one plain paragraph on standard error."""
+    try:
+        code = riskline.main(args=list(args) if args is not None else None, prog_name="riskline", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _say("interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except LockedError as error:
+        code = _say(str(error), 5)
+    except UsageError as error:
+        code = _say(str(error), 2)
+    except RisklineError as error:
+        code = _say(str(error), 3)
+    except BrokenPipeError:
+        code = _closed_pipe()
+    except KeyboardInterrupt:
+        code = _say("interrupted", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str, code: int) -> int:
+    from scanner.inert import printable
+
+    for line in message.splitlines() or [""]:
+        click.echo(f"riskline: {printable(line)}", err=True)
+    return code
+
+
+def _closed_pipe() -> int:
+    """The reader (`head`) has gone: leave quietly, and keep Python from complaining at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,56 @@
+"""`riskline evaluate`: old evidence, today's baselines, no connection."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import click
+
+from . import options as given
+
+
+@click.command()
+@click.argument("run_id", metavar="[RUN]", default="latest")
+@given.judging_options
+@given.register_option
+@given.output_options
+@given.talk_options
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    run_id: str,
+    check_folders: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
+    baselines: tuple[str, ...],
+    select: tuple[str, ...],
+    register_url: str,
+    format: str | None,
+    outputs: tuple[Path, ...],
+    quiet: bool,
+    verbose: int,
+    json_log: bool,
+) -> None:
+    """Judge the stored evidence of RUN again by today's baselines. Nothing is contacted, nothing recorded.
+
+    A control that asks what that visit did not bring back is unknown, and says so.
+    """
+    given.set_up_log(quiet, verbose, json_log)
+    from scanner import pipeline, score
+    from scanner.model import Inventory
+    from scanner.plan import make_plan
+    from scanner.register import open_register
+
+    from . import writing
+
+    writing.refuse_unwritable(outputs, format)
+    with contextlib.closing(open_register(register_url)) as register:
+        old = register.run(run_id)
+        kept = {one.asset.id: register.evidence(old.id, one.asset.id) for one in old.visited}
+    inventory = Inventory(old.inventory, tuple(one.asset for one in old.visited), {}, old.inventory_digest)
+    plan = make_plan(inventory, given.catalogue_of(check_folders, baseline_paths), baselines, select)
+    policy = score.Policy()
+    pairs = [(planned, found) for planned in plan.assets if (found := kept[planned.asset.id]) is not None]
+    run = pipeline.judge_again(plan, pipeline.new_run(plan, policy), pairs, policy)
+    writing.write(run, format, outputs, quiet, verbose)
+    ctx.exit(pipeline.exit_code(run, 0.0, policy))

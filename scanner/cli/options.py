@@ -1,0 +1,201 @@
+"""Options that several verbs share, and how their values become the engine's."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from scanner.catalogue import Catalogue
+    from scanner.model import Inventory
+    from scanner.plan import Plan
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def complete_baselines(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    from scanner.catalogue import Catalogue
+
+    return [CompletionItem(name) for name in Catalogue().baseline_files() if name.startswith(begun)]
+
+
+def complete_assets(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    from scanner.errors import UsageError
+    from scanner.inventory import read_inventory
+
+    try:
+        found = read_inventory(Path(ctx.params.get("inventory_path") or default_inventory()))
+    except UsageError:
+        return []
+    names = {asset.id for asset in found.assets} | {group for asset in found.assets for group in asset.groups}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(begun)]
+
+
+def default_inventory() -> str:
+    """The inventory file where none is named."""
+    return os.environ.get("RISKLINE_INVENTORY", "inventory.yaml")
+
+
+def default_register() -> str:
+    """Where runs are recorded when nothing else is said: a system folder for root, else the user's state folder."""
+    if "RISKLINE_REGISTER" in os.environ:
+        return os.environ["RISKLINE_REGISTER"]
+    if os.geteuid() == 0:
+        return "/var/lib/riskline/register.db"
+    home = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return f"{home}/riskline/register.db"
+
+
+def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def apply(function: F) -> F:
+        return functools.reduce(lambda inner, option: option(inner), reversed(options), function)
+
+    return apply
+
+
+inventory_option = click.option(
+    "-i",
+    "--inventory",
+    "inventory_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=default_inventory,
+    show_default="inventory.yaml, or $RISKLINE_INVENTORY",
+    help="The inventory file.",
+)
+limit_option = click.option(
+    "--limit",
+    multiple=True,
+    metavar="PATTERN",
+    shell_complete=complete_assets,
+    help="Only these assets: an id, group, service or tag=value; wildcards allowed. Repeatable.",
+)
+source_options = _stack(
+    click.option(
+        "--checks",
+        "check_folders",
+        type=click.Path(path_type=Path, file_okay=False),
+        multiple=True,
+        help="A folder with more checks (its Python code is run). Refused when others may write to it.",
+    ),
+    click.option(
+        "--baselines",
+        "baseline_paths",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="A folder or file with more baselines.",
+    ),
+)
+judging_options = _stack(
+    source_options,
+    click.option(
+        "-b",
+        "--baseline",
+        "baselines",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=complete_baselines,
+        help="Judge by this baseline (id or file) instead of the ones that fit by themselves. Repeatable.",
+    ),
+    click.option(
+        "--select",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Only controls with this id, level, effort, vector, root_cause, or any reference (cis=5.1.20, "
+        "cac=sshd_disable_root_login). Different keys must all hold. Repeatable.",
+    ),
+)
+register_option = click.option(
+    "--register",
+    "register_url",
+    default=default_register,
+    show_default="$RISKLINE_REGISTER, else below /var/lib or ~/.local/state",
+    help="Where runs are recorded: a file, or a database URL such as postgresql://…",
+)
+output_options = _stack(
+    click.option(
+        "-f",
+        "--format",
+        "format",
+        type=click.Choice(["table", "html", "json", "csv", "markdown"]),
+        help="What to print, or to write to --output. Default: a table, or what the file's name says.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        "outputs",
+        type=click.Path(path_type=Path, dir_okay=False),
+        multiple=True,
+        help="Write the report to this file (.html, .json, .csv, .md, .txt). Repeatable.",
+    ),
+)
+talk_options = _stack(
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+    click.option("-v", "--verbose", count=True, help="Print more; twice for what happens on the wire."),
+    click.option("--json-log", is_flag=True, help="Write the log to standard error as one JSON object a line."),
+)
+
+
+def catalogue_of(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> Catalogue:
+    """The catalogue with what the command line adds to it."""
+    from scanner.catalogue import Catalogue
+
+    return Catalogue(check_folders, baseline_paths)
+
+
+def inventory_of(path: Path, limit: tuple[str, ...]) -> Inventory:
+    """The inventory, narrowed by --limit."""
+    from scanner import inventory
+
+    found = inventory.read_inventory(path)
+    return inventory.limit(found, limit) if limit else found
+
+
+def plan_of(
+    inventory_path: Path,
+    limit: tuple[str, ...],
+    check_folders: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
+    baselines: tuple[str, ...],
+    select: tuple[str, ...],
+) -> Plan:
+    """The plan that the shared options ask for."""
+    from scanner.plan import make_plan
+
+    found = inventory_of(inventory_path, limit)
+    return make_plan(found, catalogue_of(check_folders, baseline_paths), baselines, select)
+
+
+def set_up_log(quiet: bool, verbose: int, json_log: bool) -> None:
+    """Send the program's log to standard error, as text or as JSON lines; libraries speak only with -vv."""
+    handler = logging.StreamHandler(sys.stderr)
+    if json_log:
+        from pythonjsonlogger.json import JsonFormatter
+
+        layout = "%(asctime)s %(levelname)s %(name)s %(message)s"
+        handler.setFormatter(JsonFormatter(layout, rename_fields={"asctime": "time", "levelname": "level"}))
+    else:
+        handler.setFormatter(_Plain("riskline: %(message)s"))
+    chatty = logging.INFO if verbose or json_log else logging.WARNING
+    log = logging.getLogger("riskline")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose > 1 else chatty)
+    log.propagate = False
+    if verbose > 1:
+        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
+
+
+class _Plain(logging.Formatter):
+    """Text log lines that carry nothing a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from scanner.inert import printable
+
+        return "\n".join(printable(line) for line in super().format(record).splitlines())

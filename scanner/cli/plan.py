@@ -1,0 +1,147 @@
+"""`riskline plan` and `riskline permissions`: what would be asked, and the rights that this needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options as given
+
+if TYPE_CHECKING:
+    from scanner.model import Probe
+    from scanner.plan import Plan, PlannedAsset
+
+
+@click.command()
+@given.inventory_option
+@given.limit_option
+@given.judging_options
+@click.option("--show-script", is_flag=True, help="Print the very script that would be sent.")
+def plan(
+    inventory_path: Path,
+    limit: tuple[str, ...],
+    check_folders: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
+    baselines: tuple[str, ...],
+    select: tuple[str, ...],
+    show_script: bool,
+) -> None:
+    """Show exactly what a scan would ask of which asset, without contacting any.
+
+    Every question is read-only. A line is one question; one visit puts all of them at once.
+    """
+    found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
+    for asset in found.assets:
+        _show_asset(asset, show_script)
+
+
+def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
+    from scanner.collect import describe
+    from scanner.inert import printable
+
+    controls = sum(len(one.controls) for one in planned.baselines)
+    names = ", ".join(one.baseline.id for one in planned.baselines) or "no baseline"
+    click.secho(f"{planned.asset.id}", bold=True, nl=False)
+    click.echo(f" ({describe(planned.asset)}): {controls} controls of {names}")
+    for way, probes in planned.visits.items():
+        click.echo(f"  one visit by {way}, {len(probes)} questions:")
+        if show_script:
+            click.echo(_script(way, probes))
+            continue
+        for probe in probes:
+            marks = [
+                mark for mark, on in (("as root or administrator", probe.privileged), ("running", probe.running)) if on
+            ]
+            note = f"  [{', '.join(marks)}]" if marks else ""
+            click.echo(f"    {printable(probe.key)}{note}")
+
+
+def _script(way: str, probes: tuple[Probe, ...]) -> str:
+    if way in {"ssh", "local", "chroot"}:
+        from scanner.transports.posix import Batch
+
+        return Batch(probes, nonce="0" * 32).script.decode()
+    if way == "winrm":
+        from scanner.transports import powershell
+
+        return powershell.Batch(probes, nonce="0" * 32).script
+    return "\n".join(f"    {probe.key}" for probe in probes)
+
+
+@click.command()
+@given.inventory_option
+@given.limit_option
+@given.judging_options
+@click.option(
+    "-f",
+    "--format",
+    "format",
+    type=click.Choice(["text", "sudoers", "iam-policy"]),
+    default="text",
+    show_default=True,
+    help="text: a list for people; sudoers: a file for /etc/sudoers.d; iam-policy: an AWS policy document.",
+)
+@click.option("--user", default="riskline", show_default=True, help="The scan account's name, for sudoers.")
+def permissions(
+    inventory_path: Path,
+    limit: tuple[str, ...],
+    check_folders: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
+    baselines: tuple[str, ...],
+    select: tuple[str, ...],
+    format: str,
+    user: str,
+) -> None:
+    """Print the least rights that the scan account needs for the planned controls."""
+    found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
+    if format == "iam-policy":
+        from scanner.transports.aws_permissions import iam_policy
+
+        click.echo(json.dumps(iam_policy(_probes(found, "aws")), indent=2))
+    elif format == "sudoers":
+        click.echo(_sudoers(user))
+    else:
+        _list_rights(found)
+
+
+def _probes(found: Plan, via: str) -> list[Probe]:
+    probes = {p.key: p for asset in found.assets for batch in asset.visits.values() for p in batch if p.via == via}
+    return list(probes.values())
+
+
+def _sudoers(user: str) -> str:
+    from scanner.errors import UsageError
+
+    if not user.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(f"--user {user}: letters, digits, dash and underscore only")
+    return (
+        "# /etc/sudoers.d/riskline, mode 0440; check with: visudo -cf FILE\n"
+        "# One shell, once per visit, fed with the script that `riskline plan --show-script` prints. It is a full\n"
+        "# grant: protect the scan account's key as you would root's, and allow it only from the scanner's address.\n"
+        f"{user} ALL=(root) NOPASSWD: /bin/sh -s\n"
+        f"Defaults:{user} !requiretty"
+    )
+
+
+def _list_rights(found: Plan) -> None:
+    posix = _probes(found, "posix")
+    if posix:
+        root = [probe for probe in posix if probe.privileged]
+        click.echo(f"Linux: a login shell; root by `sudo -n` for {len(root)} of {len(posix)} questions:")
+        for probe in root:
+            click.echo(f"  {probe.key}")
+    windows = _probes(found, "windows")
+    if windows:
+        click.echo(f"Windows: a remote shell and local administrator rights for {len(windows)} questions.")
+    aws = _probes(found, "aws")
+    if aws:
+        from scanner.transports.aws_permissions import permissions as actions
+
+        click.echo("AWS: these actions, all of them reading:")
+        for action in actions(aws):
+            click.echo(f"  {action}")
+    if _probes(found, "nmap"):
+        click.echo("Network: none; as root nmap uses half-open connections, otherwise whole ones.")

@@ -1,0 +1,64 @@
+"""`riskline report` and `riskline runs`: what the register remembers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import click
+
+from . import options as given
+
+
+@click.command()
+@click.argument("run_id", metavar="[RUN]", default="latest")
+@given.register_option
+@given.output_options
+@given.talk_options
+def report(
+    run_id: str,
+    register_url: str,
+    format: str | None,
+    outputs: tuple[Path, ...],
+    quiet: bool,
+    verbose: int,
+    json_log: bool,
+) -> None:
+    """Write the report of a recorded run: its id, the beginning of it, or `latest`."""
+    given.set_up_log(quiet, verbose, json_log)
+    from scanner.register import open_register
+
+    from . import writing
+
+    writing.refuse_unwritable(outputs, format)
+    with contextlib.closing(open_register(register_url)) as register:
+        run = register.run(run_id)
+    writing.write(run, format, outputs, quiet, verbose)
+
+
+@click.command()
+@given.register_option
+@click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
+@click.option("-f", "--format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def runs(register_url: str, last: int, format: str) -> None:
+    """List the recorded runs, newest first."""
+    from dataclasses import asdict
+
+    from scanner.register import open_register
+
+    with contextlib.closing(open_register(register_url)) as register:
+        found = register.runs(last)
+    if format == "json":
+        click.echo(json.dumps([asdict(run) for run in found], indent=2, default=str))
+        return
+    if not found:
+        click.echo("No run is recorded yet; begin with: riskline scan")
+        return
+    from tabulate import tabulate
+
+    rows = [
+        (run.id, f"{run.started_at:%Y-%m-%d %H:%M}", run.state, run.assets, run.failed, run.unknown, f"{run.score:.0f}")
+        for run in found
+    ]
+    click.echo(tabulate(rows, headers=["Run", "Started (UTC)", "State", "Assets", "Failed", "Unknown", "Score"]))

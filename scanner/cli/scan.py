@@ -1,0 +1,153 @@
+"""`riskline scan`: the whole pipeline."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options as given
+
+if TYPE_CHECKING:
+    from scanner import pipeline
+    from scanner.model import Run, Visited
+    from scanner.plan import Plan
+    from scanner.register import Register
+
+FAIL_ON = {"any": 0.0, "low": 0.1, "medium": 1.0, "high": 3.0, "never": None}
+"""Expected yearly loss, in points, of one finding from which a run's exit code is 1 (default scales)."""
+
+
+@click.command()
+@given.inventory_option
+@given.limit_option
+@given.judging_options
+@given.register_option
+@given.output_options
+@click.option(
+    "--fail-on",
+    type=click.Choice(list(FAIL_ON)),
+    default="any",
+    show_default=True,
+    help="Exit with 1 when one finding alone is expected to cost this much a year: low 0.1, medium 1, high 3 points.",
+)
+@click.option("--at-once", type=click.IntRange(1, 64), default=32, show_default=True, help="Visits at the same time.")
+@click.option("--visit-deadline", type=click.FloatRange(1), default=300, show_default=True, help="Seconds per visit.")
+@click.option("--resume", is_flag=True, help="Go on with the last run that did not finish, with the same inventory.")
+@click.option("--no-record", is_flag=True, help="Leave no trace in the register.")
+@given.talk_options
+@click.pass_context
+def scan(
+    ctx: click.Context,
+    inventory_path: Path,
+    limit: tuple[str, ...],
+    check_folders: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
+    baselines: tuple[str, ...],
+    select: tuple[str, ...],
+    register_url: str,
+    format: str | None,
+    outputs: tuple[Path, ...],
+    fail_on: str,
+    at_once: int,
+    visit_deadline: float,
+    resume: bool,
+    no_record: bool,
+    quiet: bool,
+    verbose: int,
+    json_log: bool,
+) -> int:
+    """Visit the assets of an inventory, judge them by their baselines, record the run and report it.
+
+    Nothing is installed or changed on an asset. What would be asked is shown by `riskline plan`.
+    """
+    given.set_up_log(quiet, verbose, json_log)
+    from scanner import pipeline
+    from scanner.transports import Bounds
+
+    from . import writing
+
+    plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
+    writing.refuse_unwritable(outputs, format)
+    chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once)
+    with contextlib.ExitStack() as stack:
+        register = None if no_record else _register(stack, register_url)
+        run, chosen = _begin(plan, chosen, register, resume)
+        stop = stack.enter_context(_interruptible())
+        progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
+        run = pipeline.execute(plan, run, register, chosen, progress, stop)
+    writing.write(run, format, outputs, quiet, verbose)
+    code = pipeline.exit_code(run, FAIL_ON[fail_on], chosen.policy)
+    ctx.exit(130 if stop.is_set() else code)
+
+
+def _register(stack: contextlib.ExitStack, url: str) -> Register:
+    from scanner.register import open_register
+
+    register = open_register(url)
+    stack.callback(register.close)
+    stack.enter_context(register.lock())
+    return register
+
+
+def _begin(
+    plan: Plan, chosen: pipeline.Options, register: Register | None, resume: bool
+) -> tuple[Run, pipeline.Options]:
+    """A new run, or with --resume the last one that did not finish."""
+    from dataclasses import replace
+
+    from scanner import pipeline
+    from scanner.errors import UsageError
+
+    if not resume:
+        return pipeline.new_run(plan, chosen.policy), chosen
+    if register is None:
+        raise UsageError("--resume needs the register; leave out --no-record")
+    for summary in register.unfinished():
+        run = register.run(summary.id)
+        same = run.inventory_digest == plan.inventory.digest and dict(run.baselines) == {
+            id: one.baseline.digest for id, one in plan.baselines.items()
+        }
+        if not same:
+            raise UsageError(f"run {run.id} was begun with another inventory or baseline; start a new one")
+        return run, replace(chosen, done=frozenset(one.asset.id for one in run.visited))
+    raise UsageError("there is no unfinished run to resume")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """On the first SIGINT or SIGTERM no further visit begins; on the second the program ends at once."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        click.echo("riskline: stopping after the visits under way; once more to stop at once", err=True)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _progress(total: int, hidden: bool) -> Iterator[pipeline.Progress | None]:
+    """A progress bar on standard error, only where a person is looking."""
+    if hidden or not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=total, label="Visiting", file=sys.stderr, show_pos=True) as bar:
+
+        def step(_: Visited) -> None:
+            bar.update(1)
+
+        yield step

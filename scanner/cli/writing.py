@@ -1,0 +1,88 @@
+"""Where a report goes: standard output, or files written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scanner.errors import UsageError
+from scanner.model import Run
+
+SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+
+
+def refuse_unwritable(outputs: tuple[Path, ...], format: str | None) -> None:
+    """Raise UsageError before anything is scanned, where a report could not be written afterwards."""
+    for path in outputs:
+        _format_of(path, format)
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise UsageError(f"--output {path}: the folder {folder} does not exist; make it first")
+        if path.is_dir() or not os.access(folder, os.W_OK):
+            raise UsageError(f"--output {path}: cannot be written there")
+
+
+def write(run: Run, format: str | None, outputs: tuple[Path, ...], quiet: bool, verbose: int) -> None:
+    """Write every file, then print: the format asked for where no file was named, else the table unless quiet."""
+    for path in outputs:
+        write_file(path, render(run, _format_of(path, format), verbose))
+        if not quiet:
+            click.echo(f"riskline: wrote {path}", err=True)
+    if not outputs:
+        if format or not quiet:
+            print_bytes(render(run, format or "table", verbose, terminal=True))
+    elif not format and not quiet:
+        print_bytes(render(run, "table", verbose, terminal=True))
+
+
+def render(run: Run, format: str, verbose: int = 0, terminal: bool = False) -> bytes:
+    """The run in one format. On a terminal the table is as wide as it, and coloured unless NO_COLOR is set."""
+    from scanner import catalogue
+
+    options: dict[str, Any] = {}
+    if format == "table":
+        seen = terminal and sys.stdout.isatty()
+        options = {
+            "colour": seen and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+            "width": max(40, min(shutil.get_terminal_size((100, 24)).columns, 160)) if seen else 100,
+            "verbose": verbose,
+        }
+    rendered = catalogue.report(format).render(run, **options)
+    return bytes(rendered)
+
+
+def print_bytes(data: bytes) -> None:
+    """To standard output; where that cannot show UTF-8, with replacements instead of a traceback."""
+    if (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8":
+        click.echo(data, nl=False)
+    else:
+        text = data.decode("utf-8")
+        click.echo(text.encode(sys.stdout.encoding, errors="replace"), nl=False)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write beside the target and rename: a reader sees the old report or the new one, never half of one. Mode 0600."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def _format_of(path: Path, format: str | None) -> str:
+    found = format or SUFFIXES.get(path.suffix.lower())
+    if found is None:
+        raise UsageError(f"--output {path}: say the --format, or end the name in one of {', '.join(SUFFIXES)}")
+    return found

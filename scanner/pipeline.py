@@ -1,0 +1,148 @@
+"""The pipeline: plan in, run out, each asset judged, scored and recorded as its evidence arrives."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from . import score
+from .collect import Collected, collect, tool_version
+from .evaluate import Judge
+from .model import Asset, Evidence, Finding, Outcome, Run, Visited, utc_now
+from .plan import Plan, PlannedAsset
+from .transports import Bounds
+
+if TYPE_CHECKING:
+    from .register import Register
+
+LOG = logging.getLogger("riskline.run")
+Progress = Callable[[Visited], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is carried out. at_once: visits at the same time. done: asset ids that a resumed run already holds."""
+
+    bounds: Bounds = field(default_factory=Bounds)
+    at_once: int = 32
+    policy: score.Policy = field(default_factory=score.Policy)
+    done: frozenset[str] = frozenset()
+
+
+def new_run(plan: Plan, policy: score.Policy) -> Run:
+    """A run that has begun and holds nothing yet. Its id sorts by time: 20261123T154003Z-5f3a."""
+    started = utc_now()
+    nothing = score.assess([], {}, policy)
+    return Run(
+        id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+        started_at=started,
+        finished_at=None,
+        tool_version=tool_version(),
+        inventory=plan.inventory.path,
+        inventory_digest=plan.inventory.digest,
+        baselines={id: planned.baseline.digest for id, planned in plan.baselines.items()},
+        controls=plan.controls,
+        visited=(),
+        services={},
+        organisation=nothing.organisation,
+        risks=(),
+        state="running",
+        policy=asdict(policy),
+    )
+
+
+def execute(
+    plan: Plan,
+    run: Run,
+    register: Register | None,
+    options: Options,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Run:
+    """Visit and judge everything that is planned and not yet done. Gives the finished run; `stop` makes it partial."""
+    if register is not None and not options.done:
+        register.begin(run)
+    judge = Judge()
+    visited: dict[str, Visited] = {asset.asset.id: asset for asset in run.visited}
+    to_visit = [planned for planned in plan.assets if planned.asset.id not in options.done]
+    for collected in collect(to_visit, options.bounds, options.at_once, stop):
+        one = judged(collected, judge, run, options.policy)
+        visited[one.asset.id] = one
+        if register is not None:
+            register.store(run.id, one, collected.evidence)
+        _tell(one)
+        if progress is not None:
+            progress(one)
+    ordered = [visited[p.asset.id] for p in plan.assets if p.asset.id in visited]
+    finished = finish(run, ordered, options.policy, "complete" if len(ordered) == len(plan.assets) else "partial")
+    if register is not None:
+        register.finish(finished)
+    return finished
+
+
+def judged(collected: Collected, judge: Judge, run: Run, policy: score.Policy) -> Visited:
+    """One asset's evidence as findings and score."""
+    asset = collected.planned.asset
+    findings = judge.findings(collected.planned, collected.evidence)
+    return Visited(
+        asset=asset,
+        baselines=tuple(dict.fromkeys(finding.baseline for finding in findings if finding.baseline)),
+        findings=tuple(findings),
+        score=score.score_asset(asset, findings, run.controls, policy),
+        collected_at=collected.evidence.collected_at,
+        failures=collected.evidence.failures,
+        took_s=collected.took_s,
+        evidence_digest=collected.evidence.digest,
+    )
+
+
+def finish(run: Run, visited: Sequence[Visited], policy: score.Policy, state: Literal["complete", "partial"]) -> Run:
+    """The run with its totals."""
+    pairs: list[tuple[Asset, Sequence[Finding]]] = [(one.asset, one.findings) for one in visited]
+    total = score.assess(pairs, run.controls, policy)
+    return replace(
+        run,
+        finished_at=utc_now(),
+        visited=tuple(visited),
+        services=total.services,
+        organisation=total.organisation,
+        risks=total.risks,
+        state=state,
+    )
+
+
+def judge_again(plan: Plan, run: Run, evidence: Iterable[tuple[PlannedAsset, Evidence]], policy: score.Policy) -> Run:
+    """A new run's verdicts from stored evidence; nothing is contacted."""
+    judge = Judge()
+    visited = [judged(Collected(planned, each, 0.0), judge, run, policy) for planned, each in evidence]
+    return finish(run, visited, policy, "complete" if len(visited) == len(plan.assets) else "partial")
+
+
+def exit_code(run: Run, fail_on: float | None, policy: score.Policy) -> int:
+    """0 clean, 1 a finding at or above `fail_on` (its own expected yearly loss; None never), 3 incomplete, 4 a bug."""
+    findings = run.findings
+    if any(finding.reason == "check-bug" for finding in findings):
+        return 4
+    if fail_on is not None:
+        for one in run.visited:
+            weak = score.weaknesses(one.asset, one.findings, run.controls, policy)
+            if any(policy.attempts * each.v * each.l >= fail_on for each in weak):
+                return 1
+    if run.state != "complete" or any(finding.outcome is Outcome.UNKNOWN for finding in findings):
+        return 3
+    return 0
+
+
+def _tell(one: Visited) -> None:
+    counts = {outcome.value: 0 for outcome in Outcome}
+    for finding in one.findings:
+        counts[finding.outcome.value] += 1
+    LOG.info(
+        "%s judged: %s", one.asset.id, ", ".join(f"{number} {name}" for name, number in counts.items()), extra=counts
+    )
+    for way, why in one.failures.items():
+        LOG.warning("%s could not be visited by %s: %s", one.asset.id, way, why)
