@@ -1,4 +1,4 @@
-"""Collect: visits in, evidence out. The only stage that waits, so it is the only one that is spread out over threads."""
+"""Collect: visits in, evidence out. The only stage that waits, so the only one that is spread out over threads."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def collect(
 ) -> Iterator[Collected]:
     """Visit all assets, at most `at_once` together, and give each one's evidence as it arrives.
 
-    At most twice `at_once` visits are held at a time, so memory follows the visits in flight, not the fleet. After `stop`
-    is set no further visit begins; those under way end within their bounds.
+    At most twice `at_once` visits are held at a time, so memory follows the visits in flight, not the fleet. After
+    `stop` is set no further visit begins; those under way end within their bounds.
     """
     at_once = max(1, min(at_once, MAX_VISITS, len(assets) or 1))
     done: queue.SimpleQueue[tuple[PlannedAsset, Future[Collected]]] = queue.SimpleQueue()

@@ -124,6 +124,8 @@ class _Builder:
         place = (self.name, node.start_mark.line + 1)
         if self.nodes > MAX_NODES or depth > MAX_DEPTH:
             raise complain(place, "aliases unfold to more than can be meant")
+        if node.tag not in _KNOWN_TAGS:
+            raise complain(place, f"the tag {node.tag} is not supported")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -132,7 +134,7 @@ class _Builder:
                 items.append(self.build(item, depth + 1))
                 items.places.append((self.name, item.start_mark.line + 1))
             return items
-        return self._scalar(node, place)
+        return self._scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, place: Place, depth: int) -> LocatedDict:
         entries = LocatedDict(place)
@@ -149,10 +151,8 @@ class _Builder:
             entries.places[key] = at
         return entries
 
-    def _scalar(self, node: yaml.Node, place: Place) -> Any:
+    def _scalar(self, node: yaml.Node) -> Any:
         text = str(node.value)
-        if node.tag not in _KNOWN_TAGS:
-            raise complain(place, f"the tag {node.tag} is not supported")
         if getattr(node, "style", None) in {"'", '"', "|", ">"}:
             return text
         if text in {"", "~", "null"}:
@@ -168,8 +168,8 @@ class _Builder:
         return text
 
 
-_KNOWN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "value")}
-_KNOWN_TAGS |= {"!", "tag:yaml.org,2002:merge"}
+_KINDS = ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq")
+_KNOWN_TAGS = {"!", *(f"tag:yaml.org,2002:{name}" for name in _KINDS)}
 
 
 # ── validation ───────────────────────────────────────────────────────────────────────────────────────────────────────

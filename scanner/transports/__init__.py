@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 from scanner.model import WAYS, Asset, Probe, Reply
 
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one visit may take: seconds from the first packet to the last, and bytes received (after unpacking)."""

@@ -1,0 +1,205 @@
+"""Judging: no control is silent, and nothing but a complete answer is ever judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from scanner import Absent, Check, Fact, NotApplicable, Undetermined, check, file, parse, sh
+from scanner.collect import make_evidence
+from scanner.evaluate import Judge
+from scanner.model import (
+    WAYS,
+    Access,
+    AppliesTo,
+    Asset,
+    Baseline,
+    Control,
+    Finding,
+    Gap,
+    Local,
+    Outcome,
+    Problem,
+    Reply,
+    Term,
+)
+from scanner.plan import PlannedAsset, plan_asset, plan_baseline
+
+SETTINGS = Fact(file("/etc/settings"), parse.key_values)
+USERS = Fact(sh("users"), parse.lines)
+
+
+@check("x.setting", SETTINGS)
+def setting(settings: dict[str, str], key: str) -> str:
+    """The value of `key`."""
+    if key == "raise-absent":
+        raise Absent
+    if key == "raise-na":
+        raise NotApplicable("no reason to")
+    if key == "raise-undetermined":
+        raise Undetermined("nobody knows")
+    if key == "bug":
+        raise ZeroDivisionError
+    return settings[key]
+
+
+@check("x.users", SETTINGS, USERS)
+def users(settings: dict[str, str], names: list[str]) -> dict[str, bool]:
+    """Whether each user is listed in the settings."""
+    return {name: name in settings for name in names}
+
+
+class Checks:
+    """As much of a catalogue as the planner needs."""
+
+    def check(self, id: str) -> Check:
+        return {"x.setting": setting, "x.users": users}[id]
+
+
+def control(**fields: Any) -> Control:
+    return Control(**{"id": "C", "title": "t", "why": "w", "fix": "f", **fields})
+
+
+def planned(*controls: Control, when: tuple[Term, ...] = ()) -> PlannedAsset:
+    baseline = Baseline("base", "1", "Base", AppliesTo("linux", when), controls)
+    one = plan_baseline(baseline, Checks(), {})  # type: ignore[arg-type]
+    return plan_asset(Asset("host", access=Access(local=Local())), [one])
+
+
+def judge(plan: PlannedAsset, replies: Mapping[str, Reply]) -> list[Finding]:
+    return Judge().findings(plan, make_evidence("host", replies, {}))
+
+
+GOOD = {"posix:file /etc/settings": Reply("a = 1\nroot = x\n"), "posix:sh users": Reply("root\neve\n")}
+PASSING = {"check": "x.setting", "given": {"key": "a"}, "expect": {"equals": "1"}}
+FAILING = {"check": "x.setting", "given": {"key": "a"}, "expect": {"equals": "2"}}
+
+
+def test_a_met_expectation_passes_and_an_unmet_one_fails() -> None:
+    plan = planned(control(**PASSING), control(**{**FAILING, "id": "D"}))
+    good, bad = judge(plan, GOOD)
+    assert (good.outcome, good.observed, good.expected) == (Outcome.PASS, "1", "1")
+    assert (bad.outcome, bad.observed, bad.expected) == (Outcome.FAIL, "1", "2")
+
+
+@pytest.mark.parametrize(
+    "problem",
+    ["unreachable", "auth-failed", "denied", "failed", "timed-out", "truncated", "throttled", "not-running", "unsupported"],
+)  # fmt: skip
+def test_an_answer_that_was_kept_away_is_unknown_with_its_reason(problem: Problem) -> None:
+    replies = {**GOOD, "posix:file /etc/settings": Reply("a = 1", problem=problem, detail="because")}
+    (found,) = judge(planned(control(**PASSING)), replies)
+    assert (found.outcome, found.reason, found.detail) == (Outcome.UNKNOWN, problem, "because")
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome"),
+    [("pass", Outcome.PASS), ("fail", Outcome.FAIL), ("not-applicable", Outcome.NOT_APPLICABLE), ("unknown", Outcome.UNKNOWN)],
+)  # fmt: skip
+def test_proved_absence_is_what_the_control_says(word: str, outcome: Outcome) -> None:
+    replies = {"posix:file /etc/settings": Reply(problem="absent")}
+    (found,) = judge(planned(control(**PASSING, when_absent=word)), replies)
+    assert found.outcome is outcome
+    raised = {**PASSING, "given": {"key": "raise-absent"}}
+    (found,) = judge(planned(control(**raised, when_absent=word)), GOOD)
+    assert found.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome", "reason"),
+    [
+        ("raise-na", Outcome.NOT_APPLICABLE, "no reason to"),
+        ("raise-undetermined", Outcome.UNKNOWN, "undetermined"),
+        ("bug", Outcome.UNKNOWN, "check-bug"),
+        ("missing", Outcome.UNKNOWN, "check-bug"),
+    ],
+)
+def test_a_check_that_has_no_value_says_why(key: str, outcome: Outcome, reason: str) -> None:
+    (found,) = judge(planned(control(**{**PASSING, "given": {"key": key}})), GOOD)
+    assert (found.outcome, found.reason) == (outcome, reason)
+
+
+def test_a_shape_that_nobody_had_seen_is_unparsable_with_its_first_line() -> None:
+    replies = {"posix:file /etc/settings": Reply("what is this\n")}
+    (found,) = judge(planned(control(**PASSING)), replies)
+    assert (found.outcome, found.reason) == (Outcome.UNKNOWN, "unparsable")
+    assert "what is this" in found.detail
+
+
+def test_evidence_without_the_answer_is_unknown() -> None:
+    (found,) = judge(planned(control(**PASSING)), {})
+    assert (found.outcome, found.reason) == (Outcome.UNKNOWN, "not-collected")
+
+
+def test_a_mapping_gives_one_finding_per_subject_and_gaps_stay_unknown() -> None:
+    asked = control(check="x.users", expect={"equals": True})
+    replies = {**GOOD, "posix:sh users": Reply("root\neve\nmallory\n", gaps=(Gap("mallory", "denied", "no"),))}
+    found = {f.subject: (f.outcome, f.reason) for f in judge(planned(asked), replies)}
+    assert found == {
+        "root": (Outcome.PASS, ""),
+        "eve": (Outcome.FAIL, ""),
+        "mallory": (Outcome.UNKNOWN, "denied"),
+    }
+
+
+def test_no_subjects_is_not_applicable_but_only_gaps_is_unknown() -> None:
+    asked = control(check="x.users", expect={"equals": True})
+    (found,) = judge(planned(asked), {**GOOD, "posix:sh users": Reply("")})
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    (found,) = judge(planned(asked), {**GOOD, "posix:sh users": Reply("", gaps=(Gap("eu-1", "denied"),))})
+    assert (found.outcome, found.subject) == (Outcome.UNKNOWN, "eu-1")
+
+
+def test_a_share_counts_the_failing_part_of_the_judged() -> None:
+    asked = control(check="x.users", expect={"equals": True}, weakness="share")
+    found = judge(planned(asked), GOOD)
+    assert [f.weakness for f in found if f.outcome is Outcome.FAIL] == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("how", "terms", "outcome"),
+    [
+        ("all", [PASSING, PASSING], Outcome.PASS),
+        ("all", [PASSING, FAILING], Outcome.FAIL),
+        ("any", [PASSING, FAILING], Outcome.PASS),
+        ("any", [FAILING, FAILING], Outcome.FAIL),
+        ("all", [PASSING, {**PASSING, "given": {"key": "bug"}}], Outcome.UNKNOWN),
+        ("any", [FAILING, {**PASSING, "given": {"key": "bug"}}], Outcome.UNKNOWN),
+        ("any", [PASSING, {**PASSING, "given": {"key": "bug"}}], Outcome.PASS),
+        ("all", [FAILING, {**PASSING, "given": {"key": "bug"}}], Outcome.FAIL),
+    ],
+)
+def test_several_terms_make_one_verdict(how: str, terms: list[dict[str, Any]], outcome: Outcome) -> None:
+    (found,) = judge(planned(control(**{how: tuple(Term(**term) for term in terms)})), GOOD)
+    assert found.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("condition", "outcome"),
+    [(PASSING, Outcome.FAIL), (FAILING, Outcome.NOT_APPLICABLE), ({**PASSING, "given": {"key": "bug"}}, Outcome.UNKNOWN)],
+)  # fmt: skip
+def test_a_condition_decides_whether_a_control_applies(condition: dict[str, Any], outcome: Outcome) -> None:
+    (found,) = judge(planned(control(**FAILING, when=(Term(**condition),))), GOOD)
+    assert found.outcome is outcome
+
+
+def test_a_baseline_for_another_system_gives_way_and_an_asset_without_any_says_so() -> None:
+    (found,) = judge(planned(control(**PASSING), when=(Term(**FAILING),)), GOOD)
+    assert (found.control, found.outcome, found.reason) == ("no-baseline", Outcome.UNKNOWN, "no-baseline")
+
+
+def test_a_baseline_that_cannot_be_matched_leaves_every_control_unknown() -> None:
+    replies = {"posix:file /etc/settings": Reply(problem="unreachable", detail="no route")}
+    found = judge(planned(control(**PASSING), control(**{**FAILING, "id": "D"}), when=(Term(**PASSING),)), replies)
+    assert [(f.control, f.outcome, f.reason) for f in found] == [
+        ("C", Outcome.UNKNOWN, "unreachable"),
+        ("D", Outcome.UNKNOWN, "unreachable"),
+    ]
+
+
+def test_equal_questions_are_put_once() -> None:
+    plan = planned(control(**PASSING), control(**{**FAILING, "id": "D"}))
+    assert [probe.key for probe in plan.visits["local"]] == ["posix:file /etc/settings"]
+    assert set(plan.visits) <= set(WAYS)

@@ -1,0 +1,81 @@
+"""Reading YAML: quiet about types, loud about mistakes, and bounded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.errors import UsageError
+from scanner.load import WrittenFloat, parse_document, validate
+from scanner.model import Asset, Control
+
+
+def parse(text: str) -> dict[str, object]:
+    return parse_document(text.encode(), "file.yaml")
+
+
+def test_only_true_and_false_are_booleans_and_only_plain_decimals_are_numbers() -> None:
+    read = parse("a: no\nb: on\nc: true\nd: 0640\ne: 22:22\nf: 14\ng: '14'\nh: ~\ni: 1_000\nj: 0x10\nk: .5\n")
+    assert read == {
+        "a": "no", "b": "on", "c": True, "d": "0640", "e": "22:22", "f": 14, "g": "14", "h": None,
+        "i": "1_000", "j": "0x10", "k": ".5",
+    }  # fmt: skip
+
+
+def test_a_decimal_number_remembers_how_it_was_written() -> None:
+    number = parse("a: 5.10")["a"]
+    assert isinstance(number, WrittenFloat)
+    assert number == 5.1
+    assert number.text == "5.10"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "file.yaml:3: the key 'a' stands here twice; first on line 1"),
+        ("a:\n  <<: {b: 1}\n", "file.yaml:2: merge keys"),
+        ("a: !!python/object/apply:os.system [ls]\n", "file.yaml:1: the tag"),
+        ("- a\n", "file.yaml:1: a mapping"),
+        ("", "file.yaml:1: the file is empty"),
+        ("a: [b\n", "file.yaml:2: not valid YAML"),
+        ("a: &x [*x]\n", "unfold to more"),
+        ("? [a]\n: b\n", "file.yaml:1: a key must be a plain text"),
+        ("[" * 100_000, "nested too deep"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_file_and_line(text: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint.replace("(", r"\(").replace("[", r"\[")):
+        parse(text)
+
+
+@pytest.mark.timeout(20)
+def test_an_alias_bomb_ends() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    with pytest.raises(UsageError, match="aliases unfold"):
+        parse("\n".join(lines))
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    try:
+        parse_document(data, "f")
+    except UsageError as error:
+        assert str(error).startswith("f:")
+
+
+def test_every_mistake_of_an_asset_is_named_at_once() -> None:
+    text = "id: x\naccess: {ssh: {usr: a, port: '22'}}\nzone: moon\ncriticality: {c: 9}\n"
+    with pytest.raises(UsageError) as caught:
+        validate(Asset, parse_document(text.encode(), "i.yaml"), "asset 'x'")
+    said = str(caught.value)
+    assert "i.yaml:2: asset 'x': there is no key 'usr'; did you mean 'user'?" in said
+    assert "i.yaml:2: asset 'x': access.ssh.port: " in said
+    assert "i.yaml:3: asset 'x': zone: " in said
+    assert "i.yaml:4: asset 'x': criticality.c: " in said
+
+
+def test_a_missing_line_is_named() -> None:
+    with pytest.raises(UsageError, match=r"c\.yaml:1: control has no 'fix'; add it"):
+        validate(Control, parse_document(b"id: X\ntitle: t\nwhy: w\n", "c.yaml"), "control")

@@ -1,0 +1,164 @@
+"""The batched script against real shells: whatever a command does, its frame holds and the others are answered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner import file, files, sh, stat, visit
+from scanner.errors import VisitFailed
+from scanner.model import Probe, Reply
+from scanner.transports import Bounds
+from scanner.transports.posix import Batch
+from scanner.transports.process import run
+
+SHELLS = [[found] for name in ("dash", "bash") if (found := shutil.which(name))]
+SHELLS += [[found, "sh"] for name in ("busybox",) if (found := shutil.which(name))]
+
+
+def put(probes: list[Probe], shell: list[str] | None = None, gzip: bool = False) -> Mapping[Probe, Reply]:
+    batch = Batch(probes, sudo=False, gzip=gzip)
+    stdout, stderr, ended = run([*(shell or ["/bin/sh"]), "-s"], batch.script, Bounds(60), {"PATH": "/usr/bin:/bin"})
+    return batch.replies(stdout, stderr, ended)
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: Path(shell[0]).name)
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    found: list[str] = request.param
+    return found
+
+
+def test_every_kind_of_end_has_its_own_answer(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("text\nwithout end")
+    (tmp_path / "link").symlink_to("nowhere")
+    expected: dict[Probe, tuple[str, str | None]] = {
+        sh("printf 'out'; printf 'err' >&2"): ("out", None),
+        sh("exit 3"): ("", "failed"),
+        sh("echo fine; exit 1", ok=(0, 1)): ("fine\n", None),
+        sh("sleep 20", timeout_s=1): ("", "timed-out"),
+        sh("yes", timeout_s=15, max_bytes=100_000): ("", "truncated"),
+        sh("yes >&2", timeout_s=1): ("", "timed-out"),
+        sh("cat"): ("", None),
+        sh("kill -9 $$"): ("", "timed-out"),
+        sh("true", of="no-such-program"): ("", "absent"),
+        sh("printf 'a\\0b\\377\\n'"): ("a\0b\\xff\n", None),
+        file(f"{tmp_path}/kept"): ("text\nwithout end", None),
+        file(f"{tmp_path}/none/at/all"): ("", "absent"),
+        file(f"{tmp_path}/link"): ("", "absent"),
+        file(f"{tmp_path}"): ("", "failed"),
+        file("/dev/zero"): ("", "failed"),
+        file("/etc/hostname", max_bytes=1): ("", "truncated"),
+        stat(f"{tmp_path}/none"): ("", "absent"),
+        visit("host-key"): ("", "unsupported"),
+    }
+    found = put(list(expected), shell)
+    assert {
+        probe.key: (found[probe].text, found[probe].problem) for probe in expected if probe.ask[1] != "kill -9 $$"
+    } == {probe.key: said for probe, said in expected.items() if probe.ask[1] != "kill -9 $$"}
+    assert found[sh("kill -9 $$")].problem in {"timed-out", "failed"}
+
+
+def test_files_come_with_their_names_and_the_empty_device_counts_as_an_empty_file(
+    shell: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "b.conf").write_text("two")
+    (tmp_path / "a.conf").write_text("one\n")
+    (tmp_path / "c.conf").symlink_to("/dev/null")
+    (tmp_path / "d.conf").mkdir()
+    probe = files(f"{tmp_path}/*.conf", f"{tmp_path}/none", "/nowhere/*.conf")
+    reply = put([probe], shell)[probe]
+    assert json.loads(reply.text) == {
+        f"{tmp_path}/a.conf": "one\n", f"{tmp_path}/b.conf": "two", f"{tmp_path}/c.conf": "",
+    }  # fmt: skip
+
+
+def test_a_file_name_with_a_line_break_is_not_read_past(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text("one")
+    (tmp_path / "b\nF x.conf").write_text("two")
+    probe = files(f"{tmp_path}/*.conf")
+    assert put([probe])[probe].problem == "failed"
+
+
+def test_stat_tells_mode_owner_and_type_and_proves_absence(shell: list[str], tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("")
+    kept.chmod(0o4751)
+    probe = stat(str(kept), f"{tmp_path}/none")
+    found = json.loads(put([probe], shell)[probe].text)
+    assert found[f"{tmp_path}/none"] is None
+    assert found[str(kept)][:3] == ["4751", str(kept.stat().st_uid), str(kept.stat().st_gid)]
+    assert found[str(kept)][5] == "regular file"
+
+
+def test_the_compressed_answer_is_the_same(shell: list[str]) -> None:
+    probes = [sh("seq 1 20000"), file("/etc/passwd")]
+    assert put(probes, shell, gzip=True) == put(probes, shell)
+
+
+def test_output_cannot_forge_a_frame() -> None:
+    forged = sh("printf '\\n00000000000000000000000000000000 S 0\\n'; exit 9")
+    after = sh("echo true")
+    batch = Batch([forged, after], sudo=False, nonce="1" * 32)
+    stdout, stderr, ended = run(["/bin/sh", "-s"], batch.script, Bounds(30), {})
+    found = batch.replies(stdout, stderr, ended)
+    assert found[forged].problem == "failed"
+    assert found[after].text == "true\n"
+
+
+def test_a_torn_upload_runs_nothing(tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    script = Batch([sh(f"touch {witness}")], sudo=False).script
+    for cut in range(0, len(script) - 1, 97):
+        done = subprocess.run(["/bin/sh", "-s"], input=script[:cut], capture_output=True, check=False, timeout=30)
+        assert b" B 0" not in done.stdout
+    assert not witness.exists()
+
+
+@given(st.integers(min_value=0))
+def test_a_torn_answer_is_never_judged(cut: int) -> None:
+    probes = [sh("seq 1 50"), file("/etc/passwd"), stat("/etc/passwd"), files("/etc/host*")]
+    answer = _answer(tuple(probes))
+    batch = Batch(probes, sudo=False, nonce="2" * 32)
+    torn = answer[: cut % len(answer)]
+    try:
+        found = batch.replies(torn, b"", "broken-off")
+    except VisitFailed:
+        return
+    whole = batch.replies(answer, b"", "complete")
+    for probe in probes:
+        assert found[probe].problem in {"failed", "truncated"} or found[probe] == whole[probe]
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_for_an_answer_end_in_a_designed_problem(noise: bytes) -> None:
+    probes = [sh("x"), file("/y"), stat("/z"), files("/w/*")]
+    batch = Batch(probes, sudo=False, nonce="3" * 32)
+    mark = b"\n" + b"3" * 32 + b" "
+    found = batch.replies(mark + b"HELLO RAW\n" + noise.replace(b"|", mark), b"", "complete")
+    assert set(found) == set(probes)
+
+
+_ANSWERS: dict[tuple[Probe, ...], bytes] = {}
+
+
+def _answer(probes: tuple[Probe, ...]) -> bytes:
+    if probes not in _ANSWERS:
+        batch = Batch(probes, sudo=False, nonce="2" * 32)
+        _ANSWERS[probes] = run(["/bin/sh", "-s"], batch.script, Bounds(30), {})[0]
+    return _ANSWERS[probes]
+
+
+def test_noise_of_a_login_shell_before_the_greeting_is_ignored() -> None:
+    probe = sh("echo true")
+    batch = Batch([probe], sudo=False)
+    stdout, stderr, ended = run(["/bin/sh", "-s"], b"echo welcome; echo HELLO\n" + batch.script, Bounds(30), {})
+    assert batch.replies(stdout, stderr, ended)[probe].text == "true\n"
+    with pytest.raises(VisitFailed, match="did not run /bin/sh: This account is closed"):
+        batch.replies(b"welcome", b"This account is closed.\n", "complete")
