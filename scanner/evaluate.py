@@ -147,7 +147,7 @@ def _verdicts(planned: PlannedTerm, observed: Observed, unread: list[_Verdict]) 
     """Hold what was observed against the expectation; subjects that could not be read stay unknown."""
     expect = planned.term.expect
     if not isinstance(observed, Mapping):
-        return [*unread, _held("", observed, expect)] if not unread else [*unread]
+        return unread or [_held("", observed, expect)]
     missing = {verdict.subject for verdict in unread}
     seen = [_held(str(name), value, expect) for name, value in observed.items() if str(name) not in missing]
     if not seen and not unread:
@@ -178,9 +178,15 @@ def _absent(control: Control | None, why: str) -> _Verdict:
 
 
 def _combine(judged: Sequence[Sequence[_Verdict]], every: bool) -> _Verdict:
-    """Several terms into one verdict. `all`: one fail fails; `any`: one pass passes; unknown outweighs the rest."""
+    """Several terms into one verdict. `all`: one fail fails; `any`: one pass passes; unknown outweighs the rest.
+
+    In `all`, a term about a running system does not count on a root file system at rest where another term can be
+    judged: such a root is judged by what it will do when it is started.
+    """
     order = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS] if every else [Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL]
     reduced = [_worst(verdicts) for verdicts in judged]
+    if every and any(verdict.outcome in {Outcome.PASS, Outcome.FAIL} for verdict in reduced):
+        reduced = [verdict for verdict in reduced if verdict.reason != "not-running"]
     for outcome in order:
         hits = [verdict for verdict in reduced if verdict.outcome is outcome]
         if hits:

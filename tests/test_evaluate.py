@@ -73,8 +73,8 @@ def judge(plan: PlannedAsset, replies: Mapping[str, Reply]) -> list[Finding]:
 
 
 GOOD = {"posix:file /etc/settings": Reply("a = 1\nroot = x\n"), "posix:sh users": Reply("root\neve\n")}
-PASSING = {"check": "x.setting", "given": {"key": "a"}, "expect": {"equals": "1"}}
-FAILING = {"check": "x.setting", "given": {"key": "a"}, "expect": {"equals": "2"}}
+PASSING: dict[str, Any] = {"check": "x.setting", "given": {"key": "a"}, "expect": {"equals": "1"}}
+FAILING: dict[str, Any] = {"check": "x.setting", "given": {"key": "a"}, "expect": {"equals": "2"}}
 
 
 def test_a_met_expectation_passes_and_an_unmet_one_fails() -> None:
@@ -86,7 +86,10 @@ def test_a_met_expectation_passes_and_an_unmet_one_fails() -> None:
 
 @pytest.mark.parametrize(
     "problem",
-    ["unreachable", "auth-failed", "denied", "failed", "timed-out", "truncated", "throttled", "not-running", "unsupported"],
+    [
+        "unreachable", "auth-failed", "denied", "failed", "timed-out", "truncated", "throttled", "not-running",
+        "unsupported",
+    ],
 )  # fmt: skip
 def test_an_answer_that_was_kept_away_is_unknown_with_its_reason(problem: Problem) -> None:
     replies = {**GOOD, "posix:file /etc/settings": Reply("a = 1", problem=problem, detail="because")}
@@ -96,8 +99,13 @@ def test_an_answer_that_was_kept_away_is_unknown_with_its_reason(problem: Proble
 
 @pytest.mark.parametrize(
     ("word", "outcome"),
-    [("pass", Outcome.PASS), ("fail", Outcome.FAIL), ("not-applicable", Outcome.NOT_APPLICABLE), ("unknown", Outcome.UNKNOWN)],
-)  # fmt: skip
+    [
+        ("pass", Outcome.PASS),
+        ("fail", Outcome.FAIL),
+        ("not-applicable", Outcome.NOT_APPLICABLE),
+        ("unknown", Outcome.UNKNOWN),
+    ],
+)
 def test_proved_absence_is_what_the_control_says(word: str, outcome: Outcome) -> None:
     replies = {"posix:file /etc/settings": Reply(problem="absent")}
     (found,) = judge(planned(control(**PASSING, when_absent=word)), replies)
@@ -176,10 +184,23 @@ def test_several_terms_make_one_verdict(how: str, terms: list[dict[str, Any]], o
     assert found.outcome is outcome
 
 
+@pytest.mark.parametrize(("expected", "outcome"), [("1", Outcome.PASS), ("2", Outcome.FAIL), (None, Outcome.UNKNOWN)])
+def test_a_root_at_rest_is_judged_by_what_it_will_do_once_started(expected: str | None, outcome: Outcome) -> None:
+    running = Term("x.users", {}, {"equals": True})
+    written = Term("x.setting", {"key": "a"}, {"equals": expected}) if expected else running
+    replies = {**GOOD, "posix:sh users": Reply(problem="not-running")}
+    (found,) = judge(planned(control(all=(running, written))), replies)
+    assert found.outcome is outcome
+
+
 @pytest.mark.parametrize(
     ("condition", "outcome"),
-    [(PASSING, Outcome.FAIL), (FAILING, Outcome.NOT_APPLICABLE), ({**PASSING, "given": {"key": "bug"}}, Outcome.UNKNOWN)],
-)  # fmt: skip
+    [
+        (PASSING, Outcome.FAIL),
+        (FAILING, Outcome.NOT_APPLICABLE),
+        ({**PASSING, "given": {"key": "bug"}}, Outcome.UNKNOWN),
+    ],
+)
 def test_a_condition_decides_whether_a_control_applies(condition: dict[str, Any], outcome: Outcome) -> None:
     (found,) = judge(planned(control(**FAILING, when=(Term(**condition),))), GOOD)
     assert found.outcome is outcome

@@ -115,7 +115,7 @@ def test_output_cannot_forge_a_frame() -> None:
 def test_a_torn_upload_runs_nothing(tmp_path: Path) -> None:
     witness = tmp_path / "witness"
     script = Batch([sh(f"touch {witness}")], sudo=False).script
-    for cut in range(0, len(script) - 1, 97):
+    for cut in range(0, script.rindex(b"riskline"), 97):
         done = subprocess.run(["/bin/sh", "-s"], input=script[:cut], capture_output=True, check=False, timeout=30)
         assert b" B 0" not in done.stdout
     assert not witness.exists()

@@ -37,6 +37,7 @@ Ended = Literal["complete", "timed-out", "truncated", "broken-off"]
 _FORMS = ("sh", "file", "files", "stat")
 _WILD = re.compile(r"[*?\[]")
 _REFUSED = re.compile(r"permission denied|operation not permitted|must be root|are you root|requires? root", re.I)
+_KILLED = {"124", "137"}  # by timeout(1), or by SIGKILL from it or from the watchdog beside a shell without it
 _DONE = 44  # the inner script's own exit status: tells "sudo refused" (1) from "it ran"
 
 _PRELUDE = r"""
@@ -50,7 +51,18 @@ renice -n 10 -p $$ >/dev/null 2>&1
 exec 5>&1
 U=$(id -u)
 printf '\n%s UID %s\n' "$N" "$U"
-if timeout -k 1 1 true 2>/dev/null; then t() { timeout -k 2 "$@"; }; else t() { shift; "$@"; }; fi
+if timeout --version >/dev/null 2>&1; then t() { timeout -k 2 "$@"; }
+else
+  g=; setsid true 2>/dev/null && g=setsid
+  t() {
+    x=$1; shift
+    $g "$@" & y=$!
+    { sleep "$x"; [ -z "$g" ] || kill -9 -"$y"; kill -9 "$y"; } >/dev/null 2>&1 </dev/null 3>&- 5>&- & z=$!
+    wait "$y"; x=$?
+    kill "$z" 2>/dev/null
+    return "$x"
+  }
+fi
 gone() {
   d=$1
   while [ "$d" != / ]; do
@@ -277,16 +289,19 @@ class _Answers:
         elif probe.ask[0] == "files":
             self.found[number] = self._files(texts, status)
         else:
-            self.found[number] = self._judge(probe, _text(body), status, complaint)
+            self.found[number] = self._judge(probe, body, status, complaint)
         return index
 
-    def _judge(self, probe: Probe, text: str, status: str, complaint: str) -> Reply:
+    def _judge(self, probe: Probe, body: bytes, status: str, complaint: str) -> Reply:
+        text = _text(body)
         expected = str(probe.ask[2]).split(",") if probe.ask[0] == "sh" and len(probe.ask) > 2 else ["0"]
         if not self.root and _REFUSED.search(complaint):
             return self._denied(complaint)
+        if len(body) > probe.max_bytes:  # the pipe is cut a little later, to leave room for the end mark
+            return Reply(problem="truncated", detail=f"longer than {probe.max_bytes} bytes")
         if status in expected:
             return Reply(text)
-        if status in {"124", "137"}:
+        if status in _KILLED:
             return Reply(problem="timed-out", detail=f"not done after {probe.timeout_s:g} s")
         return Reply(problem="failed", detail=f"exit status {status}: {complaint or text[:500]}".rstrip(": "))
 
