@@ -6,7 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iproute2 iptables busybox-static openssl gzip
+PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iproute2 iptables busybox-static openssl gzip \
+  mmdebstrap postgresql
 JOBS ?= 4
 
 .PHONY: audit test lint types contracts pytest wheel packages lock clean
