@@ -1,0 +1,1 @@
+"""Riskline, as the Acme company uses it."""
