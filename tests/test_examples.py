@@ -1,4 +1,4 @@
-"""What the documentation shows is loaded and run: third parties' checks and baselines, schemas, the example inventory."""
+"""What the documentation shows is loaded and run: third parties' checks, the schemas, the example inventory."""
 
 from __future__ import annotations
 

@@ -1,0 +1,404 @@
+"""The command line as people and scripts meet it: exit codes, streams, files, messages with a remedy."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CHECKS = '''
+"""Settings of the test's own."""
+from scanner import Fact, check, file, parse, sh
+CONFIG = Fact(file("{conf}"), parse.key_values)
+SLOW = Fact(sh("sleep 30; echo done", timeout_s=60), str.strip)
+
+@check("site.test.setting", CONFIG)
+def setting(settings: dict[str, str], key: str) -> str | None:
+    """The value of `key`."""
+    if key == "bug":
+        raise ZeroDivisionError("a bug of the check")
+    return settings.get(key)
+
+@check("site.test.slow", SLOW)
+def slow(text: str) -> str:
+    """What comes after half a minute."""
+    return text
+'''
+CONTROL = """
+  - id: {id}
+    title: The setting {key} is right
+    check: site.test.setting
+    given: {{ key: {key} }}
+    expect: {{ equals: "1" }}
+    vector: network
+    exploit: {exploit}
+    effect: {{ c: {extent}, i: {extent}, a: {extent} }}
+    root_cause: site.{key}
+    why: Someone would use it, and nobody would notice.
+    fix: Set it to 1.
+    references: {{ cac: rule_{key}, cis: "1.{exploit}" }}
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A folder with an inventory of one asset, this machine, held against a baseline of the test's own."""
+
+    at: Path
+
+    def run(self, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*words),
+            cwd=self.at,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            **more,
+            check=False,
+        )
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "scanner.cli", *words]
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(self.at), "XDG_STATE_HOME": str(self.at / "state")}
+
+    def scan(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run("scan", *self.judging, "--register", "register.db", *words)
+
+    @property
+    def judging(self) -> list[str]:
+        return ["--inventory", "inventory.yaml", "--checks", "checks", "--baselines", "site.yaml", "--baseline", "site"]
+
+    def settings(self, text: str) -> None:
+        (self.at / "conf").write_text(text)
+
+    def controls(self, *keys: str, exploit: int = 4, extent: str = "total") -> None:
+        head = 'id: site\nversion: "1"\ntitle: Site\napplies_to: {kind: linux}\ncontrols:\n'
+        lines = [CONTROL.format(id=f"S-{key}", key=key, exploit=exploit, extent=extent) for key in keys]
+        (self.at / "site.yaml").write_text(head + "".join(lines))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    found = Site(tmp_path)
+    folder = tmp_path / "checks" / "site"
+    folder.mkdir(parents=True, mode=0o755)
+    (folder / "test.py").write_text(CHECKS.replace("{conf}", str(tmp_path / "conf")))
+    for place in [tmp_path, *tmp_path.rglob("*")]:
+        place.chmod(0o755 if place.is_dir() else 0o644)
+    (tmp_path / "inventory.yaml").write_text("version: 1\nassets: {here: {access: {local: {sudo: never}}}}\n")
+    found.controls("a", "b")
+    found.settings("a = 1\nb = 1\n")
+    yield found
+
+
+def test_a_clean_run_ends_with_0_and_a_failing_one_with_1(site: Site) -> None:
+    assert site.scan().returncode == 0
+    site.settings("a = 1\nb = 2\n")
+    assert site.scan().returncode == 1
+    assert site.scan("--fail-on", "never").returncode == 0
+
+
+def test_only_a_finding_that_costs_enough_fails_a_run(site: Site) -> None:
+    site.controls("a", exploit=1, extent="partial")
+    site.settings("a = 0\n")
+    assert site.scan("--fail-on", "high").returncode == 0
+    assert site.scan("--fail-on", "any").returncode == 1
+
+
+def test_what_cannot_be_judged_makes_the_run_incomplete(site: Site) -> None:
+    (site.at / "conf").unlink()
+    assert site.scan().returncode == 3
+
+
+def test_a_checks_bug_ends_with_4_and_the_other_controls_are_judged(site: Site) -> None:
+    site.controls("a", "bug")
+    done = site.scan("--format", "json")
+    assert done.returncode == 4
+    found = {f["control"]: (f["outcome"], f["reason"]) for f in json.loads(done.stdout)["findings"]}
+    assert found == {"S-a": ("pass", ""), "S-bug": ("unknown", "check-bug")}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--inventory", "none.yaml"], "none.yaml"),
+        (["--limit", "nobody-*"], "nobody-*"),
+        (["--baseline", "sitte"], "did you mean 'site'"),
+        (["--select", "id"], "KEY=VALUE"),
+        (["--format", "pdff"], "pdff"),
+        (["--output", "no/such/folder/x.html"], "make it first"),
+        (["--output", "report.xyz"], "--format"),
+        (["--at-once", "0"], "at-once"),
+    ],
+)
+def test_wrong_usage_ends_with_2_before_anything_is_visited(site: Site, words: list[str], said: str) -> None:
+    done = site.scan(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (site.at / "register.db").exists()
+
+
+def test_a_mistake_in_the_inventory_is_said_with_its_line(site: Site) -> None:
+    (site.at / "inventory.yaml").write_text("version: 1\nassets:\n  here:\n    acess: local\n")
+    done = site.scan()
+    assert done.returncode == 2
+    assert "inventory.yaml:4" in done.stderr
+    assert "did you mean 'access'" in done.stderr
+
+
+def test_an_unknown_verb_is_answered_with_the_closest(site: Site) -> None:
+    done = site.run("scann")
+    assert done.returncode == 2
+    assert "did you mean 'scan'" in done.stderr
+
+
+def test_json_on_standard_output_is_nothing_but_json(site: Site) -> None:
+    done = site.scan("--format", "json", "-v")
+    run = json.loads(done.stdout)
+    assert {f["control"]: f["references"]["cac"] for f in run["findings"]} == {"S-a": ["rule_a"], "S-b": ["rule_b"]}
+
+
+def test_a_selection_by_any_reference_judges_only_these(site: Site) -> None:
+    done = site.scan("--select", "cac=rule_b", "--format", "json")
+    assert [f["control"] for f in json.loads(done.stdout)["findings"]] == ["S-b"]
+
+
+def test_csv_has_one_row_per_finding(site: Site) -> None:
+    rows = list(csv.DictReader(io.StringIO(site.scan("--format", "csv").stdout)))
+    assert sorted(row["control"] for row in rows) == ["S-a", "S-b"]
+
+
+def test_several_outputs_are_written_by_the_ends_of_their_names_and_the_table_is_shown(site: Site) -> None:
+    done = site.scan("--output", "r.html", "--output", "r.json", "--output", "r.csv", "--output", "r.md")
+    assert done.returncode == 0, done.stderr
+    assert (site.at / "r.html").read_text().lstrip().lower().startswith("<!doctype html>")
+    assert json.loads((site.at / "r.json").read_text())["state"] == "complete"
+    assert (site.at / "r.html").stat().st_mode & 0o777 == 0o600
+    assert "here" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_quiet_says_nothing_but_the_exit_code(site: Site) -> None:
+    done = site.scan("--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_json_log_is_one_object_a_line(site: Site) -> None:
+    lines = [json.loads(line) for line in site.scan("--json-log").stderr.splitlines() if line.startswith("{")]
+    assert any("judged" in line["message"] for line in lines)
+
+
+def test_a_recorded_run_can_be_listed_and_reported_again(site: Site) -> None:
+    first = json.loads(site.scan("--format", "json").stdout)
+    (listed,) = json.loads(site.run("runs", "--register", "register.db", "--format", "json").stdout)
+    assert listed["id"] == first["id"]
+    again = json.loads(site.run("report", first["id"], "--register", "register.db", "--format", "json").stdout)
+    assert again == first
+
+
+def test_without_record_no_register_is_made(site: Site) -> None:
+    done = site.scan("--no-record")
+    assert done.returncode == 0
+    assert not (site.at / "register.db").exists()
+
+
+def test_old_evidence_is_judged_by_a_new_baseline_without_a_visit(site: Site) -> None:
+    site.scan()
+    site.settings("a = 2\nb = 2\n")
+    site.controls("b", "c")
+    again = site.run("evaluate", "latest", *site.judging[2:], "--register", "register.db", "--format", "json")
+    assert again.returncode == 1, again.stderr
+    found = {f["control"]: f["outcome"] for f in json.loads(again.stdout)["findings"]}
+    assert found == {"S-b": "pass", "S-c": "fail"}
+
+
+def test_a_second_run_at_the_same_time_ends_with_5(site: Site) -> None:
+    _slow(site)
+    first = subprocess.Popen(
+        site.argv("scan", *site.judging, "--register", "register.db", "-q"), cwd=site.at, env=site.env
+    )
+    try:
+        _wait_for_run(site)
+        second = site.scan()
+        assert second.returncode == 5
+        assert "another" in second.stderr
+    finally:
+        first.kill()
+        first.wait()
+    site.controls("a")
+    assert site.scan().returncode == 0
+
+
+def test_an_interrupted_run_ends_with_130_and_keeps_what_it_has(site: Site) -> None:
+    _slow(site)
+    (site.at / "inventory.yaml").write_text(
+        "version: 1\nassets:\n  fast: {access: {local: {sudo: never}}, baselines: [other]}\n"
+        "  slow: {access: {local: {sudo: never}}, baselines: [site]}\n"
+    )
+    text = (site.at / "site.yaml").read_text()
+    site.controls("a")
+    (site.at / "other.yaml").write_text((site.at / "site.yaml").read_text().replace("id: site", "id: other"))
+    (site.at / "site.yaml").write_text(text)
+    words = ["--inventory", "inventory.yaml", "--checks", "checks", "--baselines", "site.yaml", "--baselines"]
+    argv = site.argv("scan", *words, "other.yaml", "--register", "register.db", "--at-once", "1")
+    child = subprocess.Popen(argv, cwd=site.at, env=site.env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    _wait_for_run(site, assets=1)
+    child.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=60)
+    assert child.returncode == 130
+    (listed,) = json.loads(site.run("runs", "--register", "register.db", "--format", "json").stdout)
+    assert (listed["state"], listed["assets"]) == ("running", 1)
+    site.controls("a")
+    resumed = site.run("scan", *words, "other.yaml", "--register", "register.db", "--resume", "--format", "json")
+    assert resumed.returncode == 2  # the baseline is not the one that the run was begun with
+    assert "another inventory or baseline" in resumed.stderr
+
+
+def test_a_killed_run_is_resumed_and_judges_only_what_is_missing(site: Site) -> None:
+    names = ["one", "two", "three"]
+    lines = "".join(f"  {name}: {{access: {{local: {{sudo: never}}}}}}\n" for name in names)
+    (site.at / "inventory.yaml").write_text("version: 1\nassets:\n" + lines)
+    _slow(site, seconds=2)
+    argv = site.argv("scan", *site.judging, "--register", "register.db", "--at-once", "1", "-q")
+    child = subprocess.Popen(argv, cwd=site.at, env=site.env)
+    _wait_for_run(site, assets=1)
+    child.kill()
+    child.wait()
+    before = json.loads(site.run("runs", "--register", "register.db", "--format", "json").stdout)[0]
+    done = site.scan("--resume", "--format", "json")
+    run = json.loads(done.stdout)
+    assert run["id"] == before["id"]
+    assert [asset["id"] for asset in run["assets"]] == names
+    assert len(run["findings"]) == len(names)
+    assert len(json.loads(site.run("runs", "--register", "register.db", "--format", "json").stdout)) == 1
+
+
+def test_nothing_to_resume_is_said(site: Site) -> None:
+    done = site.scan("--resume")
+    assert done.returncode == 2
+    assert "no unfinished run" in done.stderr
+
+
+def test_the_plan_shows_the_questions_and_the_script_and_contacts_nobody(site: Site) -> None:
+    shown = site.run("plan", *site.judging)
+    assert f"posix:file {site.at}/conf" in shown.stdout
+    script = site.run("plan", *site.judging, "--show-script").stdout
+    assert "riskline()" in script
+    assert not (site.at / "register.db").exists()
+
+
+def test_the_rights_are_printed_in_the_form_of_their_system(site: Site) -> None:
+    sudoers = site.run("permissions", *site.judging, "--format", "sudoers", "--user", "auditor").stdout
+    assert "auditor ALL=(root) NOPASSWD: /bin/sh -s" in sudoers
+    (site.at / "sudoers").write_text(sudoers)
+    checked = subprocess.run(
+        ["/usr/sbin/visudo", "-cf", site.at / "sudoers"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    refused = site.run("permissions", *site.judging, "--format", "sudoers", "--user", "x ALL=(ALL) ALL\n#")
+    assert refused.returncode == 2
+
+
+@pytest.mark.parametrize(("shell", "word"), [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete ")])
+def test_completion_is_printed_for_each_shell(site: Site, shell: str, word: str) -> None:
+    done = site.run("completion", shell)
+    assert done.returncode == 0
+    assert word in done.stdout
+
+
+HEAVY = ["paramiko", "winrm", "boto3", "botocore", "nmap", "sqlalchemy", "alembic", "jinja2", "pydantic", "yaml"]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["scan", "--help"], ["completion", "bash"]])
+def test_help_imports_nothing_heavy(site: Site, words: list[str]) -> None:
+    code = (
+        "import sys\nfrom scanner.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=site.env, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert done.stdout
+
+
+def test_every_verb_explains_itself(site: Site) -> None:
+    for verb in (
+        "scan",
+        "plan",
+        "permissions",
+        "evaluate",
+        "report",
+        "runs",
+        "inventory",
+        "baseline",
+        "check",
+        "schema",
+    ):
+        done = site.run(verb, "--help")
+        assert done.returncode == 0, done.stderr
+        assert "Usage: riskline" in done.stdout
+
+
+def test_a_reader_who_leaves_early_is_no_error(site: Site) -> None:
+    piped = f"{sys.executable} -m scanner.cli check list | head -n 1"
+    done = subprocess.run(["bash", "-c", piped], cwd=site.at, env=site.env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_literal_password_is_refused_and_not_repeated(site: Site) -> None:
+    (site.at / "inventory.yaml").write_text(
+        "version: 1\nassets:\n  w:\n    address: 127.0.0.1\n    access: {winrm: {user: u, password: hunter2secret}}\n"
+    )
+    done = site.scan()
+    assert done.returncode == 2
+    assert "env:" in done.stderr
+    assert "hunter2secret" not in done.stderr + done.stdout
+
+
+def _slow(site: Site, seconds: int = 30) -> None:
+    module = site.at / "checks" / "site" / "test.py"
+    module.write_text(module.read_text().replace("sleep 30", f"sleep {seconds}"))
+    site.controls("a")
+    text = (site.at / "site.yaml").read_text()
+    text = text.replace("site.test.setting", "site.test.slow").replace("    given: { key: a }\n", "")
+    (site.at / "site.yaml").write_text(text)
+
+
+def _wait_for_run(site: Site, assets: int = 0) -> None:
+    """Until the register holds a run with that many assets."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if (site.at / "register.db").exists():
+            listed = site.run("runs", "--register", "register.db", "--format", "json")
+            found = json.loads(listed.stdout) if listed.returncode == 0 else []
+            if found and found[0]["assets"] >= assets:
+                return
+        time.sleep(0.1)
+    raise TimeoutError("no run began")
+
+
+def test_the_register_is_sound_after_all_that(site: Site) -> None:
+    site.scan()
+    with sqlite3.connect(site.at / "register.db") as database:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+    assert (site.at / "register.db").stat().st_mode & 0o077 == 0
