@@ -71,14 +71,6 @@ READING_VERBS = {
     *("get", "select", "where", "foreach", "sort", "group", "measure", "test", "convertto", "convertfrom", "join"),
     *("split", "new", "compare", "confirm", "out"),
 }
-    assert {name for name in operations if not reading.match(name)} <= {"generate_credential_report"}
-    forbidden = {"get_object", "get_secret_value", "get_parameter", "get_parameters", "get_password_data"}
-    assert not operations & forbidden
-
-
-READING_VERBS = set(
-    "get select where foreach sort group measure test convertto convertfrom join split new compare confirm out".split()
-)
 
 
 def test_no_question_to_windows_writes(plan_of_everything: dict[str, set[str]]) -> None:
