@@ -1,0 +1,33 @@
+"""Who owns a file and who may use it: one stat(1) of all named paths, links followed."""
+
+from __future__ import annotations
+
+from scanner import Absent, Fact, Given, check, parse, stat
+from scanner.parse import Stat
+
+STATE = Fact(stat(Given("path")), parse.stats)
+
+
+def _only(found: dict[str, Stat | None], path: str) -> Stat:
+    state = found[path]
+    if state is None:
+        raise Absent(f"there is no {path}")
+    return state
+
+
+@check("linux.files.owner", STATE)
+def owner(found: dict[str, Stat | None], path: str) -> str:
+    """Name of the user who owns `path`; stat(1) says UNKNOWN where no account has the number."""
+    return _only(found, path).user
+
+
+@check("linux.files.group", STATE)
+def group(found: dict[str, Stat | None], path: str) -> str:
+    """Name of the group that owns `path`."""
+    return _only(found, path).group
+
+
+@check("linux.files.mode", STATE)
+def mode(found: dict[str, Stat | None], path: str) -> str:
+    """Permission bits of `path` in octal, set-id and sticky bits in front: '0644'."""
+    return f"{_only(found, path).mode:04o}"

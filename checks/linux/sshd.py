@@ -1,0 +1,355 @@
+"""OpenSSH server: what its files say, first match wins, and what the daemon itself makes of them (`sshd -T`).
+
+The daemon prints its configuration only where it could start: with host keys that it can read and with /run/sshd. Where
+it will not (a root at rest, an ordinary login) the files are resolved here, as sshd_config(5) and servconf.c do.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from scanner import Absent, Fact, Undetermined, Unparsable, check, parse, sh, stat
+from scanner import files as texts
+from scanner.parse import Stat
+
+MAIN = "/etc/ssh/sshd_config"
+MAX_DEPTH = 16
+_KEYWORD = re.compile(r'[ \t"]*([A-Za-z0-9]+)"?[ \t]*=?[ \t]*(.*)\Z')
+_WORD = re.compile(r'"([^"]*)"|\'([^\']*)\'|([^ \t"\']+)')
+_TIME = re.compile(r"([0-9]+)([smhdw]?)", re.I)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_TIMES = {"logingracetime", "clientaliveinterval"}
+_LISTS = {"allowusers", "allowgroups", "denyusers", "denygroups", "hostkey", "port", "listenaddress", "acceptenv"}
+_SYNONYMS = {
+    "challengeresponseauthentication": "kbdinteractiveauthentication",
+    "skeyauthentication": "kbdinteractiveauthentication",
+    "keepalive": "tcpkeepalive",
+}
+"""Old names that servconf.c still takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One directive. scope: the criteria of its Match block, or "" for every connection. place: its file and line."""
+
+    scope: str
+    keyword: str
+    words: tuple[str, ...]
+    place: str
+
+
+def directives(text: str) -> list[Line] | None:
+    """'Port 22\\nMatch User bob\\n  PermitTTY no\\n' -> [Line('', 'port', ('22',), …), Line('User bob', …), …].
+
+    Include lines are replaced by what they name, in the shell's order, and end their own Match blocks. None where there
+    is no sshd_config. Raises Unparsable for an Include of a file that was not read. Source: sshd_config(5).
+    """
+    found = parse.files(text)
+    if MAIN not in found:
+        return None
+    return list(_read(found, MAIN, "", 0))
+
+
+def _read(found: dict[str, str], path: str, scope: str, depth: int) -> Iterator[Line]:
+    if depth > MAX_DEPTH:
+        raise Unparsable(f"{path}: Include nested deeper than {MAX_DEPTH}")
+    for number, raw in enumerate(found[path].split("\n"), 1):
+        line = raw.strip(" \t\r\f")
+        if not line or line.startswith("#"):
+            continue
+        match = _KEYWORD.match(line)
+        if match is None:
+            raise Unparsable(f"{path}: {line[:200]}")
+        keyword = _SYNONYMS.get(match[1].lower(), match[1].lower())
+        words = _words(match[2])
+        if keyword == "match":
+            scope = "" if [word.lower() for word in words] == ["all"] else " ".join(words)
+        elif keyword == "include":
+            for name in _included(found, words):
+                yield from _read(found, name, scope, depth + 1)
+        else:
+            yield Line(scope, keyword, words, f"{path}:{number}")
+
+
+def _words(rest: str) -> tuple[str, ...]:
+    """'a "b c" # d' -> ('a', 'b c'): quotes group, a word that begins with '#' ends the line."""
+    words = []
+    for match in _WORD.finditer(rest):
+        if match[3] is not None and match[3].startswith("#"):
+            break
+        words.append(next(group for group in match.groups() if group is not None))
+    return tuple(words)
+
+
+def _included(found: dict[str, str], patterns: tuple[str, ...]) -> Iterator[str]:
+    """Paths that the patterns of one Include name, of those that were read."""
+    for pattern in patterns:
+        full = posixpath.normpath(posixpath.join(posixpath.dirname(MAIN), pattern))
+        if not any(fnmatch.fnmatchcase(full, seen) for seen in (f"{MAIN}.d/*", "/etc/ssh/*.conf")):
+            raise Unparsable(f"Include {pattern}: outside the folders that were read")
+        yield from sorted(path for path in found if _globbed(path, full))
+
+
+def _globbed(path: str, pattern: str) -> bool:
+    """Whether the shell would expand `pattern` to `path`: no wildcard matches a slash."""
+    same = path.count("/") == pattern.count("/")
+    return same and fnmatch.fnmatchcase(path, pattern)
+
+
+def in_force(text: str) -> dict[str, list[str]] | None:
+    """The output of `sshd -T`: 'port 22\\nport 2222\\n' -> {'port': ['22', '2222']}; None where it would not say."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        keyword, _, value = line.partition(" ")
+        found.setdefault(keyword, []).append(value)
+    return found or None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """Who owns one host key's file, and who may use it."""
+
+    mode: int
+    owner: str
+    group: str
+
+
+def key_files(text: str) -> dict[str, KeyFile]:
+    """'600 root root /etc/ssh/ssh_host_rsa_key\\n' -> {'/etc/ssh/ssh_host_rsa_key': KeyFile(0o600, 'root', 'root')}."""
+    return {
+        path: KeyFile(int(mode, 8), owner, group) for mode, owner, group, path in parse.table(text, 4, separator=" ")
+    }
+
+
+DAEMON = Fact(stat("/usr/sbin/sshd"), parse.stats)
+CONFIGURED = Fact(texts(MAIN, f"{MAIN}.d/*", "/etc/ssh/*.conf"), directives)
+# sshd -T fails where the daemon could not start; the files are then resolved without it.
+EFFECTIVE = Fact(sh("sshd -T 2>/dev/null || exit 0", of="sshd"), in_force)
+
+HOST_KEYS = Fact(
+    sh('for f in /etc/ssh/*_key /etc/ssh/*_key.pub; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done'),
+    key_files,
+)
+
+View = Literal["effective", "configured", "both"]
+
+
+@check("linux.sshd.setting", DAEMON, CONFIGURED, EFFECTIVE)
+def setting(
+    _: dict[str, Stat | None],
+    lines: list[Line] | None,
+    effective: dict[str, list[str]] | None,
+    key: str,
+    view: View = "both",
+) -> dict[str, str | None]:
+    """The value of the sshd_config(5) keyword `key` as sshd prints it (times in seconds), and in every Match block.
+
+    view: "configured" is what the files set, nothing where they do not; "effective" counts the compiled-in default
+    too; "both" is the value in force where the files set it, and every line that another one overrides with a
+    different value, since only their order keeps it from being in force.
+    """
+    written = _written(lines, key)
+    value = written.get("")
+    if view != "configured" and effective is not None and (value is not None or view == "effective"):
+        said = effective.get(key)
+        value = _normal(key, tuple(said)) if said else None
+    elif view == "effective" and value is None:
+        if key not in DEFAULTS:
+            raise Undetermined(f"{key} is not set in the files, and sshd could not be asked for its default")
+        value = DEFAULTS[key]
+    overridden = _overridden(lines or [], key, written.get("")) if view == "both" else {}
+    return {"": value, **{scope: said for scope, said in written.items() if scope}, **overridden}
+
+
+@check("linux.sshd.startups", DAEMON, CONFIGURED, EFFECTIVE)
+def startups(
+    daemon: dict[str, Stat | None],
+    lines: list[Line] | None,
+    effective: dict[str, list[str]] | None,
+    part: Literal["begin", "rate", "full"],
+    view: View = "both",
+) -> dict[str, str | None]:
+    """One part of MaxStartups: connections from which on some are refused, percent refused, all refused.
+
+    A single number N means N:100:N; a value of another form stays as it is. Source: sshd_config(5), servconf.c.
+    """
+    found = setting.observe(daemon, lines, effective, key="maxstartups", view=view)
+    assert isinstance(found, dict)
+    place = {"begin": 0, "rate": 1, "full": 2}[part]
+    return {scope: _three(value)[place] if value is not None else None for scope, value in found.items()}
+
+
+@check("linux.sshd.algorithms", DAEMON, CONFIGURED, EFFECTIVE)
+def algorithms(
+    daemon: dict[str, Stat | None], lines: list[Line] | None, effective: dict[str, list[str]] | None, key: str
+) -> dict[str, list[str]]:
+    """The algorithms that sshd offers under `key` (ciphers, macs, kexalgorithms), best first, and overridden lines.
+
+    A list that begins with '+', '-' or '^' changes the compiled-in one, as sshd resolves it.
+    """
+    found = setting.observe(daemon, lines, effective, key=key, view="both")
+    assert isinstance(found, dict)
+    if found[""] is None:
+        found = {**found, "": " ".join((effective or {}).get(key, [])) or ""}
+    return {scope: _resolved(key, value or "") for scope, value in found.items()}
+
+
+@check("linux.sshd.people", DAEMON, CONFIGURED)
+def people(_: dict[str, Stat | None], lines: list[Line] | None) -> list[str]:
+    """Which of AllowUsers, AllowGroups, DenyUsers and DenyGroups limit every login: ['allowgroups']."""
+    wanted = ("allowusers", "allowgroups", "denyusers", "denygroups")
+    return [key for key in wanted if _written(lines, key).get("")]
+
+
+@check("linux.sshd.exposed_key", HOST_KEYS)
+def exposed_key(found: dict[str, KeyFile]) -> dict[str, str]:
+    """Per private host key: "closed" where root alone has it (or root and the key group, reading), else who has it."""
+    return {
+        path: "closed" if _closed(key) else f"mode {key.mode:04o}, owner {key.owner}, group {key.group}"
+        for path, key in found.items()
+        if not path.endswith(".pub")
+    }
+
+
+@check("linux.sshd.public_key_mode", HOST_KEYS)
+def public_key_mode(found: dict[str, KeyFile]) -> dict[str, str]:
+    """Permission bits of each public host key, in octal."""
+    return {path: f"{key.mode:04o}" for path, key in found.items() if path.endswith(".pub")}
+
+
+def _closed(key: KeyFile) -> bool:
+    # Red Hat's ssh-keysign reads the keys as the group ssh_keys
+    beyond = 0o137 if key.group == "ssh_keys" else 0o177
+    return key.owner == "root" and key.group in {"root", "ssh_keys"} and not key.mode & beyond
+
+
+def _written(lines: list[Line] | None, key: str) -> dict[str, str]:
+    """What the files set for `key`: scope -> value. The first line of a scope wins, except where lines add up."""
+    if lines is None:
+        raise Absent(f"there is no {MAIN}")
+    found: dict[str, str] = {}
+    for line in _about(lines, key):
+        if line.scope not in found:
+            found[line.scope] = _normal(key, line.words)
+        elif key in _LISTS:
+            found[line.scope] += f" {_normal(key, line.words)}"
+    return found
+
+
+def _overridden(lines: list[Line], key: str, first: str | None) -> dict[str, str]:
+    """Lines for every connection that say something else than the first one: place -> value."""
+    if key in _LISTS:
+        return {}
+    said = {f"overridden, {line.place}": _normal(key, line.words) for line in _about(lines, key) if not line.scope}
+    return {place: value for place, value in said.items() if value != first}
+
+
+def _about(lines: list[Line], key: str) -> Iterator[Line]:
+    return (line for line in lines if line.keyword == key and line.words)
+
+
+def _normal(key: str, words: tuple[str, ...]) -> str:
+    """A value as `sshd -T` prints it."""
+    if key in _TIMES:
+        return _seconds(words[0])
+    if key == "loglevel":
+        return words[0].upper()
+    text = " ".join(words) if key in _LISTS else words[0]
+    text = text.lower() if text.lower() in {"yes", "no", "none", "prohibit-password", "without-password"} else text
+    return "without-password" if text == "prohibit-password" else text
+
+
+def _seconds(text: str) -> str:
+    """'1h30m' -> '5400'; what is no time stays as it is. Source: sshd_config(5), TIME FORMATS."""
+    if not re.fullmatch(r"(?:[0-9]{1,9}[smhdw]?){1,6}", text, re.I):
+        return text
+    return str(sum(int(count) * _SECONDS[unit.lower()] for count, unit in _TIME.findall(text)))
+
+
+def _three(text: str) -> tuple[str, str, str]:
+    """'10:30:60' -> ('10', '30', '60'); '10' -> ('10', '100', '10')."""
+    parts = text.split(":")
+    if len(parts) == 1:
+        return text, "100", text
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else (text, text, text)
+
+
+def _resolved(key: str, text: str) -> list[str]:
+    """'-*sha1*,umac-64@openssh.com' -> the compiled-in list without those. Source: kex_assemble_names in kex.c."""
+    if key not in COMPILED_IN:
+        raise Undetermined(f"sshd could not be asked, and what it offers unasked under {key} is not known")
+    standard = COMPILED_IN[key]
+    if not text:
+        return standard
+    names = [name for name in text.lstrip("+-^").split(",") if name]
+    if text[0] == "+":
+        return [*standard, *(name for name in names if name not in standard)]
+    if text[0] == "-":
+        return [name for name in standard if not any(fnmatch.fnmatchcase(name, pattern) for pattern in names)]
+    if text[0] == "^":
+        return [*names, *(name for name in standard if name not in names)]
+    return names
+
+
+DEFAULTS = {
+    "clientaliveinterval": "0",
+    "clientalivecountmax": "3",
+    "disableforwarding": "no",
+    "gssapiauthentication": "no",
+    "hostbasedauthentication": "no",
+    "ignorerhosts": "yes",
+    "logingracetime": "120",
+    "loglevel": "INFO",
+    "maxauthtries": "6",
+    "maxsessions": "10",
+    "maxstartups": "10:30:100",
+    "permitemptypasswords": "no",
+    "permitrootlogin": "without-password",
+    "permituserenvironment": "no",
+    "usepam": "no",
+    "x11forwarding": "no",
+    "banner": "none",
+}
+"""What sshd takes where the files say nothing: the same since OpenSSH 7.0. Source: sshd_config(5)."""
+
+COMPILED_IN = {
+    "ciphers": [
+        "chacha20-poly1305@openssh.com",
+        "aes128-ctr",
+        "aes192-ctr",
+        "aes256-ctr",
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+    ],
+    "macs": [
+        "umac-64-etm@openssh.com",
+        "umac-128-etm@openssh.com",
+        "hmac-sha2-256-etm@openssh.com",
+        "hmac-sha2-512-etm@openssh.com",
+        "hmac-sha1-etm@openssh.com",
+        "umac-64@openssh.com",
+        "umac-128@openssh.com",
+        "hmac-sha2-256",
+        "hmac-sha2-512",
+        "hmac-sha1",
+    ],
+    "kexalgorithms": [
+        "sntrup761x25519-sha512",
+        "sntrup761x25519-sha512@openssh.com",
+        "curve25519-sha256",
+        "curve25519-sha256@libssh.org",
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group-exchange-sha256",
+        "diffie-hellman-group16-sha512",
+        "diffie-hellman-group18-sha512",
+        "diffie-hellman-group14-sha256",
+    ],
+}
+"""What OpenSSH 9.2 offers unasked, as Debian 12 builds it; only used where sshd itself could not be asked."""
