@@ -47,17 +47,22 @@ class Judge:
     def findings(self, planned: PlannedAsset, evidence: Evidence) -> list[Finding]:
         """Every finding of one asset, baseline by baseline in the order of its controls."""
         found: list[Finding] = []
+        open_question: set[str] = set()
         matched = 0
         for one in planned.baselines:
             stop = self._condition(one.when, evidence)
             if stop is not None and stop.outcome is Outcome.NOT_APPLICABLE:
                 continue  # written for another system; another baseline may be the right one
             matched += 1
-            if stop is not None:
-                found += [_finding(evidence.asset, one, each, [stop], "") for each in one.controls]
-                continue
             for each in one.controls:
-                found += self._control(evidence, one, each)
+                if stop is not None:
+                    if each.control.id in open_question:
+                        continue  # of several baselines that may be the right one, each control once
+                    open_question.add(each.control.id)
+                if stop is None or _about_the_visit(each):
+                    found += self._control(evidence, one, each)
+                else:
+                    found.append(_finding(evidence.asset, one, each, [stop], ""))
         if not matched:
             found.append(_homeless(planned, evidence))
         return found
@@ -204,6 +209,11 @@ def _worst(verdicts: Sequence[_Verdict]) -> _Verdict:
             named = [f"{v.subject}: {v.observed}" if v.subject else v.observed for v in hits]
             return _Verdict("", outcome, hits[0].reason, compare.shown(", ".join(filter(None, named))), hits[0].detail)
     return verdicts[0]
+
+
+def _about_the_visit(planned: PlannedControl) -> bool:
+    """Whether a control is about the way in alone, and so can be judged where nothing else could be asked."""
+    return all(":visit " in key for term in planned.terms for key in term.keys)
 
 
 def _name(term: PlannedTerm) -> str:

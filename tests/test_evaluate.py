@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scanner import Absent, Check, Fact, NotApplicable, Undetermined, check, file, parse, sh
+from scanner import Absent, Check, Fact, NotApplicable, Undetermined, check, file, parse, sh, visit
 from scanner.collect import make_evidence
 from scanner.evaluate import Judge
 from scanner.model import (
@@ -51,11 +51,17 @@ def users(settings: dict[str, str], names: list[str]) -> dict[str, bool]:
     return {name: name in settings for name in names}
 
 
+@check("x.host_key", Fact(visit("host-key"), parse.json))
+def host_key(seen: dict[str, str]) -> str:
+    """What became of the host key."""
+    return seen["state"]
+
+
 class Checks:
     """As much of a catalogue as the planner needs."""
 
     def check(self, id: str) -> Check:
-        return {"x.setting": setting, "x.users": users}[id]
+        return {"x.setting": setting, "x.users": users, "x.host_key": host_key}[id]
 
 
 def control(**fields: Any) -> Control:
@@ -224,3 +230,22 @@ def test_equal_questions_are_put_once() -> None:
     plan = planned(control(**PASSING), control(**{**FAILING, "id": "D"}))
     assert [probe.key for probe in plan.visits["local"]] == ["posix:file /etc/settings"]
     assert set(plan.visits) <= set(WAYS)
+
+
+def test_a_host_that_lets_nobody_in_is_still_judged_by_the_key_that_it_showed() -> None:
+    changed = Reply('{"state": "changed", "seen": "a", "expected": "b"}')
+    refused = Reply(problem="auth-failed", detail="another key")
+    replies = {"posix:visit host-key": changed, "posix:file /etc/settings": refused}
+    key = control(check="x.host_key", expect={"equals": "known"})
+    found = judge(planned(key, control(**{**PASSING, "id": "D"}), when=(Term(**PASSING),)), replies)
+    assert [(f.control, f.outcome, f.reason) for f in found] == [
+        ("C", Outcome.FAIL, ""),
+        ("D", Outcome.UNKNOWN, "auth-failed"),
+    ]
+
+
+def test_where_it_is_open_which_baseline_applies_each_control_is_named_once() -> None:
+    one = planned(control(**PASSING), when=(Term(**PASSING),))
+    twice = PlannedAsset(one.asset, (one.baselines[0], one.baselines[0]), one.visits)
+    refused = {"posix:file /etc/settings": Reply(problem="unreachable", detail="no route")}
+    assert [f.control for f in judge(twice, refused)] == ["C"]

@@ -56,7 +56,7 @@ def test_every_kind_of_end_has_its_own_answer(shell: list[str], tmp_path: Path) 
         file("/dev/zero"): ("", "failed"),
         file("/etc/hostname", max_bytes=1): ("", "truncated"),
         stat(f"{tmp_path}/none"): ("", "absent"),
-        visit("host-key"): ("", "unsupported"),
+        visit("host-key"): ("", "absent"),
     }
     found = put(list(expected), shell)
     assert {
@@ -143,6 +143,18 @@ def test_any_bytes_for_an_answer_end_in_a_designed_problem(noise: bytes) -> None
     mark = b"\n" + b"3" * 32 + b" "
     found = batch.replies(mark + b"HELLO RAW\n" + noise.replace(b"|", mark), b"", "complete")
     assert set(found) == set(probes)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"ABDEFPSX", "UID", "END", "B 0", "S 0", "A 99", "D -1", "X ²", "P d:", "P 1:2"]), max_size=12
+    )
+)
+def test_a_host_that_knows_the_nonce_and_lies_crashes_nothing(heads: list[str]) -> None:
+    probes = [sh("x"), file("/y"), stat("/z"), files("/w/*")]
+    mark = "\n" + "3" * 32 + " "
+    answer = mark + "HELLO RAW\n" + "".join(f"{mark}{head}\ntext" for head in heads)
+    assert set(Batch(probes, sudo=False, nonce="3" * 32).replies(answer.encode(), b"", "complete")) == set(probes)
 
 
 _ANSWERS: dict[tuple[Probe, ...], bytes] = {}

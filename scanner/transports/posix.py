@@ -189,6 +189,8 @@ class Batch:
         return {probe: self._reply(number, probe, answers) for number, probe in enumerate(self.probes)}
 
     def _reply(self, number: int, probe: Probe, answers: _Answers) -> Reply:
+        if probe.via == "posix" and probe.ask[0] == "visit":
+            return Reply(problem="absent", detail=f"this way in has no {probe.ask[1]}")
         if probe.via != "posix" or probe.ask[0] not in _FORMS:
             return Reply(problem="unsupported", detail=f"a POSIX host cannot be asked {probe.key}")
         if self.at_rest and probe.running:
@@ -250,6 +252,8 @@ class _Answers:
             head, body = frames[index]
             index += 1
             kind, _, rest = head.partition(" ")
+            if kind in {"A", "D", "X", "B"} and not self._asked(rest):
+                continue
             if kind == "UID":
                 self.root = rest.strip() == "0"
             elif kind == "A":
@@ -263,6 +267,11 @@ class _Answers:
                 self._path(rest)
             elif kind == "B":
                 index = self._output(_index(rest), body, frames, index)
+
+    def _asked(self, rest: str) -> bool:
+        """Whether a frame's number is one of ours: who knows the nonce may still lie."""
+        number = rest.split(" ", 1)[0]
+        return number.isascii() and number.isdigit() and len(number) < 9 and int(number) < len(self.probes)
 
     def _output(self, number: int, body: bytes, frames: list[tuple[str, bytes]], index: int) -> int:
         """Read probe `number` from its begin frame on; gives the index of the first frame behind it."""
@@ -370,8 +379,9 @@ def _frames(stdout: bytes, nonce: str) -> tuple[list[tuple[str, bytes]] | None, 
         data = _unpack(data)
     frames = []
     for part in data.split(mark)[1:]:
-        head, _, body = part.partition(b"\n")
-        frames.append((_text(head), body))
+        head, line_end, body = part.partition(b"\n")
+        if line_end:  # a head without its end was torn: "B 1" may have been "B 12"
+            frames.append((_text(head), body))
     complete = any(head == "END" for head, _ in frames)
     return [frame for frame in frames if frame[0] != "END"], complete
 
