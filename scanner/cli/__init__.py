@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "Judge the evidence of an earlier run again, offline, by today's baselines."),
     "report": ("report", "Write the report of a recorded run."),
     "runs": ("report", "List the recorded runs."),
+    "diff": ("drift", "Show what changed between two runs, verdict by verdict or fact by fact."),
     "inventory": ("inventory", "Check and list the inventory."),
     "baseline": ("baseline", "List, show and check baselines."),
     "check": ("baseline", "List and show checks."),
