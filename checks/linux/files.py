@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from scanner import Absent, Fact, Given, check, parse, stat
+from scanner import Absent, Fact, Given, check, file, parse, stat
 from scanner.parse import Stat
 
 STATE = Fact(stat(Given("path")), parse.stats)
+TEXT = Fact(file(Given("path"), max_bytes=1 << 16), str)
 
 
 def _only(found: dict[str, Stat | None], path: str) -> Stat:
@@ -31,3 +32,15 @@ def group(found: dict[str, Stat | None], path: str) -> str:
 def mode(found: dict[str, Stat | None], path: str) -> str:
     """Permission bits of `path` in octal, set-id and sticky bits in front: '0644'."""
     return f"{_only(found, path).mode:04o}"
+
+
+@check("linux.files.exists", STATE)
+def exists(found: dict[str, Stat | None], path: str) -> bool:
+    """True; where there is no `path` the control's `when_absent` speaks."""
+    return found[path] is not None
+
+
+@check("linux.files.text", TEXT)
+def text(found: str, path: str) -> str:
+    """The text of `path` on one line, each run of white space one blank, none around it."""
+    return " ".join(found.split())

@@ -1,0 +1,223 @@
+"""PAM: the stacks as libpam puts them together, and the settings of the password modules.
+
+A stack is what /etc/pam.d/<name> says for one type (auth, account, password, session), with `@include`, `include` and
+`substack` followed. Settings of a module come from its own file first and from its arguments last, which win.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from scanner import Absent, Fact, Unparsable, check, parse
+from scanner import files as texts
+
+FOLDER = "/etc/pam.d"
+MAX_DEPTH = 16
+Type = Literal["auth", "account", "password", "session"]
+_LINE = re.compile(r"-?(\w+)[ \t]+(\[[^\]]*\]|[^ \t\[]+)[ \t]+(.+)\Z")
+_ARGUMENT = re.compile(r"\[((?:[^\]\\]|\\.)*)\]|(\S+)")
+_BINDING = {"required", "requisite", "sufficient", "binding"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a stack. control: the word or bracket, in lower case. arguments: after the module's name."""
+
+    type: str
+    control: str
+    module: str
+    arguments: tuple[str, ...]
+
+    @property
+    def counts(self) -> bool:
+        """Whether its failure can change the outcome of the stack."""
+        if self.control.startswith("["):
+            return not re.fullmatch(r"\[\s*default=ignore\s*\]", self.control)
+        return self.control in _BINDING
+
+    def value(self, name: str) -> str | None:
+        """The value of the last argument `name=value`, "" for a bare `name`, None where it is not given."""
+        for argument in reversed(self.arguments):
+            key, _, value = argument.partition("=")
+            if key == name:
+                return value
+        return None
+
+
+Stacks = Mapping[str, str]
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Logical lines: a backslash at the end joins, '#' starts a comment, blank ones are left out."""
+    for line in text.replace("\\\n", " ").split("\n"):
+        bare = line.split("#", 1)[0].strip()
+        if bare:
+            yield bare
+
+
+def stack(stacks: Stacks, name: str, type: str, depth: int = 0) -> list[Line]:
+    """The lines of one type in the stack `name`, includes followed. Raises Absent or Unparsable. Source: pam.d(5)."""
+    path = name if name.startswith("/") else f"{FOLDER}/{name}"
+    if path not in stacks:
+        raise Absent(f"there is no {path}") if depth == 0 else Unparsable(f"{path} is included, but was not read")
+    if depth > MAX_DEPTH:
+        raise Unparsable(f"{path}: includes nested deeper than {MAX_DEPTH}")
+    found: list[Line] = []
+    for bare in _lines(stacks[path]):
+        if bare.startswith("@include"):
+            found += stack(stacks, bare.removeprefix("@include").strip(), type, depth + 1)
+            continue
+        match = _LINE.match(bare)
+        if match is None or match[1].lower() != type:
+            continue  # libpam logs a line that it cannot read and goes on without it
+        control, arguments = match[2].lower(), [_argument(each) for each in _ARGUMENT.finditer(match[3])]
+        if control in {"include", "substack"}:
+            found += stack(stacks, arguments[0], type, depth + 1)
+        else:
+            found.append(Line(type, control, arguments[0].rsplit("/", 1)[-1], tuple(arguments[1:])))
+    return found
+
+
+def _argument(match: re.Match[str]) -> str:
+    return match[1].replace("\\]", "]") if match[1] is not None else match[2]
+
+
+def settings(text: str) -> dict[str, str]:
+    """'minlen = 14\\nenforce_for_root\\n' -> {'minlen': '14', 'enforce_for_root': ''}; the last of equal names wins.
+
+    The name ends at white space or '='. Source: read_config_file in libpwquality, faillock_config.c.
+    """
+    found = {}
+    for line in text.split("\n"):
+        match = re.match(r"\s*([^\s=]+)[\s=]*(.*)", line.split("#", 1)[0])
+        if match:
+            found[match[1]] = match[2].strip()
+    return found
+
+
+def quality(text: str) -> dict[str, str]:
+    """pwquality.conf and its drop-ins as libpwquality reads them: the drop-ins in order, the main file last."""
+    found = parse.files(text)
+    main = found.pop("/etc/security/pwquality.conf", "")
+    merged: dict[str, str] = {}
+    for path in sorted(found):
+        merged |= settings(found[path])
+    return merged | settings(main)
+
+
+def one_file(text: str) -> dict[str, str]:
+    """Settings of the one file that was asked for; none where it does not exist."""
+    return next((settings(found) for found in parse.files(text).values()), {})
+
+
+STACKS = Fact(texts(f"{FOLDER}/*"), parse.files)
+QUALITY = Fact(texts("/etc/security/pwquality.conf", "/etc/security/pwquality.conf.d/*.conf"), quality)
+FAILLOCK = Fact(texts("/etc/security/faillock.conf"), one_file)
+HISTORY = Fact(texts("/etc/security/pwhistory.conf"), one_file)
+
+
+@check("linux.pam.modules", STACKS)
+def modules(stacks: Stacks, stack_name: str, type: Type) -> list[str]:
+    """Names of the modules of a stack whose failure counts, in order: ['pam_pwquality.so', 'pam_unix.so', …]."""
+    return [line.module for line in stack(stacks, stack_name, type) if line.counts]
+
+
+@check("linux.pam.with_argument", STACKS)
+def with_argument(stacks: Stacks, stack_name: str, type: Type, module: str, argument: str) -> list[str]:
+    """The lines of `module` in a stack that have `argument`, as written."""
+    found = [line for line in stack(stacks, stack_name, type) if line.module == module]
+    return [_written(line) for line in found if line.value(argument) is not None]
+
+
+@check("linux.pam.argument", STACKS)
+def argument(stacks: Stacks, stack_name: str, type: Type, module: str, argument: str) -> str | None:
+    """The value of `argument` on the first line of `module`: "" where it stands bare, nothing where it does not."""
+    return next((line.value(argument) for line in _of(stacks, stack_name, type, module)), None)
+
+
+@check("linux.pam.algorithm", STACKS)
+def algorithm(stacks: Stacks, stack_name: str) -> str | None:
+    """How pam_unix hashes new passwords in a stack: the last algorithm among its arguments; nothing where none is."""
+    known = {"yescrypt", "gost_yescrypt", "sha512", "sha256", "blowfish", "md5", "bigcrypt", "des"}
+    named = [word for line in _of(stacks, stack_name, "password", "pam_unix.so") for word in line.arguments]
+    return next((word for word in reversed(named) if word in known), None)
+
+
+@check("linux.pam.asks_anew", STACKS)
+def asks_anew(stacks: Stacks, stack_name: str, module: str) -> list[str]:
+    """Lines of `module` that would ask for a new password again: behind another module, without use_authtok."""
+    lines = stack(stacks, stack_name, "password")
+    if not any(line.module == module for line in lines):
+        raise Absent(f"{module} is not in {stack_name}")
+    return [_written(line) for line in lines[1:] if line.module == module and line.value("use_authtok") is None]
+
+
+@check("linux.pam.faillock", STACKS)
+def faillock(stacks: Stacks, auth: str, account: str) -> list[str]:
+    """The parts of a working lock-out: "before" and "after" pam_unix in `auth`, and "account" in `account`.
+
+    The count is read before the password is asked and raised after a wrong one; a right one resets it either in the
+    account stack or by authsucc. Source: pam_faillock(8).
+    """
+    lines = stack(stacks, auth, "auth")
+    unix = next((place for place, line in enumerate(lines) if line.module == "pam_unix.so"), len(lines))
+    parts = []
+    if any(_locks(line, "preauth") and line.control != "sufficient" for line in lines[:unix]):
+        parts.append("before")
+    if any(_locks(line, "authfail") for line in lines[unix:]):
+        parts.append("after")
+    if any(line.module == "pam_faillock.so" and line.counts for line in stack(stacks, account, "account")):
+        parts.append("account")
+    return parts
+
+
+@check("linux.pam.faillock_setting", STACKS, FAILLOCK)
+def faillock_setting(stacks: Stacks, conf: dict[str, str], stack_name: str, key: str) -> str | None:
+    """A setting of pam_faillock: its argument where one line has it, else faillock.conf. "" is a bare word."""
+    return _setting(stacks, conf, stack_name, "auth", "pam_faillock.so", key)
+
+
+@check("linux.pam.quality_setting", STACKS, QUALITY)
+def quality_setting(stacks: Stacks, conf: dict[str, str], stack_name: str, key: str) -> str | None:
+    """A setting of pam_pwquality: its argument where it has one, else pwquality.conf. "" is a bare word.
+
+    Nothing where it is not set, and where the stack does not use the module, since then nothing is enforced.
+    """
+    return _setting(stacks, conf, stack_name, "password", "pam_pwquality.so", key)
+
+
+@check("linux.pam.history_setting", STACKS, HISTORY)
+def history_setting(
+    stacks: Stacks, conf: dict[str, str], stack_name: str, key: str, reads_file: bool = True
+) -> str | None:
+    """A setting of pam_pwhistory: its argument where it has one, else pwhistory.conf. "" is a bare word.
+
+    reads_file: whether this system's module knows pwhistory.conf (Linux-PAM 1.5.3 on, and Red Hat's 1.3.1 and 1.5.1).
+    """
+    return _setting(stacks, conf if reads_file else {}, stack_name, "password", "pam_pwhistory.so", key)
+
+
+def _setting(stacks: Stacks, conf: dict[str, str], stack_name: str, type: Type, module: str, key: str) -> str | None:
+    lines = [line for line in stack(stacks, stack_name, type) if line.module == module and line.counts]
+    if not lines:
+        return None
+    said = [value for line in lines if (value := line.value(key)) is not None]
+    return said[0] if said else conf.get(key)
+
+
+def _of(stacks: Stacks, stack_name: str, type: Type, module: str) -> list[Line]:
+    found = [line for line in stack(stacks, stack_name, type) if line.module == module]
+    if not found:
+        raise Absent(f"{module} is not in {stack_name}")
+    return found
+
+
+def _locks(line: Line, step: str) -> bool:
+    return line.module == "pam_faillock.so" and line.counts and step in line.arguments
+
+
+def _written(line: Line) -> str:
+    return " ".join([line.type, line.control, line.module, *line.arguments])
