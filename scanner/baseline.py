@@ -185,9 +185,9 @@ def _fill(value: Any, parameters: Parameters, label: str) -> Any:
 
 
 def _refuse_unclear(control: Control) -> None:
-    written = [bool(control.check), bool(control.all), bool(control.any)]
+    written = [bool(control.check), bool(control.all), bool(control.any), bool(control.manual)]
     if sum(written) != 1:
-        raise UsageError("say what is judged once: `check` with `expect`, or `all`, or `any`")
+        raise UsageError("say what is judged once: `check` with `expect`, or `all`, or `any`, or `manual`")
     for name in ("title", "why", "fix"):
         if not getattr(control, name).strip():
             raise UsageError(f"`{name}` is empty")

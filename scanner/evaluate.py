@@ -6,12 +6,13 @@ shape makes its controls UNKNOWN with the reason; it is never read as a value.
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import compare
+from . import compare, probes
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
 from .model import Control, Evidence, Fact, Finding, Gap, Observed, Outcome, Reply
 from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
@@ -72,6 +73,8 @@ class Judge:
         stop = self._condition(planned.when, evidence)
         if stop is not None:
             return [_finding(evidence.asset, one, planned, [stop], "")]
+        if control.manual:
+            return [_finding(evidence.asset, one, planned, [_attested(control, evidence)], "yes")]
         judged = [self._term(term, evidence, control) for term in planned.terms]
         if len(judged) == 1:
             expected = compare.phrase(planned.terms[0].term.expect)
@@ -211,9 +214,27 @@ def _worst(verdicts: Sequence[_Verdict]) -> _Verdict:
     return verdicts[0]
 
 
+def _attested(control: Control, evidence: Evidence) -> _Verdict:
+    """What a person's answer says on the day of the evidence. Unanswered, expired or in doubt is unknown."""
+    reply = evidence.replies.get(probes.attestation(control.id).key)
+    if reply is None or reply.problem == "absent":
+        return _Verdict("", Outcome.UNKNOWN, "not-attested", detail=control.manual)
+    if reply.problem is not None:
+        return _Verdict("", Outcome.UNKNOWN, reply.problem, detail=reply.detail)
+    said = json.loads(reply.text)
+    today = f"{evidence.collected_at:%Y-%m-%d}"
+    observed = compare.shown(f"{said['answer']}, said {said['who']} on {said['at']}, until {said['until']}")
+    why = "; ".join(filter(None, [said["evidence"], said["note"]]))
+    if not said["at"] <= today <= said["until"]:
+        return _Verdict("", Outcome.UNKNOWN, "attestation-expired", observed, control.manual)
+    if said["answer"] == "not-applicable":
+        return _Verdict("", Outcome.NOT_APPLICABLE, why or observed, observed)
+    return _Verdict("", Outcome.PASS if said["answer"] == "yes" else Outcome.FAIL, "", observed, why)
+
+
 def _about_the_visit(planned: PlannedControl) -> bool:
     """Whether a control is about the way in alone, and so can be judged where nothing else could be asked."""
-    return all(":visit " in key for term in planned.terms for key in term.keys)
+    return bool(planned.terms) and all(":visit " in key for term in planned.terms for key in term.keys)
 
 
 def _name(term: PlannedTerm) -> str:

@@ -27,7 +27,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _NAME = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?\Z"
 )
-_TOP = ("version", "defaults", "groups", "services", "assets")
+_TOP = ("version", "attestations", "defaults", "groups", "services", "assets")
 _SECRETS = ("password", "key_passphrase", "access_key_id", "secret_access_key")
 _WAYS = tuple(field.name for field in fields(Access))
 _LISTS = ("groups", "baselines")
@@ -54,9 +54,19 @@ def read_inventory(path: Path) -> Inventory:
         except UsageError as error:
             mistakes.append(str(error))
     mistakes += _clashes(assets, written)
+    assets = _with_attestations(assets, document, path)
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return Inventory(str(path), tuple(assets), services, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _with_attestations(assets: list[Asset], document: LocatedDict, path: Path) -> list[Asset]:
+    """Each asset with the file of attestations that the inventory names, or that lies beside it."""
+    named = document.get("attestations")
+    beside = path.parent / str(named or "attestations.yaml")
+    if named is None and not beside.is_file():
+        return assets
+    return [replace(asset, attestations=asset.attestations or str(beside)) for asset in assets]
 
 
 def limit(inventory: Inventory, patterns: Iterable[str]) -> Inventory:
@@ -271,10 +281,10 @@ def inventory_schema() -> dict[str, Any]:
     asset["properties"].pop("id")
     asset["required"] = []
     text_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-    short = {"enum": ["local", "aws"], "description": "a way in without settings of its own"}
+    short = {"enum": ["local", "aws", "organisation"], "description": "a way in without settings of its own"}
     chroot = definitions["Access"]["properties"]["chroot"]
     chroot["anyOf"] = [{"type": "string"}, *chroot["anyOf"]]
-    for way in ("local", "aws", "ssh"):
+    for way in ("local", "aws", "ssh", "organisation"):
         definitions["Access"]["properties"][way]["description"] = "empty for defaults"
     asset["properties"]["access"]["anyOf"] = [short, *asset["properties"]["access"]["anyOf"]]
     for key in _LISTS:
@@ -301,6 +311,7 @@ def inventory_schema() -> dict[str, Any]:
         "required": ["assets"],
         "properties": {
             "version": {"const": 1},
+            "attestations": {"type": "string", "description": "a YAML file beside this one: what people attested"},
             "defaults": part,
             "groups": {"type": "object", "additionalProperties": part},
             "services": {"type": "object", "additionalProperties": {"anyOf": [service, {"type": "null"}]}},

@@ -22,7 +22,7 @@ Scalar = str | int | float | bool | None
 Observed = Scalar | list[Any] | Mapping[str, Any]
 """A scalar, a list of scalars, or a mapping subject → scalar or list; a mapping gives one finding per subject."""
 
-Via = Literal["posix", "windows", "aws", "nmap"]
+Via = Literal["posix", "windows", "aws", "nmap", "people"]
 Kind = Literal["linux", "windows", "aws", "network", "organisation"]
 Zone = Literal["internet", "partner", "internal", "restricted", "isolated"]
 Level = Literal[1, 2, 3, 4, 5]
@@ -50,6 +50,7 @@ WAYS: Mapping[str, Via] = {
     "winrm": "windows",
     "aws": "aws",
     "nmap": "nmap",
+    "people": "people",
 }
 """Name of a way in (its transport) → the kind of probes it can put."""
 
@@ -200,7 +201,9 @@ class Term(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Control(_Strict):
-    """One line of policy. Either check + given + expect, or `all`/`any` over several such terms.
+    """One line of policy. Either check + given + expect, or `all`/`any` over several such terms, or `manual`.
+
+    manual: a question that no scanner can answer; a person does, by an attestation. "yes" is the good answer.
 
     when: terms that must all hold, else the control is not applicable.
     exploit: 1 theory … 5 no skill needed, or exploited now. effort: what the fix takes.
@@ -217,6 +220,7 @@ class Control(_Strict):
     expect: Mapping[str, Any] = field(default_factory=dict)
     all: tuple[Term, ...] = ()
     any: tuple[Term, ...] = ()
+    manual: str = ""
     when: tuple[Term, ...] = ()
     vector: Vector = "network"
     exploit: Level = 3
@@ -236,6 +240,8 @@ class Control(_Strict):
     @property
     def terms(self) -> tuple[Term, ...]:
         """The terms that are judged, whichever way they were written."""
+        if self.manual:
+            return ()
         return self.all or self.any or (Term(self.check, self.given, self.expect),)
 
 
@@ -338,6 +344,11 @@ class Aws(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class Organisation(_Strict):
+    """No machine at all: what only people can say, by attestations."""
+
+
+@dataclass(frozen=True, slots=True)
 class Access(_Strict):
     """The way in: exactly one of these."""
 
@@ -346,11 +357,12 @@ class Access(_Strict):
     chroot: Chroot | None = None
     winrm: Winrm | None = None
     aws: Aws | None = None
+    organisation: Organisation | None = None
 
     @property
-    def way(self) -> Ssh | Local | Chroot | Winrm | Aws | None:
+    def way(self) -> Ssh | Local | Chroot | Winrm | Aws | Organisation | None:
         """The one that is set."""
-        return self.ssh or self.local or self.chroot or self.winrm or self.aws
+        return self.ssh or self.local or self.chroot or self.winrm or self.aws or self.organisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +405,7 @@ class Asset(_Strict):
     tags: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
+    attestations: str | None = None
     description: str = ""
 
     @property
@@ -408,6 +421,8 @@ class Asset(_Strict):
             return "network"
         if self.access.winrm:
             return "windows"
+        if self.access.organisation:
+            return "organisation"
         return "aws" if self.access.aws else "linux"
 
 
@@ -419,6 +434,24 @@ class Service:
     owner: str | None = None
     criticality: Criticality | None = None
     description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation(_Strict):
+    """A person's answer to a `manual` control. asset: an id, or "*" for every asset. at, until: dates, YYYY-MM-DD.
+
+    evidence: where it can be looked up, or a file beside the attestations, whose SHA-256 is then held against `sha256`.
+    """
+
+    asset: str
+    control: str
+    answer: Literal["yes", "no", "not-applicable"]
+    who: str
+    at: str
+    until: str
+    evidence: str = ""
+    sha256: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,9 @@ def plan_baseline(baseline: Baseline, catalogue: Catalogue, chosen: Mapping[str,
     """Bind the controls that are `chosen` to their checks and probes."""
     found: dict[str, Probe] = {}
     when = tuple(_plan_term(term, catalogue, found) for term in baseline.applies_to.when)
+    for control in baseline.controls:
+        if control.manual and selected(control, chosen):
+            add_probe(found, probes.attestation(control.id))
     controls = tuple(
         PlannedControl(
             control,
@@ -178,7 +181,7 @@ def plan_asset(asset: Asset, baselines: Sequence[PlannedBaseline]) -> PlannedAss
         for probe in one.probes:
             add_probe(found, probe)
     visits = {}
-    for way in asset.ways:
+    for way in (*asset.ways, "people"):
         batch = tuple(probe for probe in found.values() if probe.via == WAYS[way])
         if batch:
             visits[way] = batch

@@ -140,6 +140,11 @@ def visit(what: str) -> Probe:
     return Probe("posix", ("visit", what))
 
 
+def attestation(control: str) -> Probe:
+    """What a person attested about a control that no scanner can judge."""
+    return Probe("people", ("attestation", control))
+
+
 def bind(probe: Probe, given: Mapping[str, Any]) -> Probe:
     """The probe with its `Given` places filled: text as it is, refused where it could be read as anything but data.
 

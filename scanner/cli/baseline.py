@@ -66,6 +66,8 @@ def _show_control(control: Control) -> None:
     from scanner.compare import phrase
 
     click.secho(f"{control.id}  {control.title}", bold=True)
+    if control.manual:
+        click.echo(f"  asks    a person: {control.manual}")
     for term in control.terms:
         words = ", ".join(f"{key}={value}" for key, value in term.given.items())
         click.echo(f"  asks    {term.check}({words}) is {phrase(term.expect)}")
