@@ -41,6 +41,6 @@ def exists(found: dict[str, Stat | None], path: str) -> bool:
 
 
 @check("linux.files.text", TEXT)
-def text(found: str, path: str) -> str:
+def text(found: str) -> str:
     """The text of `path` on one line, each run of white space one blank, none around it."""
     return " ".join(found.split())

@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """One account's home: its folder (links followed) where there is one, and the dot files in it (links not followed)."""
+    """One account's home: its folder (links followed) where there is one; the dot files in it (links not followed)."""
 
     folder: Entry | None
     dots: tuple[Entry, ...]
