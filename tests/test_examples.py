@@ -137,7 +137,7 @@ def test_what_the_example_inventory_comments_out_is_right_as_well(tmp_path: Path
     file.write_text("version: 1\ndefaults:" + opened)
     file.chmod(0o600)
     kinds = {asset.id: asset.kind for asset in read_inventory(file).assets}
-    assert set(kinds.values()) == {"linux", "windows", "aws", "network"}
+    assert set(kinds.values()) == {"linux", "windows", "aws", "network", "organisation"}
 
 
 def test_the_documentation_names_every_word_of_expectation() -> None:

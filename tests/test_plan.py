@@ -14,7 +14,7 @@ from scanner.catalogue import Catalogue
 from scanner.checking import parameters
 from scanner.errors import UsageError
 from scanner.inventory import read_inventory
-from scanner.model import Access, Asset, Aws, Control, Inventory, Local, Network, Winrm
+from scanner.model import Access, Asset, Aws, Control, Inventory, Local, Network, Organisation, Winrm
 from scanner.plan import add_probe, facets, make_plan, read_selection, selected
 from scanner.probes import bind, refuse_unsafe
 
@@ -26,6 +26,7 @@ EVERYTHING = Inventory(
         Asset("windows", address="w", access=Access(winrm=Winrm("u", "env:P"))),
         Asset("cloud", access=Access(aws=Aws())),
         Asset("net", network=Network(("192.0.2.1",))),
+        Asset("company", access=Access(organisation=Organisation())),
     ),
 )
 
@@ -37,7 +38,7 @@ def plan_of_everything() -> dict[str, set[str]]:
 
 
 def test_every_kind_of_asset_has_a_shipped_baseline(plan_of_everything: dict[str, set[str]]) -> None:
-    assert {id for id, keys in plan_of_everything.items() if keys} == {"linux", "windows", "cloud", "net"}
+    assert {id for id, keys in plan_of_everything.items() if keys} == {"linux", "windows", "cloud", "net", "company"}
 
 
 WRITES = re.compile(
@@ -171,7 +172,7 @@ def test_a_control_can_be_found_by_its_cause_and_its_effort() -> None:
 def test_the_named_baseline_replaces_the_assets_own_where_its_kind_fits() -> None:
     plan = make_plan(EVERYTHING, CATALOGUE, ["network"])
     assert {a.asset.id: [b.baseline.id for b in a.baselines] for a in plan.assets} == {
-        "linux": [], "windows": [], "cloud": [], "net": ["network"],
+        "linux": [], "windows": [], "cloud": [], "net": ["network"], "company": [],
     }  # fmt: skip
 
 
