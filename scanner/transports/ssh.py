@@ -1,0 +1,196 @@
+"""SSH: one connection, one session, at most one sudo; the whole batch as a script on standard input.
+
+The visit is over at its deadline whatever the server does: every wait has an end, and a watchdog tears the socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import select
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import paramiko
+
+from scanner.errors import AuthFailed, TargetError, Unreachable, UsageError, VisitFailed
+from scanner.model import Asset, Probe, Reply, Ssh
+
+from . import Bounds
+from .posix import Batch, Ended
+from .ssh_hosts import Shown
+from .ssh_login import Connection, HungUp, host_key, log_in, refusal, secure, tear
+from .ssh_route import Hop, route
+from .ssh_socket import connect
+
+_CHUNK = 1 << 15
+_COMMAND = "/bin/sh -s"  # any login shell can start this, csh and fish too; the script itself is only sh's
+
+
+def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Probe, Reply]:
+    """Put all probes in one session. Raises Unreachable, AuthFailed, HostKeyChanged, VisitFailed.
+
+    An error carries what was learned of the host key all the same.
+    """
+    way = (asset.access.ssh if asset.access else None) or Ssh()
+    until = time.monotonic() + bounds.deadline_s
+    # answers come unpacked: what a hung host had already said would otherwise be lost inside gzip's buffer
+    batch = Batch(probes, sudo=way.sudo == "auto")
+    learned: dict[Probe, Reply] = {}
+    try:
+        hops = route(asset.address or asset.id, way)
+        with contextlib.ExitStack() as stack:
+            transport = _arrive(stack, hops, way, until, probes, learned)
+            stdout, stderr, ended = _exchange(transport, batch, until, bounds.max_bytes)
+        return {**batch.replies(stdout, stderr, ended), **learned}
+    except UsageError as error:  # a credential's reference leads nowhere: this asset's trouble, not the run's
+        raise AuthFailed(f"{asset.address or asset.id}: {error}", learned) from error
+    except TargetError as error:
+        error.answered = {**error.answered, **learned}
+        raise
+
+
+def _arrive(
+    stack: contextlib.ExitStack,
+    hops: Sequence[Hop],
+    way: Ssh,
+    until: float,
+    probes: Sequence[Probe],
+    learned: dict[Probe, Reply],
+) -> Connection:
+    """The connection to the last hop, through all others. Each of them is held to its host key."""
+    before: Connection | None = None
+    for hop in hops:
+        before = _reach(stack, before, hop, way, until)
+        shown = host_key(before, hop, way.host_keys)
+        if hop is hops[-1]:
+            learned |= _answers(probes, shown)
+        refused = refusal(hop, shown)
+        if refused is not None:
+            raise refused
+        log_in(before, hop, min(until, time.monotonic() + 2 * way.connect_timeout_s))
+    assert before is not None
+    return before
+
+
+def _answers(probes: Sequence[Probe], shown: Shown) -> dict[Probe, Reply]:
+    reply = shown.reply
+    return {} if reply is None else {probe: reply for probe in probes if probe.ask == ("visit", "host-key")}
+
+
+def _reach(stack: contextlib.ExitStack, before: Connection | None, hop: Hop, way: Ssh, until: float) -> Connection:
+    """An encrypted connection to one hop, tried once more where a busy server hung up; torn when the stack unwinds."""
+    for again in (True, False):
+        soon = min(until, time.monotonic() + way.connect_timeout_s)
+        try:
+            left = max(soon - time.monotonic(), 0.05)
+            sock = connect(hop.host, hop.port, left) if before is None else _through(before, hop, left)
+            transport = secure(sock, hop, soon)
+        except HungUp:
+            if not again or soon - time.monotonic() < 1:
+                raise
+            time.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - spreads the second tries of many visits
+        else:
+            stack.callback(tear, transport)
+            stack.enter_context(_watchdog(transport, until))
+            return transport
+    raise AssertionError
+
+
+def _through(jump: Connection, hop: Hop, limit_s: float) -> paramiko.Channel:
+    try:
+        return jump.open_channel("direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=limit_s)
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        code = getattr(error, "code", 0)
+        why = {1: "the jump host forbids forwarding", 2: "the jump host cannot connect"}.get(code, "no channel in time")
+        raise Unreachable(f"{hop.label}: {why}") from error
+
+
+@contextlib.contextmanager
+def _watchdog(transport: Connection, until: float) -> Iterator[None]:
+    """Tear the connection a little after the deadline, should anything inside paramiko still be waiting then."""
+
+    def bark() -> None:
+        tear(transport)
+        for waiting in list(transport.channel_events.values()):
+            waiting.set()
+
+    timer = threading.Timer(max(until - time.monotonic(), 0) + 1, bark)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _exchange(transport: Connection, batch: Batch, until: float, max_bytes: int) -> tuple[bytes, bytes, Ended]:
+    """Send the script while reading both streams. Gives output, the first of the error output, and how it ended."""
+    transport.clear_to_send_timeout = max(until - time.monotonic(), 0.1)
+    try:
+        channel = transport.open_session(timeout=max(until - time.monotonic(), 0.1))
+        channel.exec_command(_COMMAND)
+        return _talk(transport, channel, batch, until, max_bytes)
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        if time.monotonic() >= until:
+            raise VisitFailed("the host took the login but gave no session in time") from error
+        raise VisitFailed(f"the host took the login but gave no session: {type(error).__name__}") from error
+
+
+def _talk(
+    transport: Connection, channel: paramiko.Channel, batch: Batch, until: float, max_bytes: int
+) -> tuple[bytes, bytes, Ended]:
+    out, err = bytearray(), bytearray()
+    script = memoryview(batch.script)
+    mark = f"\n{batch.nonce} END\n".encode()
+    received = 0
+    readable = channel.fileno()
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            return bytes(out), bytes(err), "timed-out"
+        # a window that opens again wakes nobody, so it is looked for while there is something to send
+        select.select([readable], [], [], min(left, 0.02 if script else 1.0) if not _ready(channel, script) else 0)
+        script = _send(channel, script)
+        count = _read(channel, out, err)
+        received += count
+        if received > max_bytes:
+            return bytes(out[:max_bytes]), bytes(err), "truncated"
+        if mark in out[-count - len(mark) :]:  # a left-over process may hold the channel open for ever
+            return bytes(out), bytes(err), "complete"
+        if not count and not channel.recv_ready() and (channel.eof_received or channel.closed):
+            return bytes(out), bytes(err), "complete" if channel.eof_received else "broken-off"
+        if not transport.is_active() and not count:
+            return bytes(out), bytes(err), "broken-off"
+
+
+def _ready(channel: paramiko.Channel, script: memoryview) -> bool:
+    return bool(script) and channel.send_ready()
+
+
+def _send(channel: paramiko.Channel, script: memoryview) -> memoryview:
+    """Send what the window takes; the rest of the script."""
+    if not _ready(channel, script):
+        return script
+    try:
+        script = script[channel.send(bytes(script[:_CHUNK])) :]
+        if not script:
+            channel.shutdown_write()
+    except OSError:  # the other side takes no more: what it has said is still to be read
+        return script[:0]
+    return script
+
+
+def _read(channel: paramiko.Channel, out: bytearray, err: bytearray) -> int:
+    """Read what is there from both streams; the number of bytes. Only the first 64 KiB of error output are kept."""
+    count = 0
+    if channel.recv_ready():
+        data = channel.recv(_CHUNK)
+        out += data
+        count += len(data)
+    if channel.recv_stderr_ready():
+        data = channel.recv_stderr(_CHUNK)
+        err += data[: (1 << 16) - len(err)]
+        count += len(data)
+    return count
