@@ -104,6 +104,15 @@ def with_primary_group(accounts: list[Account], gid: int) -> list[str]:
     return [account.name for account in accounts if account.gid == gid]
 
 
+@check("linux.accounts.primary_group", ACCOUNTS)
+def primary_group(accounts: list[Account], name: str) -> int:
+    """Number of the primary group of one account."""
+    for account in accounts:
+        if account.name == name:
+            return account.gid
+    raise Absent(f"there is no account {name}")
+
+
 @check("linux.accounts.groups_with_gid", GROUPS)
 def groups_with_gid(groups: list[Group], gid: int) -> list[str]:
     """Names of all groups that have that number."""

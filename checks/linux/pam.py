@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from scanner import Absent, Fact, Unparsable, check, parse
+from scanner import Absent, Fact, Undetermined, Unparsable, check, parse
 from scanner import files as texts
 
 FOLDER = "/etc/pam.d"
@@ -19,7 +19,10 @@ MAX_DEPTH = 16
 Type = Literal["auth", "account", "password", "session"]
 _LINE = re.compile(r"-?(\w+)[ \t]+(\[[^\]]*\]|[^ \t\[]+)[ \t]+(.+)\Z")
 _ARGUMENT = re.compile(r"\[((?:[^\]\\]|\\.)*)\]|(\S+)")
-_BINDING = {"required", "requisite", "sufficient", "binding"}
+_TAKING_PART = {"required", "requisite", "sufficient", "binding"}
+_SWITCHES = {"enforce_for_root", "local_users_only", "even_deny_root", "audit", "silent", "no_log_info", "debug"}
+"""Settings without a value: to name them is to switch them on."""
+_REFUSING = re.compile(r"\[(?:[^\]]*\s)?default=(?:bad|die)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,15 @@ class Line:
 
     @property
     def counts(self) -> bool:
-        """Whether its failure can change the outcome of the stack."""
+        """Whether its answer can change the outcome of the stack."""
         if self.control.startswith("["):
             return not re.fullmatch(r"\[\s*default=ignore\s*\]", self.control)
-        return self.control in _BINDING
+        return self.control in _TAKING_PART
+
+    @property
+    def refuses(self) -> bool:
+        """Whether its failure alone makes the stack fail."""
+        return self.control in {"required", "requisite"} or _REFUSING.match(self.control) is not None
 
     def value(self, name: str) -> str | None:
         """The value of the last argument `name=value`, "" for a bare `name`, None where it is not given."""
@@ -121,8 +129,14 @@ HISTORY = Fact(texts("/etc/security/pwhistory.conf"), one_file)
 
 @check("linux.pam.modules", STACKS)
 def modules(stacks: Stacks, stack_name: str, type: Type) -> list[str]:
-    """Names of the modules of a stack whose failure counts, in order: ['pam_pwquality.so', 'pam_unix.so', …]."""
+    """Names of the modules of a stack whose answer counts, in order: ['pam_pwquality.so', 'pam_unix.so', …]."""
     return [line.module for line in stack(stacks, stack_name, type) if line.counts]
+
+
+@check("linux.pam.enforced", STACKS)
+def enforced(stacks: Stacks, stack_name: str, type: Type) -> list[str]:
+    """Names of the modules of a stack whose failure alone makes it fail, in order."""
+    return [line.module for line in stack(stacks, stack_name, type) if line.refuses]
 
 
 @check("linux.pam.with_argument", STACKS)
@@ -176,13 +190,40 @@ def faillock(stacks: Stacks, auth: str, account: str) -> list[str]:
 
 @check("linux.pam.faillock_setting", STACKS, FAILLOCK)
 def faillock_setting(stacks: Stacks, conf: dict[str, str], stack_name: str, key: str) -> str | None:
-    """A setting of pam_faillock: its argument where one line has it, else faillock.conf. "" is a bare word."""
+    """A setting of pam_faillock: its argument where one line has it, else faillock.conf. "on" for a bare word."""
     return _setting(stacks, conf, stack_name, "auth", "pam_faillock.so", key)
+
+
+@check("linux.pam.lock_s", STACKS, FAILLOCK)
+def lock_s(stacks: Stacks, conf: dict[str, str], stack_name: str, key: str = "unlock_time") -> int | None:
+    """Seconds until pam_faillock lets an account in again (`key`: unlock_time or root_unlock_time).
+
+    A thousand million where only an administrator can; nothing where it is not set.
+    """
+    said = _setting(stacks, conf, stack_name, "auth", "pam_faillock.so", key)
+    if said is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", said):
+        raise Undetermined(f"pam_faillock takes no {key} like {said[:50]!r}")
+    return int(said) or 1_000_000_000
+
+
+@check("linux.pam.su_group", STACKS)
+def su_group(stacks: Stacks) -> str | None:
+    """The one group whose members may use su(1): pam_wheel must refuse all others, by their real user id.
+
+    Nothing where su is open to everybody; "wheel" where the line names no group. Source: pam_wheel(8).
+    """
+    for line in stack(stacks, "su", "auth"):
+        kept_out = line.module == "pam_wheel.so" and line.refuses and line.value("deny") is None
+        if kept_out and line.value("use_uid") is not None:
+            return line.value("group") or "wheel"
+    return None
 
 
 @check("linux.pam.quality_setting", STACKS, QUALITY)
 def quality_setting(stacks: Stacks, conf: dict[str, str], stack_name: str, key: str) -> str | None:
-    """A setting of pam_pwquality: its argument where it has one, else pwquality.conf. "" is a bare word.
+    """A setting of pam_pwquality: its argument where it has one, else pwquality.conf. "on" for a bare word.
 
     Nothing where it is not set, and where the stack does not use the module, since then nothing is enforced.
     """
@@ -193,7 +234,7 @@ def quality_setting(stacks: Stacks, conf: dict[str, str], stack_name: str, key: 
 def history_setting(
     stacks: Stacks, conf: dict[str, str], stack_name: str, key: str, reads_file: bool = True
 ) -> str | None:
-    """A setting of pam_pwhistory: its argument where it has one, else pwhistory.conf. "" is a bare word.
+    """A setting of pam_pwhistory: its argument where it has one, else pwhistory.conf. "on" for a bare word.
 
     reads_file: whether this system's module knows pwhistory.conf (Linux-PAM 1.5.3 on, and Red Hat's 1.3.1 and 1.5.1).
     """
@@ -202,10 +243,13 @@ def history_setting(
 
 def _setting(stacks: Stacks, conf: dict[str, str], stack_name: str, type: Type, module: str, key: str) -> str | None:
     lines = [line for line in stack(stacks, stack_name, type) if line.module == module and line.counts]
+    if type == "password":
+        lines = [line for line in lines if line.refuses]
     if not lines:
         return None
     said = [value for line in lines if (value := line.value(key)) is not None]
-    return said[0] if said else conf.get(key)
+    value = said[0] if said else conf.get(key)
+    return "on" if value is not None and key in _SWITCHES else value
 
 
 def _of(stacks: Stacks, stack_name: str, type: Type, module: str) -> list[Line]:

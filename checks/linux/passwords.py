@@ -131,6 +131,15 @@ def login_setting(found: dict[str, str] | None, key: str) -> str | None:
     return found.get(key)
 
 
+@check("linux.passwords.new_home_mode", LOGIN_DEFS)
+def new_home_mode(found: dict[str, str] | None) -> str | None:
+    """The permissions that UMASK in /etc/login.defs leaves to new folders: '0750'; nothing where it is not set."""
+    if found is None:
+        raise Absent("there is no /etc/login.defs")
+    mask = found.get("UMASK", "")
+    return f"{0o777 & ~int(mask, 8):04o}" if re.fullmatch(r"[0-7]{1,4}", mask) else None
+
+
 @check("linux.passwords.useradd_setting", USERADD)
 def useradd_setting(found: dict[str, str], key: str) -> str | None:
     """What /etc/default/useradd sets for `key`; nothing where it does not."""

@@ -86,10 +86,16 @@ def new_file_mode(found: Scripts, place: Place) -> str | None:
     return _left(line for _, line in _of(found, place))
 
 
-@check("linux.shells.root_new_file_mode", ROOTS)
-def root_new_file_mode(found: Scripts) -> str | None:
-    """As `new_file_mode`, for the umasks of root's own start-up files."""
-    return _left(line for lines in found.values() for line in lines)
+@check("linux.shells.root_masks_looser_than", ROOTS)
+def root_masks_looser_than(found: Scripts, mode: str) -> list[str]:
+    """The umasks of root's own start-up files that leave new folders more than the octal `mode`, with their files."""
+    return [
+        f"{path}: umask {said}"
+        for path, lines in found.items()
+        for line in lines
+        for said in _UMASK.findall(line)
+        if (mask := _mask(said)) is not None and 0o777 & ~mask & ~int(mode, 8)
+    ]
 
 
 def _left(lines: Iterable[str]) -> str | None:

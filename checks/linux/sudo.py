@@ -119,14 +119,14 @@ SUDOERS = Fact(texts(MAIN, f"{MAIN}.d/*", sudo=True), sudoers)
 
 @check("linux.sudo.option", SUDO, SUDOERS)
 def option(_: dict[str, Stat | None], found: Sudoers | None, name: str) -> dict[str, str | None]:
-    """The value of a Defaults option for everybody ("" for a bare word, "off" negated, nothing where it is not set).
+    """The value of a Defaults option for everybody ("on" for a bare word, "off" negated, nothing where it is not set).
 
     Each narrower scope (a user, host, command or target user) that says something else is a subject of its own.
     """
     said: dict[str, str | None] = {"": None}
     for each in _of(found).options:
         if each.name == name:
-            said[each.scope] = "off" if each.value is None else each.value
+            said[each.scope] = "off" if each.value is None else each.value or "on"
     return said
 
 
