@@ -82,7 +82,7 @@ assets:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("assets:\n  a: {}\n", ":2: asset 'a' has no 'access'; add one of ssh, local, chroot, winrm, aws, organisation, or a"),
+        ("assets:\n  a: {}\n", ":2: asset 'a' has no 'access'; add one of ssh, local, chroot, winrm, aws, organisation"),
         ("assets:\n  a: {access: {local: , aws: }}\n", ":2: asset 'a' has 2 ways in"),
         ("assets:\n  a: {access: sssh}\n", ":2: asset 'a': there is no key 'sssh'; did you mean 'ssh'?"),
         ("assets:\n  a: {access: local, zone: inside}\n", ":2: asset 'a': zone: "),
