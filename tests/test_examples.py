@@ -1,4 +1,4 @@
-"""What the documentation shows is loaded and run: third parties' checks, the schemas, the example inventory."""
+"""What the documentation shows is loaded and run: third parties' checks, the published schemas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scanner.collect import make_evidence
 from scanner.compare import WORDS
 from scanner.errors import UsageError
 from scanner.evaluate import Judge
-from scanner.inventory import inventory_schema, read_inventory
+from scanner.inventory import inventory_schema
 from scanner.model import Access, Asset, Inventory, Local, Reply
 from scanner.plan import make_plan
 
@@ -122,22 +122,6 @@ def test_the_published_schemas_are_current(name: str, make: Any) -> None:
 @pytest.mark.parametrize("file", sorted([*EXAMPLES.rglob("*.yaml"), *(ROOT / "baselines").rglob("*.yaml")]), ids=str)
 def test_every_baseline_file_meets_the_schema(file: Path) -> None:
     jsonschema.validate(_plain(file), baseline_schema())
-
-
-def test_the_example_inventory_meets_its_schema_and_is_read() -> None:
-    file = ROOT / "inventory.example.yaml"
-    jsonschema.validate(_plain(file), inventory_schema())
-    assert read_inventory(file).assets[0].kind == "linux"
-
-
-def test_what_the_example_inventory_comments_out_is_right_as_well(tmp_path: Path) -> None:
-    text = (ROOT / "inventory.example.yaml").read_text()
-    opened = re.sub(r"(?m)^(  )# (?=( *)[a-z#-])", r"\1", text.split("defaults:", 1)[1])
-    file = tmp_path / "inventory.yaml"
-    file.write_text("version: 1\ndefaults:" + opened)
-    file.chmod(0o600)
-    kinds = {asset.id: asset.kind for asset in read_inventory(file).assets}
-    assert set(kinds.values()) == {"linux", "windows", "aws", "network", "organisation"}
 
 
 def test_the_documentation_names_every_word_of_expectation() -> None:

@@ -34,7 +34,7 @@ def test_the_example_is_good_with_every_line_switched_on(tmp_path: Path) -> None
     head = lines.index("version: 1")
     switched = [line.replace("# ", "", 1) if line.startswith("  # ") else line for line in lines[head:]]
     found = read_inventory(write(tmp_path, "\n".join(switched)))
-    assert {asset.kind for asset in found.assets} == {"linux", "windows", "aws", "network"}
+    assert {asset.kind for asset in found.assets} == {"linux", "windows", "aws", "network", "organisation"}
 
 
 def test_the_published_schema_is_what_the_model_says_and_accepts_the_example() -> None:
@@ -82,7 +82,7 @@ assets:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("assets:\n  a: {}\n", ":2: asset 'a' has no 'access'; add one of ssh, local, chroot, winrm, aws, organisation"),
+        ("assets:\n  a: {}\n", ":2: asset 'a' has no 'access'; add one of ssh, local, chroot, winrm, aws"),
         ("assets:\n  a: {access: {local: , aws: }}\n", ":2: asset 'a' has 2 ways in"),
         ("assets:\n  a: {access: sssh}\n", ":2: asset 'a': there is no key 'sssh'; did you mean 'ssh'?"),
         ("assets:\n  a: {access: local, zone: inside}\n", ":2: asset 'a': zone: "),
