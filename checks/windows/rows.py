@@ -1,0 +1,39 @@
+"""What `powershell` and `exported` questions answer: the list of objects that the expression gave, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scanner import Unparsable, parse
+
+Row = dict[str, Any]
+
+
+def plain(value: Any) -> Any:
+    """Undo what ConvertTo-Json of PowerShell 5.1 does to some lists: {'value': [1, 2], 'Count': 2} -> [1, 2]."""
+    if isinstance(value, dict):
+        if set(value) == {"value", "Count"} and isinstance(value["value"], list):
+            return [plain(item) for item in value["value"]]
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def rows(text: str) -> list[Row]:
+    """'[{"Name": "Spooler", "StartMode": "Auto"}]' -> [{'Name': 'Spooler', 'StartMode': 'Auto'}]."""
+    found = plain(parse.json(text))
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise Unparsable(text[:200])
+    return found
+
+
+def row(text: str) -> Row:
+    """As `rows`, where exactly one object is meant."""
+    found = rows(text)
+    if len(found) != 1:
+        raise Unparsable(f"one object was expected, not {len(found)}")
+    return found[0]
+
+
+def word(names: dict[int, str], number: object) -> str:
+    """The name of an enumeration's number; a number that nobody named stays visible: word({1: 'on'}, 7) -> '7'."""
+    return names.get(number, str(number)) if type(number) is int else str(number)

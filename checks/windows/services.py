@@ -1,0 +1,53 @@
+"""Windows services: how they start, whether they run, and whether their command line can be hijacked."""
+
+from __future__ import annotations
+
+import re
+
+from scanner import Absent, Fact, Unparsable, check, powershell
+
+from .rows import Row, rows
+
+_SERVICES = "Get-CimInstance -ClassName Win32_Service | Select-Object Name, StartMode, State, StartName, PathName"
+
+
+def services(text: str) -> dict[str, Row]:
+    """'[{"Name": "Spooler", "StartMode": "Auto", …}]' -> {'spooler': {…}}. Win32_Service's words are fixed."""
+    found = {str(entry["Name"]).lower(): entry for entry in rows(text)}
+    if not found:
+        raise Unparsable("no service at all")
+    return found
+
+
+SERVICES = Fact(powershell(_SERVICES, of="Get-CimInstance", timeout_s=60.0), services)
+
+
+def _named(found: dict[str, Row], service: str) -> Row:
+    if service.lower() not in found:
+        raise Absent(f"there is no service {service}")
+    return found[service.lower()]
+
+
+@check("windows.services.start", SERVICES)
+def start(found: dict[str, Row], service: str) -> str:
+    """How a service starts: Auto, Manual or Disabled."""
+    return str(_named(found, service)["StartMode"])
+
+
+@check("windows.services.state", SERVICES)
+def state(found: dict[str, Row], service: str) -> str:
+    """Whether a service runs: Running, Stopped, Paused …"""
+    return str(_named(found, service)["State"])
+
+
+@check("windows.services.command_line", SERVICES)
+def command_line(found: dict[str, Row]) -> dict[str, str]:
+    """Per service whose program lies in a folder with a space in its path: "quoted", or "open" to another program."""
+    judged = {}
+    for entry in found.values():
+        written = str(entry.get("PathName") or "").strip()
+        program = re.match(r'"[^"]+"|.*?\.[a-z0-9]{1,4}(?=\s|$)', written, re.IGNORECASE)
+        path = program[0] if program else written
+        if " " in path.strip('"'):
+            judged[str(entry["Name"])] = "quoted" if path.startswith('"') else "open"
+    return judged

@@ -1,0 +1,61 @@
+"""Windows file sharing: the server's and the client's settings in force, and who may use each share."""
+
+from __future__ import annotations
+
+import re
+
+from scanner import Fact, check, powershell
+
+from .rows import Row, row, rows
+
+_SERVER = """
+$found = Get-SmbServerConfiguration
+@{
+    EnableSMB1Protocol = [bool]$found.EnableSMB1Protocol
+    RequireSecuritySignature = [bool]$found.RequireSecuritySignature
+    EncryptData = [bool]$found.EncryptData
+    RejectUnencryptedAccess = [bool]$found.RejectUnencryptedAccess
+}
+""".strip()
+_CLIENT = """
+$found = Get-SmbClientConfiguration
+@{
+    RequireSecuritySignature = [bool]$found.RequireSecuritySignature
+    EnableInsecureGuestLogons = [bool]$found.EnableInsecureGuestLogons
+}
+""".strip()
+_SHARES = """
+foreach ($one in @(Get-SmbShare)) {
+    @{ Name = '' + $one.Name; Special = [bool]$one.Special; Sddl = '' + $one.SecurityDescriptor }
+}
+""".strip()
+_ALLOWED = re.compile(r"\(A;[^;]*;[^;]*;[^;]*;[^;]*;([A-Za-z0-9-]+)\)")
+_SHORT = {"WD": "S-1-1-0", "AN": "S-1-5-7", "AU": "S-1-5-11", "BA": "S-1-5-32-544", "BU": "S-1-5-32-545"}
+_SHORT |= {"BG": "S-1-5-32-546", "SY": "S-1-5-18", "IU": "S-1-5-4", "BO": "S-1-5-32-551", "SO": "S-1-5-32-549"}
+
+SERVER = Fact(powershell(_SERVER, of="Get-SmbServerConfiguration", timeout_s=60.0), row)
+CLIENT = Fact(powershell(_CLIENT, of="Get-SmbClientConfiguration", timeout_s=60.0), row)
+SHARES = Fact(powershell(_SHARES, of="Get-SmbShare", timeout_s=60.0), rows)
+
+
+@check("windows.smb.server", SERVER)
+def server(found: Row, setting: str) -> bool:
+    """A setting of the server in force: EnableSMB1Protocol, RequireSecuritySignature, EncryptData …"""
+    return bool(found[setting])
+
+
+@check("windows.smb.client", CLIENT)
+def client(found: Row, setting: str) -> bool:
+    """A setting of the client in force: RequireSecuritySignature, EnableInsecureGuestLogons."""
+    return bool(found[setting])
+
+
+@check("windows.smb.share_access", SHARES)
+def share_access(found: list[Row]) -> dict[str, list[str]]:
+    """Per share that is not Windows' own (ADMIN$, C$, IPC$): the SIDs that its share permissions let in."""
+    return {str(share["Name"]): _allowed(str(share["Sddl"])) for share in found if not share["Special"]}
+
+
+def _allowed(sddl: str) -> list[str]:
+    """'O:SYG:SYD:(A;;FA;;;WD)' -> ['S-1-1-0']; a two-letter name that we do not know stays as it is."""
+    return [_SHORT.get(one, one) for one in dict.fromkeys(_ALLOWED.findall(sddl))]

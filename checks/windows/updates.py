@@ -1,0 +1,51 @@
+"""How long ago Windows was last updated and restarted, by the machine's own clock and zone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from scanner import Fact, Undetermined, check, powershell
+
+from .rows import Row, row
+
+_1601 = datetime(1601, 1, 1)  # noqa: DTZ001 - the machine's own local time
+_AGES = """
+$system = Get-CimInstance -ClassName Win32_OperatingSystem
+@{
+    Now = $system.LocalDateTime.ToString('s')
+    Started = $system.LastBootUpTime.ToString('s')
+    Installed = @(Get-CimInstance -ClassName Win32_QuickFixEngineering | ForEach-Object { '' + $_.InstalledOn })
+}
+""".strip()
+
+
+def day(written: str) -> datetime | None:
+    """WMI's day of an update: '10/31/2026' -> that day; older: '01dcaf…', 100 ns since 1601."""
+    try:
+        if "/" in written:
+            return datetime.strptime(written[:10].strip(), "%m/%d/%Y")  # noqa: DTZ007 - the machine's own local time
+        return _1601 + timedelta(microseconds=int(written, 16) // 10) if len(written) == 16 else None
+    except (ValueError, OverflowError):
+        return None
+
+
+AGES = Fact(powershell(_AGES, of="Get-CimInstance", timeout_s=60.0), row)
+
+
+def _now(found: Row) -> datetime:
+    return datetime.fromisoformat(str(found["Now"]))
+
+
+@check("windows.updates.age_days", AGES)
+def age_days(found: Row) -> int:
+    """Days since the newest update that Windows lists as installed."""
+    days = [then for then in (day(str(one)) for one in found["Installed"]) if then is not None]
+    if not days:
+        raise Undetermined("Windows lists no update with a date")
+    return max(0, (_now(found) - max(days)).days)
+
+
+@check("windows.updates.running_days", AGES)
+def running_days(found: Row) -> int:
+    """Days since the last start: updates that need a restart are not in force before it."""
+    return max(0, (_now(found) - datetime.fromisoformat(str(found["Started"]))).days)
