@@ -3,6 +3,7 @@
 RisklineError
 ├── UsageError           wrong configuration or usage; nothing was scanned          (exit 2)
 ├── LockedError          another run holds the lock                                 (exit 5)
+├── RegisterError        the register could not be read or written                  (exit 3)
 ├── TargetError          one asset could not be visited; the run goes on
 │   ├── Unreachable      no route, refused, name not found, time-out
 │   ├── AuthFailed       bad credential, unknown host key, expired token
@@ -34,6 +35,10 @@ class UsageError(RisklineError):
 
 class LockedError(RisklineError):
     """Another run holds the lock on this register."""
+
+
+class RegisterError(RisklineError):
+    """The register could not be read or written: disk full, connection lost, file damaged."""
 
 
 class TargetError(RisklineError):

@@ -1,0 +1,102 @@
+"""The hash chain: each event's hash covers the event and the hash before it, so nothing can be changed unseen.
+
+Whoever can write to the database could write the whole chain anew; that is seen by a head that was printed earlier, in
+a report for instance, and is no longer part of the chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from . import tables
+from .lifecycle import fingerprint
+
+START = bytes(32)
+_STATE_AFTER = {"opened": "open", "reopened": "open", "fixed": "fixed"}
+_MAY_FOLLOW = {None: {"opened"}, "open": {"fixed"}, "fixed": {"reopened"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a risk. at: ISO 8601. who: "scan", or a person's name."""
+
+    at: str
+    run: str
+    fingerprint: str
+    change: str
+    who: str
+    why: str
+
+    def hash_after(self, seq: int, before: bytes) -> bytes:
+        """SHA-256 over the hash before, the number and every field."""
+        said = json.dumps([seq, self.at, self.run, self.fingerprint, self.change, self.who, self.why])
+        return hashlib.sha256(before + said.encode("ascii")).digest()
+
+
+def append(connection: sa.Connection, new: Sequence[Event]) -> None:
+    """Add events at the end. Writers wait for each other at the chain's one row until their transaction ends."""
+    if not new:
+        return
+    seq, head = connection.execute(sa.select(tables.chain.c.seq, tables.chain.c.hash).with_for_update()).one()
+    rows = []
+    for seq, one in enumerate(new, seq + 1):  # noqa: B020 - counts on from the head
+        head = one.hash_after(seq, head)
+        rows.append({"seq": seq, **_fields(one), "hash": head})
+    connection.execute(tables.events.insert(), rows)
+    connection.execute(tables.chain.update().values(seq=rows[-1]["seq"], hash=head))
+
+
+def _fields(one: Event) -> dict[str, str]:
+    return {name: getattr(one, name) for name in Event.__slots__}
+
+
+def events(connection: sa.Connection, of: str | None = None) -> Iterator[tuple[int, Event, bytes]]:
+    """Number, event and hash, oldest first; of one risk or of all."""
+    query = sa.select(tables.events).order_by(tables.events.c.seq).execution_options(yield_per=5000)
+    if of is not None:
+        query = query.where(tables.events.c.fingerprint == of)
+    for row in connection.execute(query):
+        yield row.seq, Event(row.at, row.run, row.fingerprint, row.change, row.who, row.why), bytes(row.hash)
+
+
+def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[str]:
+    """What is wrong with the chain, or with the risks that it tells of; an empty list where all is as it was written.
+
+    known_head: a head that was printed earlier and must be part of the chain.
+    """
+    found: list[str] = []
+    states: dict[str, str] = {}
+    head, last, met = START, 0, known_head in {None, START}
+    for seq, event, stored in events(connection):
+        if seq != last + 1:
+            found.append(f"events {last + 1} to {seq - 1} are missing")
+        elif event.hash_after(seq, head) != stored:
+            found.append(f"event {seq} is not what was written")
+        if event.change not in _MAY_FOLLOW.get(states.get(event.fingerprint), set()):
+            found.append(f"event {seq} ({event.change}) cannot follow what was before it")
+        states[event.fingerprint] = _STATE_AFTER.get(event.change, "?")
+        head, last, met = stored, seq, met or stored == known_head
+    end = connection.execute(sa.select(tables.chain.c.seq, tables.chain.c.hash)).one_or_none()
+    if end is None or (end.seq, bytes(end.hash)) != (last, head):
+        found.append("the end of the chain is missing")
+    if not met:
+        found.append("the head that was noted earlier is not part of the chain")
+    risks = connection.execute(sa.select(tables.risks).execution_options(yield_per=5000)).mappings()
+    return found + list(_risk_faults(states, risks))
+
+
+def _risk_faults(states: dict[str, str], risks: Iterable[sa.RowMapping]) -> Iterator[str]:
+    for row in risks:
+        name = f"risk {row['fingerprint'][:12]}"
+        if row["fingerprint"] != fingerprint(row["asset"], row["control"], row["subject"]):
+            yield f"{name} is not about what it was about"
+        told = states.pop(row["fingerprint"], None)
+        if told != row["state"]:
+            yield f"{name} is {row['state']}, but its events say {told or 'nothing'}"
+    for lost in states:
+        yield f"risk {lost[:12]} has events and is missing itself"

@@ -1,0 +1,148 @@
+"""Values ↔ bytes: what the register writes, it reads back equal, a release later too.
+
+JSON in ASCII, then zlib. A field that a stored value does not have takes its default; one that is no longer known is
+left out. Text may hold anything that a hostile machine sends, lone surrogates and NUL included.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import types
+import typing
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeVar, cast
+
+from scanner.model import Evidence, Finding, Gap, Outcome, Reply
+
+T = TypeVar("T")
+APART_BYTES = 4096
+"""An answer from this size on is stored once, however many visits bring it back."""
+_LEVEL = 3  # of zlib: the higher ones cost more time than they save room
+
+
+def pack(plain: Any) -> bytes:
+    """A JSON value as compressed bytes; equal values give equal bytes."""
+    return zlib.compress(_json(plain).encode("ascii"), _LEVEL)
+
+
+def unpack(body: bytes) -> Any:
+    """The JSON value that was packed."""
+    return json.loads(zlib.decompress(body))
+
+
+def digest(*parts: Any) -> bytes:
+    """SHA-256 over JSON values."""
+    return hashlib.sha256(_json(parts).encode("ascii")).digest()
+
+
+def _json(plain: Any) -> str:
+    return json.dumps(plain, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+
+
+def column(text: str) -> str:
+    r"""Text for a column that people query: what no database takes is written out, a NUL as \x00."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+# ── dataclasses ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plain(value: Any) -> Any:
+    """A frozen value as JSON: a dataclass as a mapping, a tuple as a list, an instant as ISO 8601."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind: Any = type(value)
+        return {field: plain(getattr(value, field)) for field in _fields(kind)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return value
+
+
+@functools.cache
+def _fields(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def revive(kind: type[T], stored: Any) -> T:
+    """The value of that type: the inverse of `plain`."""
+    return cast(T, _revived(kind, stored))
+
+
+def _revived(kind: Any, stored: Any) -> Any:
+    make: Any = kind
+    if dataclasses.is_dataclass(kind):
+        return make(**{name: _revived(hint, stored[name]) for name, hint in _fields(make).items() if name in stored})
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in {types.UnionType, typing.Union}:
+        wanted = [each for each in inner if each is not type(None)]
+        return None if stored is None else _revived(wanted[0], stored) if len(wanted) == 1 else stored
+    if origin is tuple:
+        return tuple(_revived(inner[0], entry) for entry in stored)
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return {key: _revived(inner[1], entry) for key, entry in stored.items()}
+    if kind is datetime:
+        return datetime.fromisoformat(stored)
+    return kind(stored) if isinstance(kind, type) and issubclass(kind, Enum) else stored
+
+
+# ── findings and evidence ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def packed_findings(findings: Sequence[Finding]) -> list[list[Any]]:
+    """Findings as rows without the asset: hosts that are alike share one stored value."""
+    return [
+        [f.baseline, f.control, f.subject, f.outcome.value, f.reason, f.observed, f.expected, f.detail, f.weakness]
+        for f in findings
+    ]
+
+
+def findings_of(asset: str, rows: Sequence[Sequence[Any]]) -> tuple[Finding, ...]:
+    """The findings of an asset from such rows."""
+    return tuple(
+        Finding(asset, baseline, control, subject, Outcome(outcome), reason, observed, expected, detail, weakness)
+        for baseline, control, subject, outcome, reason, observed, expected, detail, weakness in rows
+    )
+
+
+def packed_evidence(evidence: Evidence) -> tuple[dict[str, Any], list[float], dict[str, str]]:
+    """Evidence as a body that is equal for equal answers, the seconds of each answer, and large texts by digest."""
+    apart: dict[str, str] = {}
+    replies = []
+    for key, reply in evidence.replies.items():
+        text: str | dict[str, str] = reply.text
+        if len(reply.text) >= APART_BYTES:
+            name = digest(reply.text).hex()
+            apart[name] = reply.text
+            text = {"apart": name}
+        gaps = [[gap.subject, gap.problem, gap.detail] for gap in reply.gaps]
+        replies.append([key, text, reply.problem, reply.detail, gaps])
+    body = {"digest": evidence.digest, "replies": replies, "failures": dict(evidence.failures)}
+    return body, [reply.took_s for reply in evidence.replies.values()], apart
+
+
+def texts_apart(body: Mapping[str, Any]) -> list[str]:
+    """Digests, in hex, of the large texts that an evidence body leaves out."""
+    return [row[1]["apart"] for row in body["replies"] if isinstance(row[1], dict)]
+
+
+def evidence_of(
+    asset: str, when: str, version: str, body: Mapping[str, Any], took_s: Sequence[float], apart: Mapping[str, str]
+) -> Evidence:
+    """The evidence from its parts: the inverse of `packed_evidence`."""
+    replies = {}
+    for (key, text, problem, detail, gaps), seconds in zip(body["replies"], took_s, strict=True):
+        whole = text if isinstance(text, str) else apart[text["apart"]]
+        replies[key] = Reply(whole, problem, detail, seconds, tuple(Gap(*gap) for gap in gaps))
+    return Evidence(asset, datetime.fromisoformat(when), version, replies, body["failures"], body["digest"])

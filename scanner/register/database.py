@@ -1,0 +1,244 @@
+"""Where the register lies: a SQLite file that only its owner reads, or a PostgreSQL database by URL."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from scanner.errors import LockedError, RegisterError, UsageError
+
+from . import tables
+
+BUSY_S = 30
+"""How long a writer waits for another one's transaction before it gives up."""
+_LOCK_KEY = 0x5269736B6C696E65  # an advisory lock's name is a number; this one reads "Riskline"
+_BESIDE = ("", "-wal", "-shm", "-journal", ".lock")
+
+
+class Database(Protocol):
+    """What the register needs of either kind. name: for people, without a password."""
+
+    engine: sa.Engine
+    name: str
+    upgrades_itself: bool
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the one lock of this register; LockedError where another process does. The kernel or the server
+        lets go of it when its holder dies, however it dies."""
+        ...
+
+
+def open_database(url: str) -> Database:
+    """The database behind a path or URL. Raises UsageError where it cannot be one of ours."""
+    if "://" not in url:
+        return SqliteFile(Path(url).expanduser())
+    try:
+        parsed = sa.make_url(url)
+    except (exc.ArgumentError, ValueError) as error:
+        raise UsageError(
+            "the register's URL cannot be read; write a path or postgresql://user@host/database"
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return SqliteFile(Path(parsed.database).expanduser())
+    if backend in {"postgresql", "postgres"}:
+        return PostgresqlDatabase(parsed.set(drivername="postgresql+psycopg"))
+    raise UsageError(f"a register lies in a SQLite file or a PostgreSQL database, not in {backend}")
+
+
+# ── SQLite ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SqliteFile:
+    """A file of mode 0600 in a folder that is made with mode 0700. A symbolic link in its place is refused."""
+
+    upgrades_itself = True
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.path = path
+        _prepare(path)
+        self.engine = sa.create_engine(
+            sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_S, "check_same_thread": False}
+        )
+        event.listen(self.engine, "connect", _set_up)
+        event.listen(self.engine, "begin", _begin)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """flock(2) on a file beside the database: the kernel drops it with the process, so it is never stale."""
+        place = f"{self.path}.lock"
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 200).decode("ascii", "replace").strip() or "unknown"
+                raise LockedError(f"another run is writing to {self.name} ({holder}); wait for it to end") from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder and the file, with nobody else's rights on them, and refuse what is not a plain file."""
+    for suffix in _BESIDE:
+        if Path(f"{path}{suffix}").is_symlink():
+            raise UsageError(f"{path}{suffix} is a symbolic link; the register must be a file of its own")
+    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        link = error.errno == errno.ELOOP
+        why = "it is a symbolic link" if link else error.strerror
+        raise UsageError(f"{path} cannot be used as the register: {why}; name another one with --register") from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"{path} is not a file; name another register with --register")
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _set_up(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the driver would otherwise begin, and commit, behind our back
+    for pragma in (f"busy_timeout={BUSY_S * 1000}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    # a reader that turns writer half-way can be refused at once; a writer says so first and waits its turn
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+# ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class PostgresqlDatabase:
+    """A database of a server. Who may read and write it is decided there."""
+
+    upgrades_itself = False
+
+    def __init__(self, url: sa.URL) -> None:
+        self.name = url.render_as_string(hide_password=True)
+        try:
+            self.engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 15})
+        except ModuleNotFoundError as error:
+            raise UsageError("PostgreSQL needs its driver; run: pip install 'riskline[postgresql]'") from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """A session's advisory lock: the server drops it with the connection."""
+        with speaking(self), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_LOCK_KEY))):
+                raise LockedError(f"another run is writing to {self.name}; wait for it to end")
+            try:
+                yield
+            finally:
+                with contextlib.suppress(exc.DBAPIError):  # the connection is gone, and the lock with it
+                    connection.scalar(sa.select(sa.func.pg_advisory_unlock(_LOCK_KEY)))
+
+
+# ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def speaking(database: Database) -> Iterator[None]:
+    """The database's own errors in words that say what and where."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error).__name__
+        if "database is locked" in said:
+            raise LockedError(f"{database.name} is held by another program ({said}); wait for it to end") from error
+        if "not a database" in said:
+            raise UsageError(f"{database.name} is not a Riskline register; name another one with --register") from error
+        raise RegisterError(f"the register {database.name} cannot be used: {said}") from error
+
+
+@contextlib.contextmanager
+def reading(database: Database) -> Iterator[sa.Connection]:
+    """One consistent view."""
+    with speaking(database), database.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+@contextlib.contextmanager
+def writing(database: Database) -> Iterator[sa.Connection]:
+    """One transaction: all of it is kept, or nothing."""
+    with speaking(database), database.engine.connect() as connection:
+        connection = connection.execution_options(writes=True)
+        with connection.begin():
+            yield connection
+
+
+# ── migrations ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def make_ready(database: Database) -> None:
+    """Create or upgrade the tables where that is ours to do; refuse what another or a newer program wrote."""
+    with reading(database) as connection:
+        version = _version(connection, database)
+    if version == tables.HEAD:
+        return
+    if version is not None and not database.upgrades_itself:
+        raise UsageError(
+            f"{database.name} was made by an older release; when everybody who uses it has this one, run: "
+            "python -m scanner.register upgrade URL"
+        )
+    upgrade(database)
+
+
+def upgrade(database: Database) -> None:
+    """Bring the tables to the newest migration, in one transaction."""
+    with writing(database) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY + 1)))
+        if _version(connection, database) != tables.HEAD:
+            from alembic import command
+
+            settings = alembic_settings()
+            settings.attributes["connection"] = connection
+            command.upgrade(settings, "head")
+
+
+def alembic_settings() -> Any:
+    """Alembic's configuration: the migrations lie beside this file, in a checkout as in a wheel."""
+    from alembic.config import Config
+
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    settings.set_main_option("path_separator", "os")
+    return settings
+
+
+def _version(connection: sa.Connection, database: Database) -> str | None:
+    """The migration that the database stands at; None where it is empty."""
+    names = set(sa.inspect(connection).get_table_names())
+    if "alembic_version" not in names:
+        if names:
+            raise UsageError(f"{database.name} belongs to another program; name another register with --register")
+        return None
+    version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    if version is not None and version not in tables.KNOWN:
+        raise UsageError(f"{database.name} was written by a newer Riskline (schema {version}); upgrade this program")
+    return None if version is None else str(version)

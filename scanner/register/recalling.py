@@ -1,0 +1,137 @@
+"""What the register gives back: runs, visits, risks, each equal to what was stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from scanner.errors import UsageError
+from scanner.model import Control, Visited
+
+from . import codec, tables
+from .recording import Controls
+
+RiskState = Literal["new", "open", "reopened", "stale", "fixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run in a list. failed, unknown: findings. score: the organisation's, 0..100."""
+
+    id: str
+    started_at: datetime
+    state: str
+    assets: int
+    failed: int
+    unknown: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class RiskRecord:
+    """One failed control on one subject of one asset, over time.
+
+    state: new in the asset's last run, open, reopened once fixed, stale (open, not judged since `stale_since`), fixed.
+    weakness: share of the control that was missing when last seen.
+    """
+
+    fingerprint: str
+    asset: str
+    service: str
+    baseline: str
+    control: str
+    subject: str
+    cause: str
+    weakness: float
+    state: RiskState
+    opened_at: datetime
+    changed_at: datetime
+    stale_since: datetime | None
+
+
+def content(connection: sa.Connection, name: bytes) -> Any:
+    return codec.unpack(connection.execute(sa.select(tables.contents.c.body).where(_named(name))).scalar_one())
+
+
+def _named(name: bytes) -> sa.ColumnElement[bool]:
+    return tables.contents.c.digest == name
+
+
+def read_controls(connection: sa.Connection, run_id: str) -> tuple[bytes, Controls]:
+    name = connection.scalar(sa.select(tables.runs.c.controls).where(tables.runs.c.id == run_id))
+    if name is None:
+        raise UsageError(f"run {run_id} was never begun in this register")
+    controls = [(baseline, codec.revive(Control, stored)) for baseline, stored in content(connection, bytes(name))]
+    return bytes(name), {(baseline, control.id): control for baseline, control in controls}
+
+
+def summaries(connection: sa.Connection, limit: int | None, *conditions: sa.ColumnElement[bool]) -> list[RunSummary]:
+    runs, visits = tables.runs.c, tables.visits.c
+    chosen = sa.select(tables.runs).where(*conditions).order_by(runs.started_at.desc(), runs.id.desc()).limit(limit)
+    picked = chosen.subquery()
+    totals = [sa.func.count(visits.asset), sa.func.sum(visits.failed), sa.func.sum(visits.unknown)]
+    query = (
+        sa.select(picked.c.id, picked.c.started_at, picked.c.state, picked.c.score, *totals)
+        .outerjoin(tables.visits, visits.run == picked.c.id)
+        .group_by(picked.c.id, picked.c.started_at, picked.c.state, picked.c.score)
+        .order_by(picked.c.started_at.desc(), picked.c.id.desc())
+    )
+    return [
+        RunSummary(id, datetime.fromisoformat(at), state, assets, failed or 0, unknown or 0, score)
+        for id, at, state, score, assets, failed, unknown in connection.execute(query)
+    ]
+
+
+def find_run(connection: sa.Connection, wanted: str) -> str:
+    runs = tables.runs.c
+    newest = sa.select(runs.id).order_by((runs.state == "running").asc(), runs.started_at.desc(), runs.id.desc())
+    if wanted == "latest":
+        found = connection.scalar(newest.limit(1))
+        if found is None:
+            raise UsageError("no run is recorded yet; begin with: riskline scan")
+        return str(found)
+    matching = connection.scalars(sa.select(runs.id).where(runs.id.startswith(wanted, autoescape=True)).limit(10)).all()
+    if wanted in matching or len(matching) == 1:
+        return wanted if wanted in matching else str(matching[0])
+    if not matching:
+        raise UsageError(f"there is no run {wanted!r}; see: riskline runs")
+    raise UsageError(f"{wanted!r} is the beginning of several runs: {', '.join(matching)}")
+
+
+def visits(connection: sa.Connection, run_id: str) -> list[Visited]:
+    visits, contents = tables.visits.c, tables.contents.c
+    query = (
+        sa.select(visits.body, visits.findings, contents.body.label("rows"))
+        .join(tables.contents, contents.digest == visits.findings)
+        .where(visits.run == run_id)
+        .order_by(visits.asset)
+    )
+    found = []
+    for row in connection.execute(query):
+        visited = codec.revive(Visited, codec.unpack(row.body)["visited"])
+        found.append(replace(visited, findings=codec.findings_of(visited.asset.id, codec.unpack(row.rows))))
+    return found
+
+
+def risk_record(row: sa.Row[Any]) -> RiskRecord:
+    state: RiskState = "fixed"
+    if row.state == "open":
+        fresh = "reopened" if row.reopened else "new" if row.opened_run == row.run else "open"
+        state = "stale" if row.stale_since else fresh  # type: ignore[assignment]
+    return RiskRecord(
+        fingerprint=row.fingerprint,
+        asset=row.asset,
+        service=row.service,
+        baseline=row.baseline,
+        control=row.control,
+        subject=row.subject,
+        cause=row.cause,
+        weakness=row.weakness,
+        state=state,
+        opened_at=datetime.fromisoformat(row.opened_at),
+        changed_at=datetime.fromisoformat(row.changed_at),
+        stale_since=datetime.fromisoformat(row.stale_since) if row.stale_since else None,
+    )

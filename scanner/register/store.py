@@ -1,0 +1,150 @@
+"""The register itself: runs come in asset by asset and go out equal; risks and their history stay."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from scanner.errors import UsageError
+from scanner.model import Evidence, Run, Visited
+
+from . import chain, codec, tables
+from .codec import column
+from .database import Database, make_ready, reading, writing
+from .recalling import RiskRecord, RunSummary, content, find_run, read_controls, risk_record, summaries, visits
+from .recording import Controls, asset_row, counts, insert_contents, insert_new, move_risks_on, put_visit, run_columns
+
+
+@dataclass(slots=True)
+class Register:
+    """The lasting record of runs and risks in one database. Made by `open_register`."""
+
+    database: Database
+    _controls: dict[str, tuple[bytes, Controls]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        make_ready(self.database)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.database.engine.dispose()
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Hold this register for one run; LockedError where another process does."""
+        return self.database.lock()
+
+    # ── a run comes in ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, run: Run) -> None:
+        """Record that a run has begun. Once more for the same unfinished run changes nothing."""
+        packed = [[baseline, codec.plain(control)] for (baseline, _), control in run.controls.items()]
+        name = codec.digest(packed)
+        with writing(self.database) as connection:
+            insert_new(connection, tables.contents, [{"digest": name, "body": codec.pack(packed)}])
+            insert_new(connection, tables.runs, [{"id": run.id, "controls": name, **run_columns(run)}])
+        self._controls[run.id] = (name, run.controls)
+
+    def store(self, run_id: str, visited: Visited, evidence: Evidence | None) -> None:
+        """Record one asset, in one transaction: its evidence, its findings, and what became of its risks."""
+        controls_name, controls = self._controls_of(run_id)
+        findings = codec.packed_findings(visited.findings)
+        findings_name = codec.digest(findings)
+        contents: dict[bytes, Any] = {findings_name: findings}
+        body = {"visited": codec.plain(replace(visited, findings=()))}
+        row = {"run": run_id, "asset": visited.asset.id, "findings": findings_name, **counts(visited.findings)}
+        if evidence is not None:
+            answers, took_s, apart = codec.packed_evidence(evidence)
+            body |= {"collected_at": evidence.collected_at.isoformat(), "version": evidence.tool_version}
+            body |= {"took_s": took_s}
+            row["evidence"] = codec.digest(answers)
+            contents |= {row["evidence"]: answers} | {bytes.fromhex(key): text for key, text in apart.items()}
+        applied = codec.digest(findings_name.hex(), controls_name.hex(), visited.asset.service)
+        with writing(self.database) as connection:
+            standing = asset_row(connection, visited.asset.id)
+            insert_contents(connection, contents)
+            put_visit(connection, {"evidence": None, **row, "body": codec.pack(body)})
+            move_risks_on(connection, run_id, visited, standing, applied, controls)
+
+    def finish(self, run: Run) -> None:
+        """Record a run's totals and the order of its assets."""
+        with writing(self.database) as connection:
+            known = tables.runs.c.id == run.id
+            if not connection.execute(tables.runs.update().where(known).values(**run_columns(run))).rowcount:
+                raise UsageError(f"run {run.id} was never begun in {self.database.name}")
+
+    def _controls_of(self, run_id: str) -> tuple[bytes, Controls]:
+        if run_id not in self._controls:
+            with reading(self.database) as connection:
+                self._controls[run_id] = read_controls(connection, run_id)
+        return self._controls[run_id]
+
+    # ── and goes out ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def runs(self, limit: int = 20) -> list[RunSummary]:
+        """The last runs, newest first."""
+        with reading(self.database) as connection:
+            return summaries(connection, limit)
+
+    def unfinished(self) -> list[RunSummary]:
+        """Runs that could be resumed, newest first: begun, not complete, and no later run of that inventory is."""
+        complete = tables.runs.alias()
+        later = sa.exists().where(
+            complete.c.inventory_digest == tables.runs.c.inventory_digest,
+            complete.c.state == "complete",
+            complete.c.started_at >= tables.runs.c.started_at,
+            complete.c.id != tables.runs.c.id,
+        )
+        with reading(self.database) as connection:
+            return summaries(connection, None, tables.runs.c.state != "complete", ~later)
+
+    def run(self, id: str) -> Run:
+        """A run as it was stored: by its id, an unambiguous beginning of it, or `latest` (finished ones first)."""
+        with reading(self.database) as connection:
+            found = find_run(connection, id)
+            row = connection.execute(sa.select(tables.runs).where(tables.runs.c.id == found)).one()
+            body = codec.unpack(row.body)
+            run = codec.revive(Run, {**body["run"], "controls": {}, "visited": []})
+            order = {asset: position for position, asset in enumerate(body["order"])}
+            visited = sorted(visits(connection, found), key=lambda one: order.get(one.asset.id, len(order)))
+            return replace(run, controls=read_controls(connection, found)[1], visited=tuple(visited))
+
+    def evidence(self, run_id: str, asset_id: str) -> Evidence | None:
+        """What one asset answered in one run; None where nothing is, or is no longer, kept."""
+        visits = tables.visits.c
+        with reading(self.database) as connection:
+            query = sa.select(visits.body, visits.evidence).where(visits.run == run_id, visits.asset == asset_id)
+            row = connection.execute(query).one_or_none()
+            if row is None or row.evidence is None:
+                return None
+            head, answers = codec.unpack(row.body), content(connection, row.evidence)
+            apart = {name: content(connection, bytes.fromhex(name)) for name in set(codec.texts_apart(answers))}
+        return codec.evidence_of(asset_id, head["collected_at"], head["version"], answers, head["took_s"], apart)
+
+    # ── what lasts ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def risks(self, asset: str | None = None) -> list[RiskRecord]:
+        """Every risk that ever was, of one asset or of all, in the order of asset, control and subject."""
+        risks, assets = tables.risks.c, tables.assets.c
+        query = sa.select(tables.risks, assets.run).join(tables.assets).order_by(risks.asset, risks.control, risks.id)
+        if asset is not None:
+            query = query.where(risks.asset == column(asset))
+        with reading(self.database) as connection:
+            return [risk_record(row) for row in connection.execute(query)]
+
+    def events(self, fingerprint: str | None = None) -> list[tuple[int, chain.Event]]:
+        """What happened, oldest first, to one risk or to all."""
+        with reading(self.database) as connection:
+            return [(seq, event) for seq, event, _ in chain.events(connection, fingerprint)]
+
+    def head(self) -> str:
+        """The hash, in hex, that stands for the whole history up to now; print it, and `verify` can hold you to it."""
+        with reading(self.database) as connection:
+            return bytes(connection.scalars(sa.select(tables.chain.c.hash)).one()).hex()
+
+    def verify(self, known_head: str | None = None) -> list[str]:
+        """What was altered or removed behind the register's back; an empty list where nothing was."""
+        with reading(self.database) as connection:
+            return chain.faults(connection, bytes.fromhex(known_head) if known_head else None)
