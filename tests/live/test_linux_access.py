@@ -1,0 +1,205 @@
+"""Access controls of debian-12 on real Debian roots: each one in good and in bad states, judged at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.catalogue import Catalogue
+from scanner.collect import make_evidence
+from scanner.evaluate import Judge
+from scanner.load import read_document
+from scanner.model import Access, Asset, Chroot, Control, Finding, Inventory, Outcome
+from scanner.plan import Plan, make_plan
+from scanner.transports import Bounds, transport
+
+from .roots import debian_root, overlaid, run_in, why_not
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(bool(why_not()), reason=why_not() or "it runs")]
+
+STATES = Path(__file__).parent / "states"
+FILES = ("accounts", "pam", "passwords", "ssh", "sudo")
+PACKAGES = ("openssh-server", "sudo", "libpam-pwquality", "cron", "at", "login", "passwd", "libpam-runtime")
+GOOD = {Outcome.PASS}
+"""What a good state may give; not-applicable would prove nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One root in one state, and what a control should say of it."""
+
+    control: str
+    state: str
+    script: str
+    good: bool
+
+
+@cache
+def plan(control: str) -> Plan:
+    asset = Asset("root", access=Access(chroot=Chroot("/")))
+    return make_plan(Inventory("test", (asset,)), Catalogue(), ["debian-12"], [f"id={control}"])
+
+
+@cache
+def controls() -> dict[str, Control]:
+    asset = Asset("root", access=Access(chroot=Chroot("/")))
+    whole = make_plan(Inventory("test", (asset,)), Catalogue(), ["debian-12"])
+    return {control.id: control for control in whole.controls.values()}
+
+
+def findings(control: str, root: Path) -> list[Finding]:
+    """What one control says of a root at rest, through the transport that image audits use."""
+    planned = plan(control).assets[0]
+    asset = Asset("root", access=Access(chroot=Chroot(str(root))))
+    replies = transport("chroot").visit(asset, planned.visits["chroot"], Bounds())
+    evidence = make_evidence("root", {probe.key: reply for probe, reply in replies.items()}, {})
+    return Judge().findings(planned, evidence)
+
+
+def cases() -> Iterator[Case]:
+    for name in FILES:
+        document = read_document(STATES / f"{name}.yaml")
+        for row in document.get("keywords", []):
+            yield from keyword_cases(row)
+        for row in document.get("states", []):
+            for word in ("good", "bad"):
+                for state, script in row[word].items():
+                    yield Case(row["control"], f"{word}-{state}", row.get("before", "") + script, word == "good")
+    yield from access_cases()
+
+
+def keyword_cases(row: dict[str, Any]) -> Iterator[Case]:
+    """Every form in which a keyword of sshd_config can be written, well or badly."""
+    keyword, main, drop_in = row["keyword"], "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d"
+    clear = f"sed -i '/^[ \t]*{keyword}/Id' {main}\n"
+    right, wrong = row["right"][0], row["wrong"][0]
+    good = {f"value-{value}": f"echo '{keyword} {value}' >> {main}" for value in row["right"]} | {
+        "small-letters": f"echo '{keyword.lower()} {right}' >> {main}",
+        "capitals": f"echo '{keyword.upper()} {right}' >> {main}",
+        "white-space": f"printf '  \\t{keyword}\\t {right} \\t\\n' >> {main}",
+        "equals-sign": f"echo '{keyword}={right}' >> {main}",
+        "quoted": f"echo '{keyword} \"{right}\"' >> {main}",
+        "remark-behind": f"echo '{keyword} {right} # as agreed' >> {main}",
+        "drop-in": f"echo '{keyword} {right}' > {drop_in}/50-site.conf",
+        "twice-the-same": f"echo '{keyword} {right}' >> {main}; echo '{keyword} {right}' > {drop_in}/50-site.conf",
+        "for-all-by-match": f"printf 'Match all\\n{keyword} {right}\\n' >> {main}",
+    }
+    bad = {f"value-{value}": f"echo '{keyword} {value}' >> {main}" for value in row["wrong"]} | {
+        "not-set": "true",
+        "commented": f"echo '#{keyword} {right}' >> {main}",
+        "drop-in": f"echo '{keyword} {wrong}' > {drop_in}/50-site.conf",
+        "drop-in-first": f"echo '{keyword} {wrong}' > {drop_in}/50-site.conf; echo '{keyword} {right}' >> {main}",
+        "first-drop-in-first": (
+            f"echo '{keyword} {wrong}' > {drop_in}/10.conf; echo '{keyword} {right}' > {drop_in}/20.conf"
+        ),
+        "contradicted": f"printf '{keyword} {right}\\n{keyword} {wrong}\\n' >> {main}",
+        "drop-in-not-read": f"echo '{keyword} {right}' > {drop_in}/50-site.conf; sed -i '/^Include/d' {main}",
+        "drop-in-of-another-name": f"echo '{keyword} {right}' > {drop_in}/50-site.conf.off",
+        "only-for-some": f"printf 'Match User bob\\n{keyword} {right}\\n' >> {main}",
+    }
+    for word, states in (("good", good), ("bad", bad)):
+        for state, script in states.items():
+            yield Case(row["control"], f"{word}-{state}", clear + script, word == "good")
+
+
+def access_cases() -> Iterator[Case]:
+    """Owner, group and mode of each file that a control names, made from what the control expects."""
+    for control in controls().values():
+        for term in control.terms if control.check.startswith("linux.files.") else ():
+            path = term.given["path"]
+            here = f"mkdir -p $(dirname {path}); [ -e {path} ] || touch {path}\n"
+            yield from _access_of(control.id, term.check.rsplit(".", 1)[-1], path, here, dict(term.expect))
+
+
+def _access_of(control: str, kind: str, path: str, here: str, expect: dict[str, Any]) -> Iterator[Case]:
+    if kind in {"owner", "group"}:
+        change = "chown" if kind == "owner" else "chgrp"
+        for name in expect.get("one_of") or [expect["equals"]]:
+            yield Case(control, f"good-{name}", f"{here}{change} {name} {path}", True)
+        yield Case(control, "bad-games", f"{here}{change} games {path}", False)
+        yield Case(control, "bad-unknown-number", f"{here}{change} 4711 {path}", False)
+    elif kind == "mode":
+        most = int(expect["mode_at_most"], 8)
+        yield Case(control, "good-as-wanted", f"{here}chmod {most:04o} {path}", True)
+        yield Case(control, "good-stricter", f"{here}chmod {most & 0o700:04o} {path}", True)
+        for bit in (0o004, 0o002, 0o020, 0o001, 0o4000):
+            if not most & bit:
+                yield Case(control, f"bad-{bit:o}-more", f"{here}chmod {most | bit:04o} {path}", False)
+    elif kind == "exists":
+        wanted = expect["equals"]
+        yield Case(control, "there", here, wanted)
+        yield Case(control, "not-there", f"rm -f {path}", not wanted)
+    elif kind == "text":
+        notice = "Authorized users only. All activity may be monitored and reported."
+        yield Case(control, "good-notice", f"echo '{notice}' > {path}", True)
+        yield Case(control, "good-on-two-lines", f"echo '{notice}' | sed 's/only\\. /&\\n/' > {path}", True)
+        yield Case(control, "bad-empty", f": > {path}", False)
+        yield Case(control, "bad-with-release", f"printf '{notice}\\n\\\\\\\\r on \\\\\\\\m\\n' > {path}", False)
+        yield Case(control, "bad-as-installed", "true", False)
+
+
+WALKED = {
+    "FILE-12": {
+        "good-as-installed": "true",
+        "good-sticky": "mkdir -m 1777 /srv/shared",
+        "good-link": "ln -s /etc/passwd /srv/link",
+        "bad-file": "touch /srv/open; chmod 666 /srv/open",
+        "bad-folder": "mkdir -m 777 /srv/open",
+        "bad-odd-name": "touch '/srv/a\nb'; chmod 666 '/srv/a\nb'",
+    },
+    "FILE-13a": {"good-as-installed": "true", "bad-file": "touch /srv/lost; chown 4711 /srv/lost"},
+    "FILE-13b": {"good-as-installed": "true", "bad-file": "touch /srv/lost; chgrp 4711 /srv/lost"},
+}
+
+
+def walk_cases() -> Iterator[Case]:
+    for control, states in WALKED.items():
+        for state, script in states.items():
+            yield Case(control, state, script, state.startswith("good"))
+
+
+ALL = [*cases(), *walk_cases()]
+
+
+@pytest.fixture(scope="module")
+def lower() -> Path:
+    return debian_root(*PACKAGES)
+
+
+@pytest.mark.parametrize("control", sorted({case.control for case in ALL}))
+def test_a_control_tells_its_good_states_from_its_bad_ones(control: str, lower: Path) -> None:
+    wrong = []
+    for case in (case for case in ALL if case.control == control):
+        with overlaid(lower) as root:
+            run_in(root, case.script)
+            said = findings(control, root)
+        outcomes = {finding.outcome for finding in said}
+        fits = outcomes == GOOD if case.good else Outcome.FAIL in outcomes
+        if not fits:
+            wrong.append(
+                f"{case.state}: {[(f.subject, f.outcome.value, f.observed, f.reason, f.detail) for f in said]}"
+            )
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_access_control_is_unknown_on_an_installed_root(lower: Path) -> None:
+    mine = {case.control for case in ALL}
+    with overlaid(lower) as root:
+        unknown = {
+            finding.control: (finding.reason, finding.detail)
+            for control in sorted(mine)
+            for finding in findings(control, root)
+            if finding.outcome is Outcome.UNKNOWN
+        }
+    assert not unknown
+
+
+def test_every_access_control_has_a_good_and_a_bad_state() -> None:
+    prefixes = ("ACC-", "BAN-", "CRON-", "FILE-", "PAM-", "PWD-", "SSH-", "SUDO-")
+    both = {case.control for case in ALL if case.good} & {case.control for case in ALL if not case.good}
+    assert {id for id in controls() if id.startswith(prefixes)} <= both
