@@ -183,7 +183,7 @@ class Batch:
         """Every probe's reply. Raises VisitFailed where not even the greeting came."""
         frames, complete = _frames(stdout, self.nonce)
         if frames is None:
-            raise VisitFailed(_silence(stderr, ended))
+            raise VisitFailed(_silence(stdout, stderr, ended))
         answers = _Answers(self.probes, complete, ended, _text(stderr[:2000]).strip())
         answers.read(frames)
         return {probe: self._reply(number, probe, answers) for number, probe in enumerate(self.probes)}
@@ -400,8 +400,9 @@ def _unpack(data: bytes, limit: int = 64 << 20) -> bytes:
     return bytes(out)
 
 
-def _silence(stderr: bytes, ended: Ended) -> str:
+def _silence(stdout: bytes, stderr: bytes, ended: Ended) -> str:
     if ended == "timed-out":
         return "the host took the login but did not answer in time"
-    first = _text(stderr[:500]).strip().splitlines()
-    return f"the host took the login but did not run /bin/sh{': ' + first[-1] if first else ''}"
+    # nologin(8) says why on its standard output
+    said = _text(stderr[:500]).strip().splitlines() or _text(stdout[:500]).strip().splitlines()
+    return f"the host took the login but did not run /bin/sh{': ' + said[-1][:200] if said else ''}"

@@ -77,13 +77,13 @@ def secure(sock: socket.socket | paramiko.Channel, hop: Hop, until: float) -> Co
     agreed = threading.Event()
     started = time.monotonic()
     transport.start_client(agreed)
-    agreed.wait(max(_left(until), 0))
-    if agreed.is_set() and transport.is_active():
+    ended = agreed.wait(max(_left(until), 0))
+    if ended and transport.is_active():
         return transport
     error = transport.get_exception()
     spoke = bool(transport.remote_version)
     tear(transport)
-    if not agreed.is_set():
+    if not ended:
         at = "in the key exchange" if spoke else "before its SSH greeting"
         raise Unreachable(f"{hop.label}: no answer within {time.monotonic() - started:.0f} s, {at}")
     raise _unsecured(hop, error, spoke)

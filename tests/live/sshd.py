@@ -32,7 +32,6 @@ USERS = {  # name -> login shell
     "chatty": "/bin/bash",  # its .bashrc talks
     "torn": "{folder}/torn",
     "odd": "{folder}/odd",  # a shell with a syntax of its own
-    "expired": "/bin/sh",
 }
 SHELLS = {
     "torn": '#!/bin/sh\n[ "$1" = -c ] && shift\nexec /bin/sh {folder}/on-login\n',
@@ -106,10 +105,12 @@ class Sshd:
         path.write_text(script)
         path.chmod(0o755)
 
-    def children(self) -> list[int]:
-        """The process ids of the server's sessions."""
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, check=False)
-        return [int(word) for word in found.stdout.split()]
+    def signal_sessions(self, number: signal.Signals) -> None:
+        """Send a signal to sshd's own processes of all sessions, not to what they started."""
+        for pid in _below(self.pid):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "sshd":
+                    os.kill(pid, number)
 
     @property
     def pid(self) -> int:
@@ -196,7 +197,7 @@ def _write_users(folder: Path) -> None:
         home.mkdir(mode=0o755)
         os.chown(home, uid, uid)
         passwd.append(f"{name}:x:{uid}:{uid}::{home}:{shell.format(folder=folder)}")
-        shadow.append(f"{name}:{hashed}:{0 if name == 'expired' else 19000}:0:99999:7:::")
+        shadow.append(f"{name}:{hashed}:19000:0:99999:7:::")
         group += [f"{name}:x:{uid}:"] if uid else []
     passwd.append("sshd:x:59999:59999::/run/sshd:/usr/sbin/nologin")
     noise = "echo you have mail; echo and a warning >&2; printf '\\n0123 HELLO RAW\\n'\n"
