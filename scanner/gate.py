@@ -1,0 +1,126 @@
+"""The change gate: may this change go ahead, by what a scan found before and after it? Pure.
+
+The answer is approve, review or block, by a written policy; every reason is one plain sentence. Blindness counts: a
+change after which something can no longer be judged is not approved by silence.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from . import score
+from .drift import VerdictChange, verdicts
+from .model import Asset, Run, _Strict
+
+Answer = Literal["approve", "review", "block"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(_Strict):
+    """What is too much; None never is. Losses are expected ones per year, in the unit of the risk policy.
+
+    new_loss: of one finding that is new. more_loss: by which the whole of the compared assets may rise.
+    worse_criticality: an asset worth at least this (1-5, its highest side) may not get worse at all.
+    blind_criticality: an asset worth at least this may not lose a verdict that it had.
+    """
+
+    new_loss: float | None = None
+    more_loss: float | None = None
+    worse_criticality: int | None = None
+    blind_criticality: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy(_Strict):
+    """`gate.yaml`. A limit of `block` that is exceeded blocks, one of `review` asks for a person, else approve."""
+
+    version: int = 1
+    block: Limits = field(default_factory=lambda: Limits(new_loss=1.0, worse_criticality=5, blind_criticality=5))
+    review: Limits = field(default_factory=lambda: Limits(new_loss=0.01, more_loss=0.1, blind_criticality=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The gate's answer. reasons: why, worst first. loss_before, loss_after: of the assets that both runs judged."""
+
+    answer: Answer
+    reasons: tuple[str, ...]
+    changes: tuple[VerdictChange, ...]
+    loss_before: float
+    loss_after: float
+
+
+def decide(before: Run, after: Run, policy: GatePolicy, scale: score.Policy, expected: Iterable[str] = ()) -> Decision:
+    """Hold the later run against the earlier one. expected: asset ids that the later run had to visit."""
+    changes = verdicts(before, after)
+    was, now = _losses(before, scale), _losses(after, scale)
+    common = was.keys() & now.keys()
+    totals = sum(was[id] for id in common), sum(now[id] for id in common)
+    assets = {one.asset.id: one.asset for one in after.visited}
+    missing = sorted(set(expected) - assets.keys())
+    answers: dict[str, list[str]] = {"block": [f"{id} was not visited" for id in missing]}
+    for answer, limits in (("block", policy.block), ("review", policy.review)):
+        found = answers.setdefault(answer, [])
+        found += _new(limits, changes, after, scale)
+        found += _worse(limits, was, now, assets, totals)
+        found += _blind(limits, changes, assets)
+    worst: Answer = "block" if answers["block"] else "review" if answers["review"] else "approve"
+    reasons = tuple(dict.fromkeys([*answers["block"], *answers["review"]]))
+    return Decision(worst, reasons, tuple(changes), *totals)
+
+
+def _losses(run: Run, scale: score.Policy) -> dict[str, float]:
+    return {
+        one.asset.id: score.score_asset(one.asset, one.findings, run.controls, scale).expected_loss
+        for one in run.visited
+    }
+
+
+def _new(limits: Limits, changes: Sequence[VerdictChange], run: Run, scale: score.Policy) -> Iterator[str]:
+    if limits.new_loss is None:
+        return
+    failed = [change.after for change in changes if change.kind == "new" and change.after is not None]
+    assets = {one.asset.id: one.asset for one in run.visited}
+    by_asset = defaultdict(list)
+    for finding in failed:
+        by_asset[finding.asset].append(finding)
+    for id, findings in by_asset.items():
+        for weak in score.weaknesses(assets[id], findings, run.controls, scale):
+            loss = scale.attempts * weak.v * weak.l
+            if loss >= limits.new_loss:
+                title = run.controls[weak.finding.baseline, weak.finding.control].title
+                where = f"{id}, {weak.finding.subject}" if weak.finding.subject else id
+                yield f"{where}: no longer true that “{title}”; expected to cost {loss:.2g} {scale.unit} a year"
+
+
+def _worse(
+    limits: Limits,
+    was: Mapping[str, float],
+    now: Mapping[str, float],
+    assets: Mapping[str, Asset],
+    totals: tuple[float, float],
+) -> Iterator[str]:
+    if limits.more_loss is not None and totals[1] - totals[0] > limits.more_loss:
+        yield f"the expected yearly loss rises from {totals[0]:.3g} to {totals[1]:.3g}"
+    for id in sorted(was.keys() & now.keys()):
+        worth = _worth(assets[id])
+        if limits.worse_criticality is not None and worth >= limits.worse_criticality and now[id] > was[id] * 1.000001:
+            yield f"{id}, of criticality {worth}, gets worse: expected yearly loss {was[id]:.3g} to {now[id]:.3g}"
+
+
+def _blind(limits: Limits, changes: Iterable[VerdictChange], assets: Mapping[str, Asset]) -> Iterator[str]:
+    if limits.blind_criticality is None:
+        return
+    lost: dict[str, set[str]] = defaultdict(set)
+    for change in changes:
+        if change.kind == "blind" and _worth(assets[change.asset]) >= limits.blind_criticality:
+            lost[change.asset].add(change.control)
+    for id, controls in sorted(lost.items()):
+        yield f"{id}: {len(controls)} controls that could be judged before cannot be now"
+
+
+def _worth(asset: Asset) -> int:
+    return max(asset.criticality.c, asset.criticality.i, asset.criticality.a)
