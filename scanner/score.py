@@ -9,15 +9,31 @@ Sums are exact (fsum) and sorted by value: neither the order of the input nor an
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import UsageError
 from .model import Asset, Control, Finding, Outcome, Risk, Score
+from .scoring.policy import Effects, Policy
 
+__all__ = [
+    "Assessment",
+    "Coverage",
+    "Curve",
+    "Policy",
+    "Weakness",
+    "assess",
+    "coverage",
+    "curve",
+    "points",
+    "score_asset",
+    "weaknesses",
+    "word",
+    "zone_of",
+]
 Controls = Mapping[tuple[str, str], Control]
 Place = tuple[str, str, str, str]
 """Asset, baseline, control, subject: where a finding is."""
@@ -28,118 +44,10 @@ LIKELIHOODS = (0.01, 0.05, 0.2, 0.5)
 """Chance of at least one loss in a year from which likelihood level 2, 3, 4, 5 begins."""
 
 
-# ── policy: what an organisation decides, with defaults that are no measurements ─────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Zones:
-    """How exposed an asset is to the attempts: half-decade steps, 0..1."""
-
-    internet: float = 1.0
-    partner: float = 0.3
-    internal: float = 0.1
-    restricted: float = 0.03
-    isolated: float = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """From where a weakness can be used, 0..1."""
-
-    network: float = 1.0
-    adjacent: float = 0.3
-    local: float = 0.1
-    physical: float = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Exploits:
-    """How little skill it takes, 0..1: from theory to used everywhere now."""
-
-    theory: float = 0.01
-    chained: float = 0.03
-    skilled: float = 0.1
-    tooled: float = 0.3
-    none_needed: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """What part of an asset's worth one weakness reaches, 0..1."""
-
-    none: float = 0.0
-    partial: float = 0.3
-    total: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """What losing an asset of criticality 1 … 5 costs, in points or money; increasing."""
-
-    slight: float = 1.0
-    minor: float = 3.0
-    moderate: float = 10.0
-    major: float = 30.0
-    severe: float = 100.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerances:
-    """Bearable expected loss per year, in the unit of the losses. This much is score 50."""
-
-    asset: float = 3.0
-    service: float = 10.0
-    organisation: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Everything in a score that is a decision. attempts: serious ones per scope and year. shared_fault: 0..1.
-
-    Anything out of range is refused with UsageError, never bent into range.
-    """
-
-    attempts: float = 3.0
-    shared_fault: float = 0.95
-    unit: str = "points"
-    losses: Losses = field(default_factory=Losses)
-    tolerances: Tolerances = field(default_factory=Tolerances)
-    zones: Zones = field(default_factory=Zones)
-    vectors: Vectors = field(default_factory=Vectors)
-    exploits: Exploits = field(default_factory=Exploits)
-    effects: Effects = field(default_factory=Effects)
-
-    def __post_init__(self) -> None:
-        _refuse_outside("attempts", self.attempts, 0, 1e6, above=True)
-        _refuse_outside("shared_fault", self.shared_fault, 0, 1)
-        for name in ("zones", "vectors", "exploits", "effects"):
-            for key, value in asdict(getattr(self, name)).items():
-                _refuse_outside(f"{name}.{key}", value, 0, 1)
-        for name in ("losses", "tolerances"):
-            for key, value in asdict(getattr(self, name)).items():
-                _refuse_outside(f"{name}.{key}", value, 0, 1e15, above=True)
-        steps = self.loss_steps
-        if any(low >= high for low, high in itertools.pairwise(steps)):
-            raise UsageError(f"policy: losses must increase from slight to severe, not {', '.join(map(str, steps))}")
-
-    @property
-    def loss_steps(self) -> tuple[float, ...]:
-        """The losses of criticality 1 … 5."""
-        return tuple(asdict(self.losses).values())
-
-
-def _refuse_outside(name: str, value: float, low: float, high: float, above: bool = False) -> None:
-    if type(value) in {int, float} and low <= value <= high and not (above and value == low):
-        return
-    wanted = f"above {low:g}, at most {high:g}" if above else f"from {low:g} to {high:g}"
-    raise UsageError(f"policy: `{name}` must be a number {wanted}, not {value!r}")
-
-
 # ── one finding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Weakness:
+class Weakness(NamedTuple):
     """One failed control on one asset. v: chance that one serious attempt gets through here. l: loss if it does."""
 
     asset: str
@@ -150,36 +58,47 @@ class Weakness:
     finding: Finding
 
 
-def weaknesses(
-    asset: Asset, findings: Iterable[Finding], controls: Controls, policy: Policy, inherent: bool = False
-) -> list[Weakness]:
-    """Every failed finding of one asset as v and l, those that come to nothing included.
+def weaknesses(asset: Asset, findings: Iterable[Finding], controls: Controls, policy: Policy) -> list[Weakness]:
+    """Every failed finding of one asset as v and l, those that come to nothing included."""
+    return _weak(findings, _Rates(asset, controls, policy), inherent=False)
 
-    inherent: take every judged finding as failed in full: what the controls hold back.
-    """
-    counted = {Outcome.PASS, Outcome.FAIL} if inherent else {Outcome.FAIL}
-    rated: dict[tuple[str, str], tuple[str, float, float]] = {}
+
+def _weak(findings: Iterable[Finding], rates: _Rates, inherent: bool) -> list[Weakness]:
+    """inherent: take every judged finding as failed in full: what the controls hold back."""
+    id, service = rates.asset.id, rates.asset.service
     found = []
     for finding in findings:
-        if finding.outcome not in counted:
-            continue
-        key = (finding.baseline, finding.control)
-        if key not in rated:
-            rated[key] = (controls[key].cause, *_rated(asset, controls[key], policy))
-        cause, v, l = rated[key]  # noqa: E741
-        v = v if inherent else v * _share(finding)
-        found.append(Weakness(asset.id, asset.service, cause, v if v >= NEGLIGIBLE else 0.0, l, finding))
+        if finding.outcome is Outcome.FAIL or (inherent and finding.outcome is Outcome.PASS):
+            cause, v, l = rates[finding.baseline, finding.control]  # noqa: E741
+            v = v if inherent else v * _share(finding)
+            found.append(Weakness(id, service, cause, v if v >= NEGLIGIBLE else 0.0, l, finding))
     return found
 
 
-def _rated(asset: Asset, control: Control, policy: Policy) -> tuple[float, float]:
-    """The v of a control that is missing as a whole, and its l: the worst over the three sides of its effect."""
-    exploit = tuple(asdict(policy.exploits).values())[control.exploit - 1]
-    v = getattr(policy.zones, zone_of(asset, control)) * getattr(policy.vectors, control.vector) * exploit
-    steps = policy.loss_steps
-    reached = (getattr(policy.effects, getattr(control.effect, side)) for side in "cia")
-    worth = (steps[getattr(asset.criticality, side) - 1] for side in "cia")
-    return v, max(effect * loss for effect, loss in zip(reached, worth, strict=True))
+class _Rates(dict[tuple[str, str], tuple[str, float, float]]):
+    """Control → its cause, its v where it is missing as a whole, and its l, on one asset; reckoned when first asked."""
+
+    def __init__(self, asset: Asset, controls: Controls, policy: Policy) -> None:
+        super().__init__()
+        self.asset, self.controls, self.policy = asset, controls, policy
+        steps, of = policy.loss_steps, asset.criticality
+        self.worth = (steps[of.c - 1], steps[of.i - 1], steps[of.a - 1])
+
+    def __missing__(self, key: tuple[str, str]) -> tuple[str, float, float]:
+        control, policy = self.controls[key], self.policy
+        v = getattr(policy.zones, zone_of(self.asset, control)) * getattr(policy.vectors, control.vector)
+        v *= policy.exploit_steps[control.exploit - 1]
+        self[key] = (control.cause, v, _loss(control, self.worth, policy.effects))
+        return self[key]
+
+
+def _loss(control: Control, worth: tuple[float, float, float], effects: Effects) -> float:
+    """The worst over confidentiality, integrity and availability of what is reached times what it is worth."""
+    effect = control.effect
+    c: float = getattr(effects, effect.c) * worth[0]
+    i: float = getattr(effects, effect.i) * worth[1]
+    a: float = getattr(effects, effect.a) * worth[2]
+    return max(c, i, a)
 
 
 def zone_of(asset: Asset, control: Control) -> str:
@@ -230,15 +149,21 @@ class Curve:
 
 def curve(open: Iterable[Weakness], policy: Policy) -> Curve:
     """The loss curve of any set of weaknesses: one asset, one cause, one service."""
-    at_loss: dict[float, dict[str, dict[str, float]]] = defaultdict(dict)
-    for one in open:
-        if one.v > 0 and one.l > 0:
-            hosts = at_loss[one.l].setdefault(one.cause, {})
-            if one.v > hosts.get(one.asset, 0.0):
-                hosts[one.asset] = one.v
+    return _curves(open, policy)[0]
+
+
+def _curves(open: Iterable[Weakness], policy: Policy) -> tuple[Curve, dict[str, Curve]]:
+    """The loss curve of a set of weaknesses, and that of each of its causes alone: from the largest loss downwards."""
+    at_loss: dict[float, dict[str, dict[str, float]]] = {}
+    for asset, _, cause, v, loss, _ in open:
+        if v > 0 and loss > 0:
+            hosts = at_loss.setdefault(loss, {}).setdefault(cause, {})
+            if v > hosts.get(asset, 0.0):
+                hosts[asset] = v
     strongest: dict[str, dict[str, float]] = defaultdict(dict)
     withstood: dict[str, float] = {}
-    steps = []
+    steps: list[tuple[float, float]] = []
+    alone: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for loss in sorted(at_loss, reverse=True):
         for cause, hosts in at_loss[loss].items():
             held = strongest[cause]
@@ -246,17 +171,22 @@ def curve(open: Iterable[Weakness], policy: Policy) -> Curve:
                 if v > held.get(host, 0.0):
                     held[host] = v
             withstood[cause] = _withstood(held.values(), policy.shared_fault)
+            alone[cause].append((loss, -math.expm1(withstood[cause])))
         steps.append((loss, -math.expm1(math.fsum(withstood.values()))))
-    return Curve(tuple(reversed(steps)), policy.attempts)
+    by_cause = {cause: Curve(tuple(reversed(found)), policy.attempts) for cause, found in alone.items()}
+    return Curve(tuple(reversed(steps)), policy.attempts), by_cause
 
 
 def _withstood(chances: Iterable[float], shared_fault: float) -> float:
     """The logarithm of the chance that all hosts of one cause withstand one attempt; -inf where none can."""
-    strongest = max(ordered := sorted(chances, reverse=True))
-    if strongest >= 1:
+    ordered = sorted(chances, reverse=True)
+    if ordered[0] >= 1:
         return -math.inf
-    alone = 1 - shared_fault
-    return math.log1p(-strongest) + math.fsum(math.log1p(-alone * v) for v in ordered[1:])
+    first = math.log1p(-ordered[0])
+    if len(ordered) == 1:
+        return first
+    alone = shared_fault - 1
+    return first + math.fsum([math.log1p(alone * v) for v in ordered[1:]])
 
 
 def _level(chance: float) -> int:
@@ -332,20 +262,22 @@ def assess(pairs: Iterable[tuple[Asset, Sequence[Finding]]], controls: Controls,
     held: dict[str, list[Weakness]] = {}
     covered: dict[str, Coverage] = {}
     for asset, findings in pairs:
-        found = weaknesses(asset, findings, controls, policy)
+        rates = _Rates(asset, controls, policy)
+        found = _weak(findings, rates, inherent=False)
         seen = coverage(findings)
         assets[asset.id] = _score(curve(found, policy), policy.tolerances.asset, seen, policy)
         open.setdefault(asset.service, []).extend(found)
-        held.setdefault(asset.service, []).extend(weaknesses(asset, findings, controls, policy, inherent=True))
+        held.setdefault(asset.service, []).extend(_weak(findings, rates, inherent=True))
         covered[asset.service] = covered.get(asset.service, Coverage()) + seen
-    now = {name: curve(open[name], policy) for name in sorted(open)}
+    both = {name: _curves(open[name], policy) for name in sorted(open)}
+    now = {name: of for name, (of, _) in both.items()}
     bare = [curve(held[name], policy) for name in sorted(held)]
     everything = sum(covered.values(), Coverage())
     return Assessment(
         organisation=_organisation(list(now.values()), everything, policy),
         services={name: _score(of, policy.tolerances.service, covered[name], policy) for name, of in now.items()},
         assets=assets,
-        risks=_risks(open, controls, policy),
+        risks=_risks(open, {name: causes for name, (_, causes) in both.items()}, controls, policy),
         inherent=_organisation(bare, everything, policy),
     )
 
@@ -361,23 +293,27 @@ def _organisation(services: Sequence[Curve], covered: Coverage, policy: Policy) 
     )
 
 
-def _risks(open: Mapping[str, Sequence[Weakness]], controls: Controls, policy: Policy) -> tuple[Risk, ...]:
+def _risks(
+    open: Mapping[str, Sequence[Weakness]],
+    causes: Mapping[str, Mapping[str, Curve]],
+    controls: Controls,
+    policy: Policy,
+) -> tuple[Risk, ...]:
     """One risk per service and root cause: these are the numbers on the map."""
     by_cause: dict[tuple[str, str], list[Weakness]] = defaultdict(list)
     for service, found in open.items():
         for one in found:
             if one.v > 0 and one.l > 0:
                 by_cause[service, one.cause].append(one)
-    risks = [_risk(service, cause, found, controls, policy) for (service, cause), found in by_cause.items()]
+    risks = [_risk(found, causes[service][cause], controls, policy) for (service, cause), found in by_cause.items()]
     return tuple(sorted(risks, key=lambda risk: (-risk.expected_loss, risk.service, risk.root_cause)))
 
 
-def _risk(service: str, cause: str, found: Sequence[Weakness], controls: Controls, policy: Policy) -> Risk:
-    of = curve(found, policy)
+def _risk(found: Sequence[Weakness], of: Curve, controls: Controls, policy: Policy) -> Risk:
     worst = min(found, key=lambda one: (-one.v * one.l, one.finding.control, one.finding.baseline))
     return Risk(
-        service=service,
-        root_cause=cause,
+        service=worst.service,
+        root_cause=worst.cause,
         title=controls[worst.finding.baseline, worst.finding.control].title,
         expected_loss=of.expected_loss,
         chance=of.chance(),

@@ -1,0 +1,1 @@
+"""What score.py is decided by, in rooms of its own."""
