@@ -92,7 +92,7 @@ def _mount(root: str) -> None:
     _call("mount", place, place, None, ctypes.c_ulong(_BIND | _REC), None)
     for inside, kind in _mounted_below(place):
         if kind in _VIRTUAL:
-            _call("umount2", inside, ctypes.c_int(_DETACH))
+            _unmount(inside)
     _lock_down(place)
     os.chdir(root)
     # a link could lead our mount anywhere on this machine
@@ -104,6 +104,14 @@ def _mount(root: str) -> None:
     _call("mount", None, b"dev", None, ctypes.c_ulong(_REMOUNT | _BIND | _RDONLY | _NOSUID | _NOEXEC), None)
     os.chroot(".")
     os.chdir("/")
+
+
+def _unmount(place: bytes) -> None:
+    try:
+        _call("umount2", place, ctypes.c_int(_DETACH))
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a mount that ours has covered is listed at the same place, and not there
+            raise
 
 
 def _mounted_below(place: bytes) -> list[tuple[bytes, str]]:
