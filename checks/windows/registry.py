@@ -50,6 +50,7 @@ def users(text: str) -> dict[str, Reading]:
 
 
 VALUE = Fact(registry(Given("key"), Given("value")), reading)
+LOCAL = Fact(registry(Given("local_key"), Given("local_value")), reading)
 OF_USERS = Fact(registry(Given("key"), Given("value")), users)
 
 
@@ -87,3 +88,15 @@ def entries(found: Reading, separator: str = "") -> list[str]:
         return []
     written = found.value if isinstance(found.value, list) else str(found.value).split(separator or None)
     return [str(entry).strip() for entry in written if str(entry).strip()]
+
+
+@check("windows.registry.policy_or_local", VALUE, LOCAL)
+def policy_or_local(policy: Reading, local: Reading, default: int, local_unit: int = 1) -> str | int | list[str] | None:
+    """A number that policy may set, else the machine's own setting, else `default`.
+
+    local_unit: what one unit of the policy is in the machine's own setting: 1024 where one is in KB and one in bytes.
+    """
+    if policy.found == "value":
+        return in_force(policy, "DWord", default)
+    found = in_force(local, "DWord", default * local_unit)
+    return found // local_unit if isinstance(found, int) else found
