@@ -37,6 +37,7 @@ Ended = Literal["complete", "timed-out", "truncated", "broken-off"]
 _FORMS = ("sh", "file", "files", "stat")
 _WILD = re.compile(r"[*?\[]")
 _REFUSED = re.compile(r"permission denied|operation not permitted|must be root|are you root|requires? root", re.I)
+_NO_INIT = "System has not been booted with systemd"  # systemctl(1) in a container, or under another init
 _KILLED = {"124", "137"}  # by timeout(1), or by SIGKILL from it or from the watchdog beside a shell without it
 _DONE = 44  # the inner script's own exit status: tells "sudo refused" (1) from "it ran"
 
@@ -310,6 +311,8 @@ class _Answers:
             return Reply(problem="truncated", detail=f"longer than {probe.max_bytes} bytes")
         if status in expected:
             return Reply(text)
+        if _NO_INIT in complaint:
+            return Reply(problem="not-running", detail="systemd is not the running init of this host")
         if status in _KILLED:
             return Reply(problem="timed-out", detail=f"not done after {probe.timeout_s:g} s")
         return Reply(problem="failed", detail=f"exit status {status}: {complaint or text[:500]}".rstrip(": "))
