@@ -104,7 +104,7 @@ PHRASES: Mapping[str, str] = {
     "contains": "a list with {}",
     "contains_all": "a list with all of {}",
     "subset_of": "nothing beyond {}",
-    "empty": "empty: {}",
+    "empty": "{}",
     "mode_at_most": "mode {} or stricter",
     "version_at_least": "version {} or later",
 }
@@ -117,7 +117,13 @@ def met(observed: object, expect: Mapping[str, Any]) -> bool:
 
 def phrase(expect: Mapping[str, Any]) -> str:
     """`expect` for people: {'at_least': 14} -> 'at least 14'."""
-    return " and ".join(PHRASES[word].format(shown(wanted)) for word, wanted in expect.items())
+    return " and ".join(PHRASES[word].format(_wanted(word, wanted)) for word, wanted in expect.items())
+
+
+def _wanted(word: str, wanted: object) -> str:
+    if word == "empty":
+        return "none" if wanted else "at least one"
+    return shown(wanted)
 
 
 def shown(value: object, limit: int = 500) -> str:

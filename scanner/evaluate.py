@@ -193,7 +193,7 @@ def _combine(judged: Sequence[Sequence[_Verdict]], every: bool) -> _Verdict:
     """
     order = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS] if every else [Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL]
     reduced = [_worst(verdicts) for verdicts in judged]
-    if every and any(verdict.outcome in {Outcome.PASS, Outcome.FAIL} for verdict in reduced):
+    if every and any(verdict.outcome is not Outcome.UNKNOWN for verdict in reduced):
         reduced = [verdict for verdict in reduced if verdict.reason != "not-running"]
     for outcome in order:
         hits = [verdict for verdict in reduced if verdict.outcome is outcome]
