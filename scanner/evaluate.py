@@ -80,9 +80,8 @@ class Judge:
             expected = compare.phrase(planned.terms[0].term.expect)
             return _share(control, [_finding(evidence.asset, one, planned, [v], expected) for v in judged[0]])
         verdict = _combine(judged, bool(control.all))
-        joint = (" and " if control.all else " or ").join(
-            f"{term.check.id.rsplit('.', 1)[-1]}: {compare.phrase(term.term.expect)}" for term in planned.terms
-        )
+        wanted = dict.fromkeys(f"{_asked(term)}: {compare.phrase(term.term.expect)}" for term in planned.terms)
+        joint = (" and " if control.all else " or ").join(wanted)
         return [_finding(evidence.asset, one, planned, [verdict], joint)]
 
     def _condition(self, terms: Sequence[PlannedTerm], evidence: Evidence) -> _Verdict | None:
@@ -235,6 +234,12 @@ def _attested(control: Control, evidence: Evidence) -> _Verdict:
 def _about_the_visit(planned: PlannedControl) -> bool:
     """Whether a control is about the way in alone, and so can be judged where nothing else could be asked."""
     return bool(planned.terms) and all(":visit " in key for term in planned.terms for key in term.keys)
+
+
+def _asked(term: PlannedTerm) -> str:
+    """What one of several terms asks, for people: 'startups begin'."""
+    words = [str(value) for name, value in term.term.given.items() if name != "view" and isinstance(value, str | int)]
+    return " ".join([term.check.id.rsplit(".", 1)[-1].replace("_", " "), *words])
 
 
 def _name(term: PlannedTerm) -> str:
