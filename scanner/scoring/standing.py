@@ -1,0 +1,73 @@
+"""Which findings count beside today's: those last known to fail, and those that somebody has accepted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from scanner.errors import UsageError
+from scanner.model import Finding, Outcome
+
+Place = tuple[str, str, str]
+"""Asset, control, subject: what a risk is about, whichever baseline judged it."""
+
+
+def place(finding: Finding) -> Place:
+    """What a finding is about."""
+    return finding.asset, finding.control, finding.subject
+
+
+def with_last_known(now: Sequence[Finding], last_known: Iterable[Finding]) -> list[Finding]:
+    """Today's findings, and every earlier failure that today's cannot close: unknown is not safe.
+
+    An earlier failure is closed where its control was judged on its asset: for its subject, or for all subjects and
+    this one is no longer among them.
+    """
+    outcomes: dict[Place, set[Outcome]] = {}
+    controls: dict[tuple[str, str], set[Outcome]] = {}
+    for finding in now:
+        outcome = Outcome.UNKNOWN if finding.reason == "truncated" else finding.outcome
+        outcomes.setdefault(place(finding), set()).add(finding.outcome)
+        controls.setdefault((finding.asset, finding.control), set()).add(outcome)
+
+    def open(finding: Finding) -> bool:
+        said = outcomes.get(place(finding))
+        if said:
+            return Outcome.UNKNOWN in said and Outcome.FAIL not in said
+        return Outcome.UNKNOWN in controls.get((finding.asset, finding.control), {Outcome.UNKNOWN})
+
+    return [*now, *(finding for finding in last_known if finding.outcome is Outcome.FAIL and open(finding))]
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A risk that somebody bears knowingly. until: the last day (UTC) on which it holds.
+
+    It changes what is untreated, never the outcome and never the current risk.
+    """
+
+    asset: str
+    control: str
+    subject: str
+    owner: str
+    approver: str
+    reason: str
+    until: date
+
+    def __post_init__(self) -> None:
+        missing = [name for name in ("owner", "approver", "reason") if not getattr(self, name).strip()]
+        if missing:
+            raise UsageError(f"an acceptance of {self.control} on {self.asset} needs {' and '.join(missing)}")
+        if self.owner == self.approver:
+            raise UsageError(f"an acceptance of {self.control} on {self.asset} needs another person to approve it")
+
+    def holds_on(self, day: date) -> bool:
+        """Whether it holds on that day (UTC); it ends at 00:00 of the day after `until`."""
+        return day <= self.until
+
+
+def untreated(findings: Iterable[Finding], accepted: Iterable[Acceptance], today: date) -> list[Finding]:
+    """The findings without the failures that are accepted today."""
+    held = {(one.asset, one.control, one.subject) for one in accepted if one.holds_on(today)}
+    return [finding for finding in findings if finding.outcome is not Outcome.FAIL or place(finding) not in held]
