@@ -199,6 +199,14 @@ def test_a_root_at_rest_is_judged_by_what_it_will_do_once_started(expected: str 
     assert found.outcome is outcome
 
 
+def test_a_root_at_rest_without_the_subject_is_not_applicable() -> None:
+    running = Term("x.users", {}, {"equals": True})
+    nothing_to_judge = Term("x.setting", {"key": "raise-na"}, {"equals": "1"})
+    replies = {**GOOD, "posix:sh users": Reply(problem="not-running")}
+    (found,) = judge(planned(control(all=(running, nothing_to_judge))), replies)
+    assert found.outcome is Outcome.NOT_APPLICABLE
+
+
 @pytest.mark.parametrize(
     ("condition", "outcome"),
     [
