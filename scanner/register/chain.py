@@ -17,6 +17,7 @@ from . import tables
 from .lifecycle import fingerprint
 
 START = bytes(32)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _STATE_AFTER = {"opened": "open", "reopened": "open", "fixed": "fixed"}
 _MAY_FOLLOW = {None: {"opened"}, "open": {"fixed"}, "fixed": {"reopened"}}
 
@@ -27,6 +28,7 @@ class Event:
 
     at: str
     run: str
+    asset: str
     fingerprint: str
     change: str
     who: str
@@ -34,7 +36,7 @@ class Event:
 
     def hash_after(self, seq: int, before: bytes) -> bytes:
         """SHA-256 over the hash before, the number and every field."""
-        said = json.dumps([seq, self.at, self.run, self.fingerprint, self.change, self.who, self.why])
+        said = _encode([seq, self.at, self.run, self.asset, self.fingerprint, self.change, self.who, self.why])
         return hashlib.sha256(before + said.encode("ascii")).digest()
 
 
@@ -55,13 +57,13 @@ def _fields(one: Event) -> dict[str, str]:
     return {name: getattr(one, name) for name in Event.__slots__}
 
 
-def events(connection: sa.Connection, of: str | None = None) -> Iterator[tuple[int, Event, bytes]]:
-    """Number, event and hash, oldest first; of one risk or of all."""
+def events(connection: sa.Connection, asset: str | None = None) -> Iterator[tuple[int, Event, bytes]]:
+    """Number, event and hash, oldest first; of one asset or of all."""
     query = sa.select(tables.events).order_by(tables.events.c.seq).execution_options(yield_per=5000)
-    if of is not None:
-        query = query.where(tables.events.c.fingerprint == of)
+    if asset is not None:
+        query = query.where(tables.events.c.asset == asset)
     for row in connection.execute(query):
-        yield row.seq, Event(row.at, row.run, row.fingerprint, row.change, row.who, row.why), bytes(row.hash)
+        yield row.seq, Event(row.at, row.run, row.asset, row.fingerprint, row.change, row.who, row.why), bytes(row.hash)
 
 
 def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[str]:

@@ -26,9 +26,23 @@ APART_BYTES = 4096
 _LEVEL = 3  # of zlib: the higher ones cost more time than they save room
 
 
+_canonical = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+
+
+def said(plain: Any) -> tuple[bytes, bytes]:
+    """A JSON value's name (its SHA-256) and its bytes; equal values give equal ones."""
+    text = _canonical.encode(plain).encode("ascii")
+    return hashlib.sha256(text).digest(), text
+
+
+def squeeze(text: bytes) -> bytes:
+    """Bytes, compressed."""
+    return zlib.compress(text, _LEVEL)
+
+
 def pack(plain: Any) -> bytes:
-    """A JSON value as compressed bytes; equal values give equal bytes."""
-    return zlib.compress(_json(plain).encode("ascii"), _LEVEL)
+    """A JSON value as compressed bytes."""
+    return squeeze(said(plain)[1])
 
 
 def unpack(body: bytes) -> Any:
@@ -36,17 +50,10 @@ def unpack(body: bytes) -> Any:
     return json.loads(zlib.decompress(body))
 
 
-def digest(*parts: Any) -> bytes:
-    """SHA-256 over JSON values."""
-    return hashlib.sha256(_json(parts).encode("ascii")).digest()
-
-
-def _json(plain: Any) -> str:
-    return json.dumps(plain, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-
-
 def column(text: str) -> str:
     r"""Text for a column that people query: what no database takes is written out, a NUL as \x00."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
@@ -116,16 +123,16 @@ def findings_of(asset: str, rows: Sequence[Sequence[Any]]) -> tuple[Finding, ...
     )
 
 
-def packed_evidence(evidence: Evidence) -> tuple[dict[str, Any], list[float], dict[str, str]]:
+def packed_evidence(evidence: Evidence) -> tuple[dict[str, Any], list[float], dict[bytes, bytes]]:
     """Evidence as a body that is equal for equal answers, the seconds of each answer, and large texts by digest."""
-    apart: dict[str, str] = {}
+    apart: dict[bytes, bytes] = {}
     replies = []
     for key, reply in evidence.replies.items():
         text: str | dict[str, str] = reply.text
         if len(reply.text) >= APART_BYTES:
-            name = digest(reply.text).hex()
-            apart[name] = reply.text
-            text = {"apart": name}
+            name, kept = said(reply.text)
+            apart[name] = kept
+            text = {"apart": name.hex()}
         gaps = [[gap.subject, gap.problem, gap.detail] for gap in reply.gaps]
         replies.append([key, text, reply.problem, reply.detail, gaps])
     body = {"digest": evidence.digest, "replies": replies, "failures": dict(evidence.failures)}

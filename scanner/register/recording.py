@@ -46,11 +46,11 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
     connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
 
 
-def insert_contents(connection: sa.Connection, contents: Mapping[bytes, Any]) -> None:
+def insert_contents(connection: sa.Connection, contents: Mapping[bytes, bytes]) -> None:
     """Keep each value once. In the order of their digests, so that two writers never wait for each other crosswise."""
     known = tables.contents.c.digest
     held = set(map(bytes, connection.scalars(sa.select(known).where(known.in_(contents)))))
-    rows = [{"digest": name, "body": codec.pack(contents[name])} for name in sorted(contents.keys() - held)]
+    rows = [{"digest": name, "body": codec.squeeze(contents[name])} for name in sorted(contents.keys() - held)]
     if rows:
         insert_new(connection, tables.contents, rows)
 
@@ -119,7 +119,7 @@ def _write_changes(
     new, moved, events = [], [], []
     for step in found.steps:
         name = lifecycle.fingerprint(asset, *step.place)
-        events.append(chain.Event(at, run, name, step.change, "scan", column(step.why)))
+        events.append(chain.Event(at, run, asset, name, step.change, "scan", column(step.why)))
         if step.before is None and step.finding is not None:
             control, subject = step.place
             place = {"fingerprint": name, "asset": asset, "control": control, "subject": subject}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -41,27 +40,26 @@ class Register:
     def begin(self, run: Run) -> None:
         """Record that a run has begun. Once more for the same unfinished run changes nothing."""
         packed = [[baseline, codec.plain(control)] for (baseline, _), control in run.controls.items()]
-        name = codec.digest(packed)
+        name, text = codec.said(packed)
         with writing(self.database) as connection:
-            insert_new(connection, tables.contents, [{"digest": name, "body": codec.pack(packed)}])
+            insert_new(connection, tables.contents, [{"digest": name, "body": codec.squeeze(text)}])
             insert_new(connection, tables.runs, [{"id": run.id, "controls": name, **run_columns(run)}])
         self._controls[run.id] = (name, run.controls)
 
     def store(self, run_id: str, visited: Visited, evidence: Evidence | None) -> None:
         """Record one asset, in one transaction: its evidence, its findings, and what became of its risks."""
         controls_name, controls = self._controls_of(run_id)
-        findings = codec.packed_findings(visited.findings)
-        findings_name = codec.digest(findings)
-        contents: dict[bytes, Any] = {findings_name: findings}
+        findings_name, findings = codec.said(codec.packed_findings(visited.findings))
+        contents = {findings_name: findings}
         body = {"visited": codec.plain(replace(visited, findings=()))}
         row = {"run": run_id, "asset": visited.asset.id, "findings": findings_name, **counts(visited.findings)}
         if evidence is not None:
             answers, took_s, apart = codec.packed_evidence(evidence)
             body |= {"collected_at": evidence.collected_at.isoformat(), "version": evidence.tool_version}
             body |= {"took_s": took_s}
-            row["evidence"] = codec.digest(answers)
-            contents |= {row["evidence"]: answers} | {bytes.fromhex(key): text for key, text in apart.items()}
-        applied = codec.digest(findings_name.hex(), controls_name.hex(), visited.asset.service)
+            row["evidence"], text = codec.said(answers)
+            contents |= {row["evidence"]: text} | apart
+        applied, _ = codec.said([findings_name.hex(), controls_name.hex(), visited.asset.service])
         with writing(self.database) as connection:
             standing = asset_row(connection, visited.asset.id)
             insert_contents(connection, contents)
@@ -134,10 +132,11 @@ class Register:
         with reading(self.database) as connection:
             return [risk_record(row) for row in connection.execute(query)]
 
-    def events(self, fingerprint: str | None = None) -> list[tuple[int, chain.Event]]:
-        """What happened, oldest first, to one risk or to all."""
+    def events(self, asset: str | None = None) -> list[tuple[int, chain.Event]]:
+        """What happened, oldest first, to the risks of one asset or to all."""
         with reading(self.database) as connection:
-            return [(seq, event) for seq, event, _ in chain.events(connection, fingerprint)]
+            named = None if asset is None else codec.column(asset)
+            return [(seq, event) for seq, event, _ in chain.events(connection, named)]
 
     def head(self) -> str:
         """The hash, in hex, that stands for the whole history up to now; print it, and `verify` can hold you to it."""

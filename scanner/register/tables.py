@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
 
 KNOWN = ("0001",)
 HEAD = KNOWN[-1]
@@ -52,8 +52,8 @@ risks = Table(
     "risks",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("fingerprint", Text, nullable=False, unique=True),
-    Column("asset", Text, ForeignKey("assets.id"), nullable=False, index=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("asset", Text, ForeignKey("assets.id"), nullable=False),
     Column("control", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("service", Text, nullable=False),
@@ -66,6 +66,8 @@ risks = Table(
     Column("changed_at", Text, nullable=False),
     Column("reopened", Integer, nullable=False),
     Column("stale_since", Text),
+    # hashes lie anywhere in an index: one by place keeps the pages that a visit writes together
+    UniqueConstraint("asset", "control", "subject", name="uq_risks_place"),
 )
 events = Table(  # append only; `hash` covers the event and the hash before it
     "events",
@@ -73,7 +75,8 @@ events = Table(  # append only; `hash` covers the event and the hash before it
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", Text, nullable=False),
     Column("run", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False, index=True),
+    Column("asset", Text, nullable=False, index=True),
+    Column("fingerprint", Text, nullable=False),
     Column("change", Text, nullable=False),
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),

@@ -46,7 +46,7 @@ def upgrade() -> None:
     op.create_table(
         "risks",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("fingerprint", sa.Text, nullable=False, unique=True),
+        sa.Column("fingerprint", sa.Text, nullable=False),
         sa.Column("asset", sa.Text, sa.ForeignKey("assets.id"), nullable=False),
         sa.Column("control", sa.Text, nullable=False),
         sa.Column("subject", sa.Text, nullable=False),
@@ -60,20 +60,21 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.Text, nullable=False),
         sa.Column("reopened", sa.Integer, nullable=False),
         sa.Column("stale_since", sa.Text),
+        sa.UniqueConstraint("asset", "control", "subject", name="uq_risks_place"),
     )
-    op.create_index("ix_risks_asset", "risks", ["asset"])
     op.create_table(
         "events",
         sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("at", sa.Text, nullable=False),
         sa.Column("run", sa.Text, nullable=False),
+        sa.Column("asset", sa.Text, nullable=False),
         sa.Column("fingerprint", sa.Text, nullable=False),
         sa.Column("change", sa.Text, nullable=False),
         sa.Column("who", sa.Text, nullable=False),
         sa.Column("why", sa.Text, nullable=False),
         sa.Column("hash", sa.LargeBinary, nullable=False),
     )
-    op.create_index("ix_events_fingerprint", "events", ["fingerprint"])
+    op.create_index("ix_events_asset", "events", ["asset"])
     chain = op.create_table(
         "chain",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
