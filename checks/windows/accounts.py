@@ -10,12 +10,11 @@ from .rows import Row, row
 
 _USERS = """
 $product = (Get-ItemProperty -LiteralPath 'HKLM:\\SYSTEM\\CurrentControlSet\\Control\\ProductOptions').ProductType
-if ($product -eq 'LanmanNT') { return @{ DomainController = $true; Users = @() } }
-$users = @(foreach ($one in @(Get-LocalUser)) {
+$users = @(if ($product -ne 'LanmanNT') { foreach ($one in @(Get-LocalUser)) {
     @{ Sid = '' + $one.SID; Name = '' + $one.Name; Enabled = [bool]$one.Enabled
         PasswordRequired = [bool]$one.PasswordRequired }
-})
-@{ DomainController = $false; Users = $users }
+} })
+@{ DomainController = [bool]($product -eq 'LanmanNT'); Users = $users }
 """.strip()
 _ADMINISTRATORS = """
 @{ Members = @(Get-LocalGroupMember -SID 'S-1-5-32-544' | ForEach-Object { '' + $_.SID }) }

@@ -8,7 +8,9 @@ from scanner import Absent, Fact, Unparsable, check, powershell
 
 from .rows import Row, rows
 
-_SERVICES = "Get-CimInstance -ClassName Win32_Service | Select-Object Name, StartMode, State, StartName, PathName"
+_SERVICES = """
+Get-CimInstance -ClassName Win32_Service | Select-Object 'Name', 'StartMode', 'State', 'StartName', 'PathName'
+""".strip()
 
 
 def services(text: str) -> dict[str, Row]:
