@@ -125,6 +125,12 @@ def described_machine() -> Machine:
             ],
         ]
     }
+    made.services["WdNisSvc"] = {
+        "StartMode": "Manual",
+        "State": "Running",
+        "StartName": r"NT AUTHORITY\LocalService",
+        "PathName": r'"C:\ProgramData\Microsoft\Windows Defender\Platform\NisSrv.exe"',
+    }
     profile = {
         "Enabled": 1,
         "DefaultInboundAction": 0,
@@ -160,6 +166,7 @@ def described_machine() -> Machine:
     made.local_users = [
         {"Sid": f"{DOMAIN}-500", "Name": "Administrator", "Enabled": True, "PasswordRequired": True},
         {"Sid": f"{DOMAIN}-501", "Name": "Guest", "Enabled": False, "PasswordRequired": False},
+        {"Sid": f"{DOMAIN}-1001", "Name": "operator", "Enabled": True, "PasswordRequired": True},
     ]
     made.administrators = [f"{DOMAIN}-500"]
     made.smb_server = dict.fromkeys(
