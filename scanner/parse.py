@@ -90,7 +90,7 @@ def table(text: str, columns: int, separator: str | None = None) -> Iterator[tup
 def files(text: str) -> dict[str, str]:
     """The reply of a `files` probe -> {path: text}, in the order of the shell's sorted expansion."""
     found = json(text or "{}")
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not all(isinstance(entry, str) for entry in found.values()):
         raise Unparsable(text[:200])
     return found
 
@@ -109,11 +109,16 @@ class Stat:
 
 def stats(text: str) -> dict[str, Stat | None]:
     """The reply of a `stat` probe -> {path: Stat, or None where it is proved not to exist}."""
+    entries = json(text)
+    if not isinstance(entries, dict):
+        raise Unparsable(text[:200])
     found: dict[str, Stat | None] = {}
-    for path, entry in json(text).items():
+    for path, entry in entries.items():
         if entry is None:
             found[path] = None
             continue
+        if not isinstance(entry, list):
+            raise Unparsable(text[:200])
         mode, uid, gid, user, group, kind = map(str, entry)
         found[path] = Stat(int(mode, 8), int(uid), int(gid), user, group, kind)
     return found

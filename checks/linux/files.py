@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanner import Absent, Fact, Given, check, file, parse, stat
+from scanner import Absent, Fact, Given, Undetermined, check, file, parse, stat
 from scanner.parse import Stat
 
 STATE = Fact(stat(Given("path")), parse.stats)
@@ -10,6 +10,8 @@ TEXT = Fact(file(Given("path"), max_bytes=1 << 16), str)
 
 
 def _only(found: dict[str, Stat | None], path: str) -> Stat:
+    if path not in found:
+        raise Undetermined(f"nothing was said of {path}")
     state = found[path]
     if state is None:
         raise Absent(f"there is no {path}")
@@ -37,6 +39,8 @@ def mode(found: dict[str, Stat | None], path: str) -> str:
 @check("linux.files.exists", STATE)
 def exists(found: dict[str, Stat | None], path: str) -> bool:
     """True; where there is no `path` the control's `when_absent` speaks."""
+    if path not in found:
+        raise Undetermined(f"nothing was said of {path}")
     return found[path] is not None
 
 

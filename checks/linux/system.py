@@ -8,6 +8,7 @@ from scanner import Absent, Fact, Unparsable, check, parse, sh
 from scanner import files as texts
 
 PLACES = ("/etc/os-release", "/usr/lib/os-release")
+MAX_LINE = 4096
 
 
 def os_release(text: str) -> dict[str, str]:
@@ -19,7 +20,7 @@ def os_release(text: str) -> dict[str, str]:
     read: dict[str, str] = {}
     for line in parse.lines(next((found[place] for place in PLACES if place in found), "")):
         key, equals, value = line.partition("=")
-        if not equals:
+        if not equals or len(line) > MAX_LINE:
             raise Unparsable(line[:200])
         read[key.strip()] = "".join(shlex.split(value, comments=False))
     return read
