@@ -1,0 +1,162 @@
+"""What every renderer says of a run, worked out once: findings with their weight, worst first; gaps with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_type_hints
+
+from scanner import score
+from scanner.model import Control, Finding, Outcome, Run, Visited
+
+NEXT_STEP: Mapping[str, str] = {
+    "unreachable": "Check name, network path and firewall from here to the asset, then scan again.",
+    "auth-failed": "Check the scan account's credential and, for SSH, the host key (see the message).",
+    "denied": "Grant the scan account the right that is named; `riskline permissions` lists all of them.",
+    "failed": "Read the message; the command ran on the asset and ended with an error.",
+    "timed-out": "The asset answered too slowly; scan it alone, or raise --visit-deadline.",
+    "truncated": "The answer was larger than is safe to read; look at the asset by hand.",
+    "throttled": "The cloud's interface was too busy; scan again later or fewer accounts at once.",
+    "not-running": "This needs a running system; scan the host itself rather than its image.",
+    "unsupported": "This way in cannot answer the question; use another one for this asset.",
+    "unparsable": "The answer has a shape that is not known; please report it with the first line shown.",
+    "check-bug": "A mistake in the check itself; please report it with the text shown.",
+    "absent": "What the control is about is not there; say in the baseline what that means.",
+    "no-baseline": "Name a baseline for this asset in the inventory (`baselines:`).",
+    "not-collected": "The stored evidence lacks this answer; scan again.",
+    "undetermined": "The facts do not decide; look at the asset by hand.",
+    "not-attested": "A person has to answer: `riskline attest`.",
+    "attestation-expired": "The answer is too old: give it anew with `riskline attest`.",
+}
+"""Reason → what to do next. The reasons are those of the design, all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finding with its control. loss: what it alone is expected to cost a year; 0 unless it failed."""
+
+    finding: Finding
+    control: Control | None
+    loss: float
+
+    @property
+    def title(self) -> str:
+        """The control's title, or what stands for it where there is no control."""
+        return self.control.title if self.control else "A baseline is written for this system"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Unknown findings of one reason on one asset. detail: of the first one."""
+
+    asset: str
+    reason: str
+    detail: str
+    count: int
+    next_step: str
+
+
+def policy_of(run: Run) -> score.Policy:
+    """The policy that the run was scored by."""
+    return _revive(score.Policy, run.policy)  # type: ignore[no-any-return]
+
+
+def _revive(kind: Any, value: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    known = {field.name for field in fields(kind)}
+    return kind(
+        **{
+            name: _revive(hints[name], entry) if is_dataclass(hints[name]) else entry
+            for name, entry in value.items()
+            if name in known
+        }
+    )
+
+
+def rows(run: Run, visited: Visited) -> list[Row]:
+    """One asset's findings: failed ones first, by what they cost; then unknown, passed, not applicable."""
+    policy = policy_of(run)
+    loss = {
+        id(weak.finding): policy.attempts * weak.v * weak.l
+        for weak in score.weaknesses(visited.asset, visited.findings, run.controls, policy)
+    }
+    made = [
+        Row(finding, run.controls.get((finding.baseline, finding.control)), loss.get(id(finding), 0.0))
+        for finding in visited.findings
+    ]
+    order = {Outcome.FAIL: 0, Outcome.UNKNOWN: 1, Outcome.PASS: 2, Outcome.NOT_APPLICABLE: 3}
+    return sorted(made, key=lambda row: (order[row.finding.outcome], -row.loss))
+
+
+def worst_rows(run: Run) -> dict[tuple[str, str], Row]:
+    """(service, root cause) → its failed finding that costs most: whose fix to show for the whole."""
+    found: dict[tuple[str, str], Row] = {}
+    for visited in run.visited:
+        for row in rows(run, visited):
+            if row.finding.outcome is Outcome.FAIL and row.control is not None:
+                key = (visited.asset.service, row.control.cause)
+                if key not in found or row.loss > found[key].loss:
+                    found[key] = row
+    return found
+
+
+def counts(visited: Visited) -> dict[str, int]:
+    """Findings by outcome: {'pass': 12, 'fail': 3, …}."""
+    found = {outcome.value: 0 for outcome in Outcome}
+    for finding in visited.findings:
+        found[finding.outcome.value] += 1
+    return found
+
+
+def gaps(run: Run) -> list[Gap]:
+    """What could not be judged, by asset and reason, the largest first."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for finding in run.findings:
+        if finding.outcome is Outcome.UNKNOWN:
+            found.setdefault((finding.asset, finding.reason), []).append(finding)
+    made = [
+        Gap(asset, reason, group[0].detail, len(group), NEXT_STEP.get(reason, ""))
+        for (asset, reason), group in found.items()
+    ]
+    return sorted(made, key=lambda gap: -gap.count)
+
+
+def not_visited(run: Run) -> list[tuple[str, str, str]]:
+    """(asset, way in, why) for each visit that failed as a whole."""
+    return [(one.asset.id, way, why) for one in run.visited for way, why in one.failures.items()]
+
+
+def verdict(run: Run) -> str:
+    """The run in one sentence, for somebody who reads no further."""
+    policy, total = policy_of(run), run.organisation
+    bearable = policy.tolerances.organisation
+    if not run.visited or not total.applicable:
+        return "Nothing could be judged, so nothing is known of the risk."
+    if total.expected_loss > bearable:
+        said = f"The risk is above what was agreed: {amount(total.expected_loss, policy)} expected loss a year"
+        said += f", where {amount(bearable, policy)} are bearable."
+    else:
+        said = f"The risk is within what was agreed: {amount(total.expected_loss, policy)} expected loss a year"
+        said += f" of {amount(bearable, policy)} that are bearable."
+    if total.coverage < 0.95:
+        said += f" Only {total.coverage:.0%} of what applies could be judged, so the true figure may be higher."
+    return said
+
+
+def amount(value: float, policy: score.Policy) -> str:
+    """An expected loss for people: 3 digits, never a false zero: '0.42 points', '< 0.01 points'."""
+    if value and value < 0.01:
+        return f"< 0.01 {policy.unit}"
+    return f"{value:,.0f} {policy.unit}" if value >= 100 else f"{value:.3g} {policy.unit}"
+
+
+def chance(value: float) -> str:
+    """A yearly chance in plain words: '< 1 %', '25 % (1 in 4 years)', '> 99 %'."""
+    if value <= 0:
+        return "none"
+    if value < 0.01:
+        return "< 1 %"
+    if value > 0.99:
+        return "> 99 %"
+    years = 1 / value
+    return f"{value:.0%}".replace("%", " %") + (f" (1 in {years:.0f} years)" if years >= 1.5 else "")
