@@ -174,14 +174,15 @@ def faillock(stacks: Stacks, auth: str, account: str) -> list[str]:
     """The parts of a working lock-out: "before" and "after" pam_unix in `auth`, and "account" in `account`.
 
     The count is read before the password is asked and raised after a wrong one; a right one resets it either in the
-    account stack or by authsucc. Source: pam_faillock(8).
+    account stack or by authsucc. Where pam_unix stands there more than once, one of them can be reached or left past
+    the lock, so neither part counts. Source: pam_faillock(8).
     """
     lines = stack(stacks, auth, "auth")
-    unix = next((place for place, line in enumerate(lines) if line.module == "pam_unix.so"), len(lines))
+    asking = [place for place, line in enumerate(lines) if line.module == "pam_unix.so"]
     parts = []
-    if any(_locks(line, "preauth") and line.control != "sufficient" for line in lines[:unix]):
+    if len(asking) == 1 and any(_locks(line, "preauth") and line.refuses for line in lines[: asking[0]]):
         parts.append("before")
-    if any(_locks(line, "authfail") for line in lines[unix:]):
+    if len(asking) == 1 and any(_locks(line, "authfail") for line in lines[asking[0] :]):
         parts.append("after")
     if any(line.module == "pam_faillock.so" and line.counts for line in stack(stacks, account, "account")):
         parts.append("account")

@@ -167,10 +167,14 @@ def _beyond(found: Shadow | None, age: Age, at_least: int, at_most: int) -> Iter
 
 @check("linux.passwords.changed_in_future", SHADOW)
 def changed_in_future(found: Shadow | None) -> list[str]:
-    """Accounts with a usable password whose last change lies after the target's own today."""
-    late = _known(found)
+    """Accounts that have a password, locked or not, whose last change lies after the target's own today."""
+    known = _known(found)
     assert found is not None
-    return [each.name for each in late if each.usable and each.changed is not None and each.changed > found.today]
+    return [
+        each.name
+        for each in known
+        if each.changed is not None and each.changed > found.today and each.kind not in {"none", "unusable"}
+    ]
 
 
 @check("linux.passwords.with_state", SHADOW)

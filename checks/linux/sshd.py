@@ -132,7 +132,7 @@ CONFIGURED = Fact(texts(MAIN, f"{MAIN}.d/*", "/etc/ssh/*.conf"), directives)
 EFFECTIVE = Fact(sh("sshd -T 2>/dev/null || exit 0", of="sshd"), in_force)
 
 HOST_KEYS = Fact(
-    sh('for f in /etc/ssh/*_key /etc/ssh/*_key.pub; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done'),
+    sh('for f in /etc/ssh/*_key /etc/ssh/*.pub; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done'),
     key_files,
 )
 
