@@ -47,7 +47,7 @@ def _assets(run: Run, width: int) -> str:
                 printable(visited.asset.owner or "nobody", max(10, width // 6)),
                 f"{of.score:.0f}" if of.applicable else "?",
                 level,
-                _percent(of.coverage) if of.applicable else "0%",
+                view.percent(of.coverage) if of.applicable else "0%",
                 counts["fail"],
                 counts["unknown"],
                 counts["pass"],
@@ -57,11 +57,6 @@ def _assets(run: Run, width: int) -> str:
     return (
         tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True) if rows else "No asset was visited."
     )
-
-
-def _percent(share: float) -> str:
-    """Never rounded up to 100%: '99%' where anything is missing."""
-    return "100%" if share >= 1 else f"{min(int(share * 100), 99)}%"
 
 
 def _risks(run: Run, width: int, paint: Paint, limit: int) -> str:

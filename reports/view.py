@@ -139,7 +139,7 @@ def verdict(run: Run) -> str:
         said = f"The risk is within what was agreed: {amount(total.expected_loss, policy)} expected loss a year"
         said += f" of {amount(bearable, policy)} that are bearable."
     if total.coverage < 0.95:
-        said += f" Only {total.coverage:.0%} of what applies could be judged, so the true figure may be higher."
+        said += f" Only {percent(total.coverage)} of what applies could be judged, so the true figure may be higher."
     return said
 
 
@@ -148,6 +148,11 @@ def amount(value: float, policy: score.Policy) -> str:
     if value and value < 0.01:
         return f"< 0.01 {policy.unit}"
     return f"{value:,.0f} {policy.unit}" if value >= 100 else f"{value:.3g} {policy.unit}"
+
+
+def percent(share: float) -> str:
+    """A coverage, never rounded up to all: '99%' where anything is missing."""
+    return "100%" if share >= 1 else f"{min(int(share * 100), 99)}%"
 
 
 def chance(value: float) -> str:

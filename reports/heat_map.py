@@ -1,0 +1,66 @@
+"""The 5 × 5 map of likelihood and impact as inline SVG: numbers of risks in their cells, readable without colour."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+from scanner.model import Risk
+
+CELL, LEFT, TOP = 56, 62, 10
+_LIKELY = ("< 1 %", "1–5 %", "5–20 %", "20–50 %", "> 50 %")
+_BAD = ("slight", "minor", "moderate", "major", "severe")
+_BOX = Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="var(--l{})" stroke="var(--line)"/>')
+SHOWN = 6
+"""Numbers in one cell; more are counted."""
+
+
+def svg(risks: Sequence[Risk]) -> Markup:
+    """The map. Risk n of the list is the number n; its text alternative lists the same."""
+    at: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for number, risk in enumerate(risks, 1):
+        if risk.likelihood and risk.impact:
+            at[risk.likelihood, risk.impact].append(number)
+    width, height = LEFT + 5 * CELL + 8, TOP + 5 * CELL + 50
+    parts = [
+        Markup('<svg viewBox="0 0 {} {}" role="img" aria-labelledby="map-t map-d" font-size="12">').format(
+            width, height
+        ),
+        Markup('<title id="map-t">Risks by likelihood and impact</title><desc id="map-d">{}</desc>').format(_words(at)),
+    ]
+    for likelihood in range(1, 6):
+        y = TOP + (5 - likelihood) * CELL
+        parts.append(_text(LEFT - 6, y + CELL / 2 + 4, _LIKELY[likelihood - 1], "end"))
+        for impact in range(1, 6):
+            parts += _cell(LEFT + (impact - 1) * CELL, y, likelihood, impact, at[likelihood, impact])
+    base = TOP + 5 * CELL
+    parts += [_text(LEFT + (i + 0.5) * CELL, base + 16, word, "middle") for i, word in enumerate(_BAD)]
+    parts.append(_text(LEFT + 2.5 * CELL, base + 36, "how bad → (up: how likely within a year)", "middle"))
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
+def _cell(x: float, y: float, likelihood: int, impact: int, numbers: list[int]) -> list[Markup]:
+    level = (0, 1, 2, 2, 3, 4, 5)[max(0, likelihood + impact - 4)] if likelihood + impact > 4 else 1
+    made = [_BOX.format(x, y, CELL, CELL, level)]
+    lines = [" ".join(map(str, numbers[:3])), " ".join(map(str, numbers[3:SHOWN]))]
+    if len(numbers) > SHOWN:
+        lines.append(f"+{len(numbers) - SHOWN}")
+    for row, line in enumerate(filter(None, lines)):
+        made.append(_text(x + CELL / 2, y + 20 + 15 * row, line, "middle", bold=True))
+    return made
+
+
+def _text(x: float, y: float, text: str, anchor: str, bold: bool = False) -> Markup:
+    weight = Markup(' font-weight="700"') if bold else Markup("")
+    return Markup('<text x="{}" y="{}" text-anchor="{}"{}>{}</text>').format(x, y, anchor, weight, text)
+
+
+def _words(at: dict[tuple[int, int], list[int]]) -> str:
+    said = [
+        f"likelihood {likelihood}, impact {impact}: risk {', '.join(map(str, numbers))}"
+        for (likelihood, impact), numbers in sorted(at.items(), reverse=True)
+        if numbers
+    ]
+    return str(escape("; ".join(said))) or "no open risk"

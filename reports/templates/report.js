@@ -1,0 +1,36 @@
+"use strict";
+(function () {
+  var form = document.querySelector(".filter"), search = document.getElementById("search");
+  var boxes = Array.prototype.slice.call(form.querySelectorAll("input[type=checkbox]"));
+  var rows = Array.prototype.slice.call(document.querySelectorAll("details.f"));
+  var texts = rows.map(function (row) { return row.textContent.toLowerCase(); });
+  var assets = Array.prototype.slice.call(document.querySelectorAll("section.asset"));
+  function apply() {
+    var words = search.value.toLowerCase().split(/\s+/).filter(Boolean), shown = 0, on = {};
+    boxes.forEach(function (box) { on[box.value] = box.checked; });
+    rows.forEach(function (row, i) {
+      var kind = row.className.split(" ")[1];
+      var keep = on[kind] && words.every(function (word) { return texts[i].indexOf(word) >= 0; });
+      row.classList.toggle("gone", !keep);
+      if (keep) { shown += 1; }
+    });
+    assets.forEach(function (asset) { asset.classList.toggle("gone", !asset.querySelector("details.f:not(.gone)") && words.length > 0); });
+    document.getElementById("shown").textContent = shown + " of " + rows.length + " findings";
+  }
+  function reach() {
+    var id = decodeURIComponent(location.hash.slice(1)), row = id && document.getElementById(id);
+    if (row && row.tagName === "DETAILS") {
+      row.classList.remove("gone");
+      row.open = true;
+      row.scrollIntoView();
+    }
+  }
+  form.hidden = false;
+  form.addEventListener("submit", function (event) { event.preventDefault(); });
+  search.addEventListener("input", apply);
+  boxes.forEach(function (box) { box.addEventListener("change", apply); });
+  rows.forEach(function (row) { row.addEventListener("toggle", function () { if (row.open) { history.replaceState(null, "", "#" + row.id); } }); });
+  window.addEventListener("hashchange", reach);
+  apply();
+  reach();
+}());
