@@ -78,7 +78,10 @@ class SqliteFile:
     def lock(self) -> Iterator[None]:
         """flock(2) on a file beside the database: the kernel drops it with the process, so it is never stale."""
         place = f"{self.path}.lock"
-        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UsageError(f"{place} cannot be used as a lock: {error.strerror}") from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
