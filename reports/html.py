@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from scanner import score
 from scanner.inert import printable
@@ -49,10 +49,12 @@ def render(run: Run) -> bytes:
         word=score.word(total.score),
         verdict=view.verdict(run),
         bearable=view.amount(policy.tolerances.organisation, policy),
+        bearable_asset=view.amount(policy.tolerances.asset, policy),
         amount=lambda value: view.amount(value, policy),
         chance=view.chance,
         percent=view.percent,
         marks=MARKS,
+        level=heat_map.level,
         map=heat_map.svg(run.risks[:FIRST]),
         assets=sorted(assets, key=lambda one: -one.visited.score.expected_loss),
         services=sorted(services.items(), key=lambda item: -sum(one.visited.score.expected_loss for one in item[1])),
@@ -93,10 +95,19 @@ def _inert(text: Any, limit: int | None = None) -> str:
     return printable(str(text), limit)
 
 
+def _coded(text: str) -> Markup:
+    """Text of our own with `commands` in it: the parts between backticks as code, all of it escaped."""
+    parts = printable(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
 @cache
 def _template() -> Any:
     environment = Environment(
         loader=FileSystemLoader(_ROOM), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["inert"] = _inert
+    environment.filters["coded"] = _coded
     return environment.get_template("report.html.j2")

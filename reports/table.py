@@ -87,7 +87,9 @@ def _unseen(run: Run, width: int, paint: Paint, verbose: int) -> str:
     lines = [paint("What could not be seen", "bold")]
     for gap in found if verbose else found[:FIRST]:
         detail = printable(gap.detail.splitlines()[0] if gap.detail else "", 200)
-        head = f"  {printable(gap.asset)}: {gap.count} unknown, {gap.reason}" + (f" ({detail})" if detail else "")
+        head = f"  {printable(gap.asset)}: {gap.count} unknown, {printable(gap.reason)}" + (
+            f" ({detail})" if detail else ""
+        )
         lines += _wrapped(head, width, 4)
         lines += _wrapped(f"    {gap.next_step}", width, 4)
     if not verbose and len(found) > FIRST:
@@ -109,11 +111,15 @@ def _findings(run: Run, width: int, paint: Paint) -> str:
             finding = row.finding
             mark, how = marks[finding.outcome.value]
             subject = f" [{printable(finding.subject, 60)}]" if finding.subject else ""
-            lines.append(f"  {paint(mark, how)}  {finding.control}{subject}  {printable(row.title)}")
+            head = f"        {printable(finding.control)}{subject}  {printable(row.title)}"
+            first, *rest = _wrapped(head, width, 8)
+            lines += [f"  {paint(mark, how)}  {first.lstrip()}", *rest]
             if finding.outcome is Outcome.FAIL:
-                lines += _wrapped(f"        found {printable(finding.observed)}; wanted {finding.expected}", width, 8)
+                lines += _wrapped(
+                    f"        found {printable(finding.observed)}; wanted {printable(finding.expected)}", width, 8
+                )
             elif finding.outcome is Outcome.UNKNOWN:
-                lines += _wrapped(f"        {finding.reason}: {printable(finding.detail, 300)}", width, 8)
+                lines += _wrapped(f"        {printable(finding.reason)}: {printable(finding.detail, 300)}", width, 8)
     return "\n".join(lines)
 
 
@@ -121,7 +127,7 @@ def _end(run: Run, width: int, paint: Paint) -> str:
     total = run.organisation
     lines = []
     for asset, way, why in view.not_visited(run):
-        lines.append(paint(f"Not visited: {printable(asset)} by {way}: {printable(why, 200)}", "yellow"))
+        lines += _wrapped(f"Not visited: {printable(asset)} by {printable(way)}: {printable(why, 200)}", width, 4)
     lines += _wrapped(view.verdict(run), width, 0)
     if total.applicable:
         said = f"Score {total.score:.0f} of 100 ({score.word(total.score)}; 50 is what was agreed to be bearable). "

@@ -25,6 +25,7 @@
       row.scrollIntoView();
     }
   }
+  window.addEventListener("beforeprint", function () { rows.forEach(function (row) { if (row.className.split(" ")[1] === "fail") { row.open = true; } }); });
   form.hidden = false;
   form.addEventListener("submit", function (event) { event.preventDefault(); });
   search.addEventListener("input", apply);
