@@ -35,6 +35,7 @@ _CAPABILITIES = 0x20080522  # version 3 of the header of capset(2)
 
 _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs"}
 _MAX_MEMORY_BYTES = 4 << 30
+_MAX_PROCESSES = 500
 
 # AUDIT_ARCH_* -> socket, add_key, request_key, keyctl, open_by_handle_at, io_uring_setup, and socketcall where it is
 _DENIED: dict[str, dict[int, tuple[int, ...]]] = {
@@ -71,22 +72,39 @@ def main(token: str, root: str, cpu_s: str) -> NoReturn:
 
 def _first_process(token: str, root: str, cpu_s: int) -> NoReturn:
     try:
-        _mount(root)
+        processes = _mount(root)
     except OSError as error:
         _give_up(token, f"{'denied' if error.errno == errno.EPERM else 'failed'} mounting {root}: {error.strerror}")
     except ValueError as error:
         _give_up(token, f"unsupported {error}")
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     shell = os.fork()
     if not shell:
-        _become_prisoner(token, cpu_s)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        _become_prisoner(token, cpu_s, processes)
     while True:
-        pid, status = os.wait()
+        _reap(shell)
+        # the kernel exempts root from RLIMIT_NPROC
+        if len(os.listdir(processes)) > _MAX_PROCESSES:  # noqa: PTH208 - mounted nowhere, so it has no path
+            _give_up(token, f"failed its programs started more than {_MAX_PROCESSES} processes")
+        signal.sigtimedwait({signal.SIGCHLD}, 0.2)
+
+
+def _reap(shell: int) -> None:
+    """Wait for the children that have ended; ours ends with the shell, and with it all others."""
+    while True:
+        pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == shell:
             os._exit(os.waitstatus_to_exitcode(status) & 255)
+        if not pid:
+            return
 
 
-def _mount(root: str) -> None:
-    """DIR over itself with what is mounted in it, read-only; what shows a kernel is taken out; /dev/null."""
+def _mount(root: str) -> int:
+    """DIR over itself with what is mounted in it, read-only; what shows a kernel is taken out; /dev/null.
+
+    Gives a descriptor of a /proc of the new namespace that is mounted nowhere.
+    """
     _call("mount", b"none", b"/", None, ctypes.c_ulong(_REC | _PRIVATE), None)
     place = os.fsencode(root)
     _call("mount", place, place, None, ctypes.c_ulong(_BIND | _REC), None)
@@ -98,12 +116,16 @@ def _mount(root: str) -> None:
     # a link could lead our mount anywhere on this machine
     if not Path("dev").is_dir() or Path("dev").is_symlink():
         raise ValueError("this root has no folder /dev, where its shell needs /dev/null; make an empty one")
+    _call("mount", b"none", b"dev", b"proc", ctypes.c_ulong(_NOSUID | _NODEV | _NOEXEC), None)
+    processes = os.open("dev", os.O_DIRECTORY)
+    _call("umount2", b"dev", ctypes.c_int(_DETACH))
     _call("mount", b"none", b"dev", b"tmpfs", ctypes.c_ulong(_NOSUID | _NOEXEC), b"size=16k,mode=755")
     Path("dev/null").touch()
     _call("mount", b"/dev/null", b"dev/null", None, ctypes.c_ulong(_BIND), None)
     _call("mount", None, b"dev", None, ctypes.c_ulong(_REMOUNT | _BIND | _RDONLY | _NOSUID | _NOEXEC), None)
     os.chroot(".")
     os.chdir("/")
+    return processes
 
 
 def _unmount(place: bytes) -> None:
@@ -137,8 +159,11 @@ def _lock_down(place: bytes) -> None:
         _call("mount", None, inside, None, flags, None)
 
 
-def _become_prisoner(token: str, cpu_s: int) -> NoReturn:
+def _become_prisoner(token: str, cpu_s: int, processes: int) -> NoReturn:
     try:
+        worth = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=processes)
+        os.write(worth, b"1000")  # where memory runs out, the kernel ends this first
+        os.close(worth)
         os.setgroups([])
         os.setsid()
         _limit(cpu_s)

@@ -264,6 +264,14 @@ def test_a_root_that_kills_everything_it_can_reaches_nothing_outside(root: Path)
     assert all(reply.problem or reply.text for reply in found.values())
 
 
+def test_a_root_that_multiplies_is_ended_long_before_the_deadline(root: Path) -> None:
+    (root / "bin/sh").unlink()
+    (root / "bin/sh").write_text("#!/bin/busybox sh\nwhile :; do busybox sleep 500 & done\n")
+    (root / "bin/sh").chmod(0o755)
+    with pytest.raises(VisitFailed, match="more than 500 processes"):
+        go(root, bounds=Bounds(1000))
+
+
 def test_a_folder_dev_that_leads_elsewhere_is_not_mounted_on(root: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (root / "dev").rmdir()
