@@ -21,6 +21,7 @@ _HOP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@\s]+)@)?(?P<host>\[[0-9A-Fa-f:.%a-z]+\]|[^\s:@/]+)(?::(?P<port>\d{1,5}))?\Z"
 )
 _NONE = {"", "none"}
+_UNEVALUATED = re.compile(r"(?:^|\s)!?(?:exec|localnetwork|version|tagged)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,43 +144,37 @@ def _config(path: str) -> paramiko.SSHConfig:
 def _parse(place: Path) -> paramiko.SSHConfig:
     config = paramiko.SSHConfig()
     try:
-        config.parse(io.StringIO(_expanded(place, 0)))
+        config.parse(io.StringIO(_expanded(place, place.parent, 0)))
     except (paramiko.ssh_exception.ConfigParseError, UnicodeDecodeError) as error:
         raise Unreachable(f"{place} cannot be read: {error}") from error
     return config
 
 
-def _expanded(place: Path, depth: int) -> str:
+def _expanded(place: Path, folder: Path, depth: int) -> str:
     """The text of a configuration file with its includes in place. Refuses what would run a command here."""
     lines = []
     inside = False
     for number, line in enumerate(place.read_text(encoding="utf-8").splitlines(), 1):
         word, _, rest = line.strip().replace("=", " ", 1).partition(" ")
-        keyword = word.lower()
-        if keyword == "match" and re.search(r"\b(exec|localnetwork|version|tagged)\b", rest, re.I):
-            raise Unreachable(
-                f"{place}:{number}: `Match {rest.split()[0]}` is not evaluated; set `config: none` or another file"
-            )
-        inside = (
-            inside
-            or (keyword == "match" and rest.strip().lower() != "all")
-            or (keyword == "host" and rest.strip() != "*")
-        )
+        keyword, rest = word.lower(), rest.strip()
+        if keyword == "match" and (found := _UNEVALUATED.search(rest)):
+            remedy = "set `config: none` or another file"
+            raise Unreachable(f"{place}:{number}: `Match {found[0].strip()}` is not evaluated; {remedy}")
         if keyword != "include":
+            inside = inside or (keyword in {"host", "match"} and rest.lower() not in {"*", "all"})
             lines.append(line)
-            continue
-        if inside or depth > 4:
-            raise Unreachable(
-                f"{place}:{number}: an Include inside a Host or Match block is not read; move it to the top"
-            )
-        for pattern in rest.split():
-            for found in (
-                sorted(place.parent.glob(pattern)) if not pattern.startswith(("/", "~")) else _absolute(pattern)
-            ):
-                lines += [_expanded(found, depth + 1), "Host *"]
+        elif inside or depth > 4:
+            raise Unreachable(f"{place}:{number}: an Include inside a Host or Match block is not read; move it up")
+        else:
+            for path in _included(rest, folder):
+                lines += [_expanded(path, folder, depth + 1), "Host *"]  # ends the last block of the included file
     return "\n".join(lines) + "\n"
 
 
-def _absolute(pattern: str) -> list[Path]:
-    place = Path(pattern.strip('"')).expanduser()
-    return sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
+def _included(patterns: str, folder: Path) -> list[Path]:
+    """Files that an Include names: relative ones are beside the first file, as with ~/.ssh/config."""
+    found = []
+    for pattern in patterns.replace('"', "").split():
+        place = folder / Path(pattern).expanduser()
+        found += sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
+    return found
