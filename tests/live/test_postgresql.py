@@ -1,0 +1,224 @@
+"""The register on a real PostgreSQL server that this test starts, as the user `postgres` where it runs as root."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from scanner.errors import LockedError, RegisterError, UsageError
+from scanner.register import __main__ as by_hand
+from scanner.register import open_register, tables
+from tests.register_contract import RegisterContract, begun, fail, record, visit
+
+pytestmark = pytest.mark.live
+SETTINGS = """
+listen_addresses = ''
+unix_socket_directories = '{folder}'
+fsync = off
+max_connections = 60
+deadlock_timeout = 200ms
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A cluster in a folder of its own, reached by a socket there and by nothing else."""
+
+    programs: Path
+    folder: Path
+    user: str
+
+    def run(self, *words: str) -> str:
+        """Run one of the server's programs as the user that owns the cluster."""
+        command = [str(self.programs / words[0]), *words[1:]]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", self.user, "--", *command]
+        # pg_ctl leaves the server behind with its output open: a pipe would never end
+        with (self.folder.parent / "said").open("w+") as said:
+            done = subprocess.run(command, stdout=said, stderr=said, stdin=subprocess.DEVNULL, cwd="/", timeout=120)
+            said.seek(0)
+            assert done.returncode == 0, said.read()
+            said.seek(0)
+            return said.read()
+
+    def start(self) -> None:
+        self.run("pg_ctl", "-w", "-D", str(self.folder / "cluster"), "-l", str(self.folder / "log"), "start")
+
+    def stop(self, how: str = "fast") -> None:
+        self.run("pg_ctl", "-w", "-D", str(self.folder / "cluster"), "-m", how, "stop")
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"riskline_{uuid.uuid4().hex[:12]}"
+        self.run("createdb", "-h", str(self.folder), "-U", self.user, name)
+        return f"postgresql://{self.user}@/{name}?host={self.folder}"
+
+
+def programs() -> Path | None:
+    """The folder of the newest PostgreSQL server that is installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda place: int(place.parts[-3]))
+    if found:
+        return found[-1].parent
+    elsewhere = shutil.which("initdb")
+    return Path(elsewhere).resolve().parent if elsewhere else None
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    place = programs()
+    assert place, "PostgreSQL's server is not installed; run: make packages"
+    with tempfile.TemporaryDirectory(prefix="riskline-pg-") as root:  # a socket's path has to be short
+        folder = Path(root) / "pg"
+        folder.mkdir()
+        user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+        if os.geteuid() == 0:
+            Path(root).chmod(0o755)
+            shutil.chown(folder, user)
+        server = Server(place, folder, user)
+        server.run("initdb", "-D", str(folder / "cluster"), "-A", "trust", "-U", user, "--no-sync", "-E", "UTF8")
+        with (folder / "cluster" / "postgresql.conf").open("a") as settings:
+            settings.write(SETTINGS.format(folder=folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(AssertionError):  # a test may have left it stopped
+                server.stop("immediate")
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return server.database()
+
+
+class TestPostgresql(RegisterContract):
+    """All that a register promises, on a server."""
+
+
+def test_a_killed_writer_leaves_the_lock_and_what_it_stored(url: str) -> None:
+    script = """
+import sys, time
+from scanner.register import open_register
+from tests.register_contract import begun, fail, visit
+register = open_register(sys.argv[1])
+with register.lock():
+    register.begin(begun("run-0"))
+    for number in range(1000):
+        register.store("run-0", *visit(f"host{number}", [fail("ssh")], 0))
+        print(number, flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    said = [child.stdout.readline() for _ in range(10)]
+    register = open_register(url)
+    with pytest.raises(LockedError), register.lock():
+        pytest.fail("two held the lock")
+    child.send_signal(signal.SIGKILL)
+    said += child.stdout.readlines()
+    child.wait()
+    child.stdout.close()
+    for _ in range(100):  # the server notices a little later that its client is gone
+        with contextlib.suppress(LockedError), register.lock():
+            break
+        subprocess.run(["sleep", "0.1"], check=True)
+    with register.lock():
+        held = {one.asset.id for one in register.run("run-0").visited}
+    assert {f"host{line.strip()}" for line in said if line.strip()} <= held
+    assert register.verify() == []
+    register.close()
+
+
+def test_many_processes_at_once_lose_no_event(url: str) -> None:
+    """All of them write the same assets in another order: a chain of waiting writers, and no deadlock."""
+    script = """
+import random, sys
+from scanner.register import open_register
+from tests.register_contract import begun, fail, ok, visit
+url, me = sys.argv[1], int(sys.argv[2])
+register = open_register(url)
+register.begin(begun(f"run-{me}"))
+assets = [f"host{n}" for n in range(15)]
+random.Random(me).shuffle(assets)
+for asset in assets:
+    register.store(f"run-{me}", *visit(asset, [fail("ssh", f"from {me}"), fail("users", "bob")], me))
+register.close()
+"""
+    open_register(url).close()
+    children = [subprocess.Popen([sys.executable, "-c", script, url, str(n)], stderr=subprocess.PIPE) for n in range(6)]
+    ended = [(child.communicate(timeout=120)[1], child.returncode) for child in children]
+    assert [code for _, code in ended] == [0] * 6, ended
+    register = open_register(url)
+    assert [run.assets for run in register.runs()] == [15] * 6
+    shared = [risk for risk in register.risks() if risk.control == "users"]
+    assert sorted(risk.asset for risk in shared) == sorted(f"host{n}" for n in range(15))
+    assert {risk.state for risk in shared} <= {"new", "open"}
+    assert register.verify() == []
+    register.close()
+
+
+def test_two_that_open_an_empty_database_at_once_make_its_tables_once(url: str) -> None:
+    script = "import sys; from scanner.register import open_register; print(open_register(sys.argv[1]).runs())"
+    children = [
+        subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [child.communicate(timeout=60) for child in children] == [("[]\n", "")] * 4
+
+
+def test_a_server_that_restarts_between_two_visits_is_no_loss(server: Server, url: str) -> None:
+    register = open_register(url)
+    register.begin(begun("run-0"))
+    register.store("run-0", *visit("a", [fail("ssh")], 0))
+    server.stop()
+    try:
+        with pytest.raises(RegisterError, match="cannot be used"):
+            register.store("run-0", *visit("b", [fail("ssh")], 0))
+    finally:
+        server.start()
+    register.store("run-0", *visit("b", [fail("ssh")], 0))
+    assert [one.asset.id for one in register.run("run-0").visited] == ["a", "b"]
+    assert register.verify() == []
+    register.close()
+
+
+def test_an_older_schema_is_upgraded_only_by_hand(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_register(url).close()
+    monkeypatch.setattr(tables, "KNOWN", ("0001", "0002"))
+    monkeypatch.setattr(tables, "HEAD", "0002")
+    with pytest.raises(UsageError, match=re.escape("python -m scanner.register upgrade")):
+        open_register(url)
+    monkeypatch.undo()
+    assert by_hand.main(["upgrade", url]) == 0
+    assert by_hand.main(["upgrade"]) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_role_that_may_only_read_can_report_and_is_told_what_it_may_not(server: Server, url: str) -> None:
+    register = open_register(url)
+    record(register, 0, {"a": [fail("ssh")]})
+    role = f"reader_{uuid.uuid4().hex[:8]}"
+    with register.database.engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE ROLE {role} LOGIN"))
+        connection.execute(sa.text(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"))
+    reader = open_register(url.replace(f"//{server.user}@", f"//{role}@"))
+    assert reader.run("latest") == register.run("latest")
+    with pytest.raises(RegisterError, match="permission denied"):
+        reader.begin(begun("run-1"))
+    reader.close()
+    register.close()
