@@ -20,7 +20,7 @@ from scanner.model import Asset, Gap, Probe, Problem, Reply, utc_now
 from . import Bounds, nmap_replies
 from .nmap_replies import Look
 from .nmap_run import Seen, locate, may_send_raw, run, top_ports
-from .nmap_scripts import ALLOWED, MUST_ANSWER
+from .nmap_scripts import ALLOWED, MUST_ANSWER, SILENT_IS_NO
 from .nmap_xml import Host
 
 _FROM_INVENTORY = {"expected", "looked-at"}
@@ -102,7 +102,7 @@ def _reply(probe: Probe, look: Look, order: Order) -> Reply:
         return nmap_replies.services(look)
     if form == "expected-states":
         return nmap_replies.expected_states(look, order.expected)
-    return nmap_replies.scripts(look, words, MUST_ANSWER)
+    return nmap_replies.scripts(look, words, MUST_ANSWER, SILENT_IS_NO)
 
 
 def _nobody(look: Look) -> Reply:

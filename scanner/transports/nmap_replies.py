@@ -2,7 +2,7 @@
 
 ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}}]
 services:         [{host, port, protocol, service, product, version, tunnel}], open ports that named themselves
-scripts A B:      [{host, port, protocol, script, output, structured}]; port 0 where the script is about the host
+scripts A B:      the same with {script, output, structured}; port 0 where the script is about the host
 expected-states:  {"10.0.0.5:22/tcp": "open"}, for every host that the inventory names by itself
 
 `host` is what the inventory calls it, a name or an address, and begins every subject: "[::1]:22/tcp".
@@ -23,6 +23,10 @@ from .nmap_xml import Host, Port, Script
 
 TOO_MANY_OPEN = 200
 """A host on which every port looked at is open, and that many of them, is answered for by a tarpit or a proxy."""
+
+
+Asked = Mapping[str, Callable[[Port], bool]]
+"""Script → whether it has to do with an open port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +92,28 @@ def services(look: Look) -> Reply:
         if not identified(port):
             gaps.append(_gap(host, port, "what answers on this port could not be identified"))
             continue
-        row = {"service": port.service, "product": port.product, "version": port.version, "tunnel": port.tunnel}
-        rows.append({**_place(host, port), **row})
+        rows.append(_place(host, port))
     return _reply(rows, gaps)
 
 
-def scripts(look: Look, names: Sequence[str], must_answer: Mapping[str, Callable[[Port], bool]]) -> Reply:
-    """The reply to `scripts`. must_answer: script -> the open ports on which its silence is a gap."""
+def scripts(look: Look, names: Sequence[str], must_answer: Asked, silent_is_no: Asked) -> Reply:
+    """The reply to `scripts`. must_answer, silent_is_no: the open ports where silence is a gap, or a no."""
     rows, gaps = [], list(look.missed)
     for host in look.hosts:
         rows += [_said(host, None, script) for script in host.scripts if script.name in names]
         spoken = {script.name for script in host.scripts}
         for _, port in _open([host]):
             rows += [_said(host, port, script) for script in port.scripts if script.name in names]
-            said = spoken | {script.name for script in port.scripts}
-            silent = [name for name in names if name in must_answer and name not in said and must_answer[name](port)]
-            if silent:
-                gaps.append(_gap(host, port, f"no answer to nmap's {', '.join(silent)}"))
+            quiet = set(names) - spoken - {script.name for script in port.scripts}
+            rows += [_said(host, port, Script(name, "")) for name in sorted(quiet) if _asked(silent_is_no, name, port)]
+            failed = [name for name in sorted(quiet) if _asked(must_answer, name, port)]
+            if failed:
+                gaps.append(_gap(host, port, f"no answer to nmap's {', '.join(failed)}"))
     return _reply(rows, gaps)
+
+
+def _asked(where: Asked, script: str, port: Port) -> bool:
+    return script in where and where[script](port)
 
 
 def expected_states(look: Look, expected: Iterable[tuple[int, Protocol]]) -> Reply:
@@ -116,8 +124,10 @@ def expected_states(look: Look, expected: Iterable[tuple[int, Protocol]]) -> Rep
             continue
         for number, protocol in expected:
             name, state = subject(called(host), number, protocol), host.state(number, protocol)
-            if state:
+            if state and "|" not in state:
                 states[name] = state
+            elif state:
+                gaps.append(Gap(name, "failed", f"nmap cannot tell open from filtered here ({state})"))
             else:
                 gaps.append(Gap(name, "unsupported", _not_looked_at(protocol)))
     return _reply(states, gaps)
@@ -139,9 +149,17 @@ def _open(hosts: Iterable[Host]) -> list[tuple[Host, Port]]:
 
 
 def _place(host: Host, port: Port | None) -> dict[str, Any]:
-    if port is None:
-        return {"host": called(host), "port": 0, "protocol": ""}
-    return {"host": called(host), "port": port.number, "protocol": port.protocol}
+    at = port or Port(0, "", "")
+    known = at if identified(at) else Port(0, "", "")
+    return {
+        "host": called(host),
+        "port": at.number,
+        "protocol": at.protocol,
+        "service": known.service,
+        "product": known.product,
+        "version": known.version,
+        "tunnel": at.tunnel,
+    }
 
 
 def _said(host: Host, port: Port | None, script: Script) -> dict[str, Any]:

@@ -13,6 +13,7 @@ ALLOWED = frozenset(
     {
         "docker-version",
         "ftp-anon",
+        "http-title",
         "memcached-info",
         "mongodb-databases",
         "rdp-enum-encryption",
@@ -27,32 +28,42 @@ ALLOWED = frozenset(
         "ssl-enum-ciphers",
         "sslv2",
         "vnc-info",
-        "x11-access",
     }
 )
 
 
-def speaks_tls(port: Port) -> bool:
-    """Whether TLS begins with the first byte."""
+def _on(*services: str) -> Callable[[Port], bool]:
+    """Ports whose own answer named one of these services."""
+    return lambda port: port.method == "probed" and port.service in services
+
+
+def _speaks_tls(port: Port) -> bool:
     return port.tunnel == "ssl"
 
 
-def speaks_ssh(port: Port) -> bool:
-    """Whether the banner is that of SSH."""
-    return port.service == "ssh" and port.method == "probed"
-
-
-def is_smb(port: Port) -> bool:
-    """Whether this is the port on which nmap's scripts look for SMB."""
+def _is_smb(port: Port) -> bool:
     return (port.number, port.protocol) == (445, "tcp")
 
 
 MUST_ANSWER: Mapping[str, Callable[[Port], bool]] = {
-    "rdp-enum-encryption": lambda port: port.service == "ms-wbt-server" and port.method == "probed",
-    "smb-protocols": is_smb,
-    "ssh2-enum-algos": speaks_ssh,
-    "ssl-cert": speaks_tls,
-    "ssl-enum-ciphers": speaks_tls,
-    "vnc-info": lambda port: port.service == "vnc" and port.method == "probed",
+    "http-title": lambda port: port.method == "probed" and port.service.startswith("http"),
+    "mongodb-databases": _on("mongodb", "mongod"),
+    "rdp-enum-encryption": _on("ms-wbt-server"),
+    "smb-protocols": _is_smb,
+    "smb2-security-mode": _is_smb,
+    "ssh2-enum-algos": _on("ssh"),
+    "ssl-cert": _speaks_tls,
+    "ssl-enum-ciphers": _speaks_tls,
+    "vnc-info": _on("vnc"),
 }
 """Script → the open ports on which it has something to say; its silence there means that it could not find out."""
+
+SILENT_IS_NO: Mapping[str, Callable[[Port], bool]] = {
+    "docker-version": _on("docker"),
+    "ftp-anon": _on("ftp"),
+    "memcached-info": _on("memcached"),
+    "redis-info": _on("redis"),
+    "snmp-sysdescr": _on("snmp"),
+    "sshv1": _on("ssh"),
+}
+"""Script → the open ports on which silence means that the door it tries is shut; an empty row shows that it tried."""

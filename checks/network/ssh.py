@@ -1,0 +1,56 @@
+"""SSH as the server offers it to anybody, before any login. Source: nmap's ssh2-enum-algos and sshv1."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from scanner import Fact, Unparsable, check, nse
+
+from .rows import Row, mapping, scripts, texts
+
+OFFERED = Fact(nse("ssh2-enum-algos"), scripts)
+FIRST = Fact(nse("sshv1"), scripts)
+
+_LISTS = {
+    "kex": "kex_algorithms",
+    "host-key": "server_host_key_algorithms",
+    "encryption": "encryption_algorithms",
+    "mac": "mac_algorithms",
+}
+_STRICT = "kex-strict-s-v00@openssh.com"
+
+
+def _offered(row: Row, kind: str) -> list[str]:
+    """The algorithms of one kind; both directions together where they differ."""
+    name = _LISTS[kind]
+    lists = [texts(value) for key, value in mapping(row).items() if key == name or key.startswith(f"{name}_")]
+    if not lists:
+        raise Unparsable(f"{row.subject}: no {name}")
+    return sorted({algorithm for found in lists for algorithm in found})
+
+
+@check("network.ssh.algorithms", OFFERED)
+def algorithms(offered: list[Row], kind: Literal["kex", "host-key", "encryption", "mac"]) -> dict[str, list[str]]:
+    """Per SSH port: the algorithms that the server offers of this kind."""
+    return {row.subject: _offered(row, kind) for row in offered}
+
+
+@check("network.ssh.prefix_can_be_cut", OFFERED)
+def prefix_can_be_cut(offered: list[Row]) -> dict[str, bool]:
+    """Whether messages can be dropped unnoticed at the start of a session (CVE-2023-48795, "Terrapin").
+
+    True where ChaCha20-Poly1305, or CBC with encrypt-then-MAC, is offered and strict key exchange is not.
+    """
+    found = {}
+    for row in offered:
+        ciphers, macs = _offered(row, "encryption"), _offered(row, "mac")
+        chained = any(c.endswith("-cbc") for c in ciphers) and any(m.endswith("-etm@openssh.com") for m in macs)
+        open_to_it = chained or "chacha20-poly1305@openssh.com" in ciphers
+        found[row.subject] = open_to_it and _STRICT not in _offered(row, "kex")
+    return found
+
+
+@check("network.ssh.protocol_1", FIRST)
+def protocol_1(first: list[Row]) -> dict[str, bool]:
+    """Per SSH port: whether the server still speaks version 1 of the protocol."""
+    return {row.subject: bool(row.output) for row in first}
