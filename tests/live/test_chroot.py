@@ -15,11 +15,15 @@ from pathlib import Path
 import pytest
 
 from scanner import file, files, sh, stat, visit
+from scanner.catalogue import Catalogue
 from scanner.errors import TargetError, Unreachable, VisitFailed
-from scanner.model import Access, Asset, Chroot, Probe, Reply
+from scanner.model import Access, Asset, Chroot, Inventory, Probe, Reply
+from scanner.plan import make_plan
 from scanner.transports import Bounds, transport
+from scanner.transports.posix import Batch
+from scanner.transports.process import run
 
-from .roots import debian_root, why_not
+from .roots import ENVIRONMENT, debian_root, overlaid, why_not
 
 BUSYBOX = shutil.which("busybox") or ""
 pytestmark = [
@@ -128,6 +132,29 @@ def test_a_debian_root_answers_as_debian(tmp_path: Path) -> None:
     assert found[probes[2]].text.startswith("root:")
     assert "pam_unix.so" in found[probes[3]].text
     assert found[probes[4]].problem == "absent"
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
+def test_the_jail_changes_no_answer_of_the_shipped_baseline() -> None:
+    debian = debian_root("openssh-server")
+    asset = Asset("root", access=Access(chroot=Chroot(str(debian))), baselines=("debian-12",))
+    (planned,) = make_plan(Inventory("lab", (asset,)), Catalogue()).assets
+    probes = planned.visits["chroot"]
+    batch = Batch(probes, sudo=False, at_rest=True)
+    with overlaid(debian) as free:
+        subprocess.run(["mount", "--bind", "/dev/null", free / "dev/null"], check=True)
+        try:
+            answer = run(["chroot", str(free), "/bin/sh", "-s"], batch.script, Bounds(120), ENVIRONMENT)
+        finally:
+            subprocess.run(["umount", free / "dev/null"], check=True)
+    unjailed, jailed = batch.replies(*answer), go(debian, probes, Bounds(120))
+    assert {p.key: jailed[p] for p in probes if _unordered(jailed[p]) != _unordered(unjailed[p])} == {}
+    assert sum(reply.problem is None for reply in jailed.values()) > 20
+
+
+def _unordered(reply: Reply) -> tuple[str | None, list[str]]:
+    """A reply without what differs by itself: the order of folders, and how many entries a walk saw (those of /dev)."""
+    return reply.problem, sorted(line for line in reply.text.split("\n") if not line.startswith("E "))
 
 
 # ── roots that cannot be asked ───────────────────────────────────────────────────────────────────────────────────────
