@@ -44,10 +44,11 @@ TIMED_OUT = 2150858793
 
 @dataclass
 class Faults:
-    """What goes wrong, and where. after: how many messages pass before it does.
+    """What goes wrong, and where.
 
-    fault: WS-Man fault code and its words for the action named in `at`. rewrite: changes the whole HTTP body.
-    drip: bytes come one at a time ("headers" or "body"). status: an HTTP status instead of an answer.
+    code: a WS-Man fault for the action named in `at`. rewrite: changes the whole envelope. output: changes stdout.
+    drip: bytes come one at a time ("headers" or "body"). status: an HTTP status instead of an answer. half: the first
+    answer holds half the output, and the fault comes after it. refuse: nobody is let in. delay_s: before each answer.
     """
 
     at: str = ""
@@ -62,6 +63,7 @@ class Faults:
     hang: bool = False
     half: bool = False
     refuse: bool = False
+    delay_s: float = 0.0
 
 
 class Server(ThreadingHTTPServer):
@@ -134,6 +136,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.server.stopping.wait(self.server.faults.delay_s)
         self.server.seen.append(body)
         if not self.allowed and not self._authenticated():
             return
