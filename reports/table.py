@@ -70,8 +70,11 @@ def _risks(run: Run, width: int, paint: Paint, limit: int) -> str:
         where = ", ".join(risk.assets[:3]) + (f" and {len(risk.assets) - 3} more" if len(risk.assets) > 3 else "")
         head = f"{number:>2}. {printable(risk.title)}: not so on {printable(where)}"
         lines += _wrapped(head, width, 4)
-        size = f"{view.amount(risk.expected_loss, policy)} a year, likelihood {risk.likelihood} x impact {risk.impact}"
-        lines.append(paint(f"    {size}", "red" if risk.expected_loss >= 1 else "yellow"))
+        size = (
+            f"    {view.amount(risk.expected_loss, policy)} a year, likelihood {risk.likelihood} x impact {risk.impact}"
+        )
+        how = "red" if risk.expected_loss >= 1 else "yellow"
+        lines += [paint(line, how) for line in _wrapped(size, width, 4)]
         if worst is not None and worst.control is not None:
             lines += _wrapped(f"    Fix ({worst.control.effort}): {printable(worst.control.fix)}", width, 4)
     rest = len(run.risks) - limit

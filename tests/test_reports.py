@@ -1,0 +1,171 @@
+"""Every renderer: whole, true to the run, reproducible, and inert whatever a machine has said."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import get_args
+
+import jsonschema
+import pytest
+
+from reports import view
+from scanner import catalogue, score
+from scanner.model import Outcome, Problem, Run
+
+from .estate import estate
+
+FORMATS = ["table", "html", "json", "csv", "markdown"]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</details></section><h1>gone</h1>",
+    "</script><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "{{7*7}} {% raw %} ${jndi:ldap://x} #{7*7}",
+    "\x1b[2J\x1b]0;title\x07\x1b]8;;http://evil\x1b\\click\x1b]8;;\x1b\\",
+    "\x9b31m \u202egnp.exe \u2066\u200b\u2028",
+    '=HYPERLINK("http://evil")',
+    "[click](http://evil) ![x](http://evil/x.png) <http://evil> | cell",
+    "@SUM(1)|cmd",
+    "\ud800 \x00 \uffff",
+    "&lt;b&gt; &amp; %3Cscript%3E",
+]
+
+
+def render(format: str, run: Run) -> str:
+    return bytes(catalogue.report(format).render(run)).decode("utf-8")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_same_run_gives_the_same_bytes(format: str) -> None:
+    assert render(format, estate()) == render(format, estate())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_failed_control_and_every_gap_is_named(format: str) -> None:
+    text = render(format, estate())
+    for words in ("web-1", "db-1", "Title of C", "unreachable", "denied"):
+        assert words in text, words
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_no_byte_of_a_target_is_obeyed_by_a_terminal(format: str, payload: str) -> None:
+    text = render(format, estate(payload))
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\u2028\u2029]", text)
+
+
+class Elements(HTMLParser):
+    """Counts elements and attributes: what a page is made of, its text left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen[tag, tuple(sorted(name for name, _ in attrs))] += 1
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def elements(page: str) -> Elements:
+    found = Elements()
+    found.feed(page)
+    return found
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_no_text_of_a_target_becomes_markup(payload: str) -> None:
+    plain, hostile = elements(render("html", estate())), elements(render("html", estate(payload)))
+    ours = {key: number for key, number in hostile.seen.items() if key[0] not in {"code", "br"}}
+    assert ours == {key: number for key, number in plain.seen.items() if key[0] not in {"code", "br"}}
+
+
+def test_hostile_text_is_shown_as_it_was() -> None:
+    page = elements(render("html", estate("<script>alert(1)</script> {{7*7}}")))
+    assert "<script>alert(1)</script> {{7*7}}" in "".join(page.text)
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_no_cell_is_a_formula_and_every_row_is_whole(payload: str) -> None:
+    run = estate(payload)
+    rows = list(csv.DictReader(io.StringIO(render("csv", run))))
+    assert len(rows) == len(run.findings)
+    for row in rows:
+        assert all(value is not None and not value.startswith(("=", "+", "@", "\t", "\r")) for value in row.values())
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_json_meets_its_schema_and_keeps_every_text(payload: str) -> None:
+    module = catalogue.report("json")
+    document = json.loads(render("json", estate(payload)))
+    jsonschema.validate(document, module.schema())
+    assert {finding["detail"] for finding in document["findings"]} == {payload, ""}
+
+
+def test_the_published_schema_is_current() -> None:
+    file = Path(__file__).parent.parent / "docs" / "schema" / "run-1.schema.json"
+    assert json.loads(file.read_text()) == catalogue.report("json").schema(), f"riskline schema run > {file.name}"
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_markdown_makes_no_link_no_image_and_no_other_table(payload: str) -> None:
+    text = render("markdown", estate(payload))
+    assert not re.search(r"(?<!\\)\]\(|(?<!\\)!\[|(?<!\\)<[a-z/]|[a-z]://", text)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {9}
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_the_table_keeps_its_width_where_words_allow(width: int) -> None:
+    text = bytes(catalogue.report("table").render(estate(), width=width)).decode()
+    assert max(map(len, text.split("\n\n", 1)[1].splitlines())) <= width
+
+
+def test_colour_only_where_it_is_wanted() -> None:
+    table = catalogue.report("table")
+    plain, coloured = (bytes(table.render(estate(), colour=colour)).decode() for colour in (False, True))
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
+
+
+def test_every_reason_comes_with_a_next_step() -> None:
+    ours = {"no-baseline", "not-collected", "undetermined", "not-attested", "attestation-expired"}
+    assert set(get_args(Problem)) | ours == set(view.NEXT_STEP)
+
+
+def test_a_run_of_which_nothing_is_known_does_not_look_good() -> None:
+    run = estate()
+    lost = replace(run, visited=(run.visited[1],))
+    total = score.assess([(one.asset, one.findings) for one in lost.visited], lost.controls, score.Policy())
+    lost = replace(lost, organisation=total.organisation, services=total.services, risks=total.risks)
+    for format in ("table", "html", "markdown"):
+        assert "0 of 4" in render(format, lost)
+        assert "within what was agreed:" not in render(format, lost) or "may be higher" in render(format, lost)
+
+
+def test_losses_and_chances_are_never_rounded_to_nothing_or_to_certainty() -> None:
+    assert view.amount(0.000001, score.Policy()) == "< 0.01 points"
+    assert view.amount(123456.7, score.Policy()) == "123,457 points"
+    assert [view.chance(p) for p in (0, 0.001, 0.25, 0.7, 0.9999)] == [
+        "none",
+        "< 1 %",
+        "25 % (1 in 4 years)",
+        "70 %",
+        "> 99 %",
+    ]
+    assert [view.percent(share) for share in (1.0, 0.9999, 0.0)] == ["100%", "99%", "0%"]
+
+
+def test_outcomes_are_marked_by_words_as_well_as_by_colour() -> None:
+    assert set(catalogue.report("html").MARKS) == {outcome.value for outcome in Outcome}
