@@ -19,39 +19,41 @@ _opening = threading.Lock()
 
 
 def keys(hop: Hop) -> Iterator[tuple[str, paramiko.PKey]]:
-    """(name for people, key) in the order of trying: named files first, then the agent, then the default files.
+    """(name for people, key) in the order of trying: the files, then the agent; no key twice.
 
-    A named file that cannot be opened is an error; a default one is passed over, as ssh does.
+    A named file that cannot be opened (an encrypted one, or a public half) is looked for in the agent; where nothing
+    else is found either, AuthFailed says what is wrong with the file. Default files are passed over, as ssh does.
     """
-    if hop.named_keys:
-        yield from ((str(path), open_key(path, hop.key_passphrase)) for path in hop.identities if _usable(hop, path))
-    if hop.agent:
-        yield from _agent_keys(hop)
-    if not hop.named_keys and not hop.password:
-        for path in hop.identities:
-            try:
-                yield str(path), open_key(path, hop.key_passphrase)
-            except AuthFailed:
-                continue
+    trouble: list[AuthFailed] = []
+    tried: set[bytes] = set()
+    for path in hop.identities:
+        try:
+            key = open_key(path, hop.key_passphrase)
+        except AuthFailed as error:
+            trouble.append(error)
+        else:
+            tried.add(key.asbytes())
+            yield str(path), key
+    if hop.agent or trouble:
+        wanted = {_public(path) for path in hop.identities} if hop.only_these or not hop.agent else None
+        for name, key in _agent_keys():
+            if key.asbytes() not in tried and (wanted is None or key.asbytes() in wanted):
+                tried.add(key.asbytes())
+                yield name, key
+    if trouble and hop.named_keys and not tried:
+        raise trouble[0]
 
 
-def _agent_keys(hop: Hop) -> Iterator[tuple[str, paramiko.PKey]]:
-    wanted = {_public(path) for path in hop.identities} if hop.only_these else None
+def _agent_keys() -> Iterator[tuple[str, paramiko.PKey]]:
     try:
         agent = paramiko.Agent()
     except (OSError, paramiko.SSHException):  # none, or it refuses us: the other keys may do
         return
     try:
         for key in agent.get_keys():
-            if wanted is None or key.asbytes() in wanted:
-                yield f"agent key {key.fingerprint}", key
+            yield f"agent key {key.fingerprint}", key
     finally:
         agent.close()
-
-
-def _usable(hop: Hop, path: Path) -> bool:
-    """False for the public half of a key that only the agent holds: IdentityFile may name either."""
-    return not (hop.agent and (not path.exists() or path.suffix == ".pub"))
 
 
 def _public(path: Path) -> bytes:
@@ -86,10 +88,10 @@ def open_key(path: Path, passphrase: str | None) -> paramiko.PKey:
 
 
 def _decrypt(path: Path, passphrase: str | None) -> paramiko.PKey:
-    secret = resolve(passphrase, "key_passphrase").reveal() if passphrase else None
+    secret = resolve(passphrase, "key_passphrase") if passphrase else None
     for kind in _KINDS:
         try:
-            return kind.from_private_key_file(str(path), secret)
+            return kind.from_private_key_file(str(path), secret.reveal() if secret else None)
         except paramiko.PasswordRequiredException:
             raise AuthFailed(f"the key {path} is encrypted; add `key_passphrase`, or load it into the agent") from None
         except (ValueError, LookupError, TypeError, paramiko.SSHException):

@@ -26,8 +26,9 @@ _UNEVALUATED = re.compile(r"(?:^|\s)!?(?:exec|localnetwork|version|tagged)\b", r
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One host on the way, the target last. identities: key files, in order; only_these: no other key of the agent.
+    """One host on the way, the target last.
 
+    identities: key files, in order; named_keys: somebody named them; only_these: no other key of the agent.
     password, key_passphrase: references. A jump host never gets the target's password.
     """
 
@@ -81,17 +82,18 @@ def _hop(
     place = Place(str(alias or host), port, _known_hosts(way, found), alias is not None)
     named = [way.key] if way.key else list(found.get("identityfile", []))
     identities = tuple(Path(word).expanduser() for word in named if word.lower() not in _NONE)
+    password = way.password if is_target else None
     only_these = way.key is not None or str(found.get("identitiesonly", "no")).lower() == "yes"
     return Hop(
         host=host,
         port=port,
         user=user or str(found.get("user") or getpass.getuser()),
         place=place,
-        identities=identities or tuple(_default_identities()),
+        identities=identities or (() if password else tuple(_default_identities())),
         named_keys=bool(identities),
         only_these=only_these and bool(identities),
-        agent=way.agent or not (identities or (is_target and way.password)),
-        password=way.password if is_target else None,
+        agent=way.agent or not (way.key or password),
+        password=password,
         key_passphrase=way.key_passphrase,
     )
 

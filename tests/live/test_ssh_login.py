@@ -298,6 +298,24 @@ def test_the_agent_opens_where_it_is_wanted(server: Sshd, tmp_path: Path, monkey
         go(server.asset(key=None))
 
 
+def test_an_encrypted_key_that_the_agent_holds_needs_no_passphrase(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "key"
+    shutil.copy(server.key, key)
+    shutil.copy(server.key.with_suffix(".pub"), tmp_path / "key.pub")
+    with agent(tmp_path, server.folder / "other_key", key) as path:
+        subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "a b c", "-f", key], check=True, capture_output=True)
+        monkeypatch.setenv("SSH_AUTH_SOCK", path)
+        before = server.log.count("Failed publickey")
+        for named in (key, tmp_path / "key.pub"):
+            assert go(server.asset(key=str(named)))[WHO].text == "root\n"
+        config = tmp_path / "config"
+        config.write_text(f"IdentityFile {key}\nIdentitiesOnly yes\n")
+        assert go(server.asset(key=None, config=str(config)))[WHO].text == "root\n"
+        assert server.log.count("Failed publickey") == before, "a key that nobody named was tried"
+
+
 def test_a_second_factor_is_told_as_the_reason(tmp_path: Path) -> None:
     settings = {"AuthenticationMethods": "publickey,password", "PasswordAuthentication": "yes"}
     with sshd(**settings) as running, pytest.raises(AuthFailed, match="the server takes password"):
