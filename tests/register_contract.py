@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -38,6 +40,7 @@ from scanner.register import Register, open_register, tables
 from scanner.register.database import alembic_settings
 from scanner.register.lifecycle import fingerprint
 from scanner.score import Policy, assess, score_asset
+from scanner.scoring.standing import with_last_known
 
 FIRST_DAY = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 HOSTILE = "\x00 \udc80\ud800 \x1b[31m \u202e <b> '; DROP TABLE runs; -- 𝔘"
@@ -292,9 +295,12 @@ class RegisterContract:
 
     def test_of_two_baselines_that_disagree_the_failure_counts(self, register: Register) -> None:
         passed = replace(ok("ssh"), baseline="other")
-        for day, found in enumerate([[fail("ssh"), passed], [passed, fail("ssh")], [ok("ssh"), unknown("ssh")]]):
+        days = [[fail("ssh"), passed], [passed, fail("ssh")], [ok("ssh"), unknown("ssh")], [unknown("ssh"), ok("ssh")]]
+        seen = []
+        for day, found in enumerate(days):
             record(register, day, {"a": found})
-        assert states(register) == {("a", "ssh", ""): "stale"}
+            seen.append(states(register)["a", "ssh", ""])
+        assert seen == ["new", "open", "stale", "stale"]
         assert changes(register) == ["opened"]
 
     def test_the_same_facts_twice_change_nothing(self, register: Register) -> None:
@@ -360,12 +366,35 @@ class RegisterContract:
         assert any(seen in fault for fault in register.verify())
         register.close()
 
+    def test_an_event_that_was_given_a_fitting_hash_of_its_own_breaks_the_next(self, register: Register) -> None:
+        for day, finding in enumerate([fail("ssh"), ok("ssh"), fail("ssh")]):
+            record(register, day, {"a": [finding]})
+        (_, first), (_, second), _ = register.events()
+        forged, honest = replace(first, why="forged"), tables.events.c.seq == 1
+        with register.database.engine.begin() as connection:
+            was = connection.execute(sa.select(tables.events).where(honest)).one()
+            new = forged.hash_after(1, bytes(32))
+            connection.execute(tables.events.update().where(honest).values(why="forged", hash=new))
+        assert register.verify() == ["event 2 is not what was written"]
+        assert second.hash_after(2, new) != second.hash_after(2, bytes(was.hash))
+        with register.database.engine.begin() as connection:
+            connection.execute(tables.events.update().where(honest).values(why=was.why, hash=was.hash))
+
     def test_a_chain_that_was_written_anew_does_not_lead_to_the_head_that_was_printed(self, register: Register) -> None:
         record(register, 0, {"a": [fail("ssh")]})
         printed = register.head()
         record(register, 1, {"a": [fail("ssh"), fail("users", "bob")]})
         assert register.verify(printed) == []
         assert register.verify("ab" * 32) == ["the head that was noted earlier is not part of the chain"]
+
+    def test_what_is_last_known_to_fail_still_counts_in_the_score(self, register: Register) -> None:
+        first = record(register, 0, {"a": [fail("ssh"), fail("users", "bob", weakness=0.5)], "b": [fail("ssh")]})
+        second = record(register, 1, {"a": [unknown("ssh"), unknown("users")], "b": [ok("ssh")]})
+        assert second.organisation.expected_loss == 0
+        asset, now = second.visited[0].asset, second.visited[0].findings
+        counted = with_last_known(now, register.last_known("a"))
+        assert score_asset(asset, counted, CONTROLS, Policy()).expected_loss == first.visited[0].score.expected_loss > 0
+        assert register.last_known("b") == []
 
     # ── the database ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -409,6 +438,14 @@ class RegisterContract:
         ]
         assert own == ["opened", "fixed", "reopened", "fixed", "reopened"]
         assert register.verify() == []
+
+    def test_several_that_open_an_empty_place_at_once_make_its_tables_once(self, url: str) -> None:
+        script = "import sys; from scanner.register import open_register; print(open_register(sys.argv[1]).runs())"
+        command = [sys.executable, "-c", script, url]
+        children = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
+        ]
+        assert [child.communicate(timeout=60) for child in children] == [("[]\n", "")] * 4
 
     def test_the_migrations_give_the_tables_that_the_program_uses(self, register: Register) -> None:
         assert ScriptDirectory.from_config(alembic_settings()).get_current_head() == tables.HEAD

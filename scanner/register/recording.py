@@ -77,7 +77,7 @@ def move_risks_on(
         return
     asset = standing.id
     if standing.applied is None or bytes(standing.applied) != applied:
-        known = _known(connection, asset)
+        known = _known(connection, asset) if standing.applied is not None else []
         found = lifecycle.changes(known, visited.findings, visited.asset.service, controls)
         _write_changes(connection, found, run, visited, at, controls)
     connection.execute(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 
 from scanner.errors import UsageError
-from scanner.model import Evidence, Run, Visited
+from scanner.model import Evidence, Finding, Outcome, Run, Visited
 
 from . import chain, codec, tables
 from .codec import column
@@ -131,6 +131,17 @@ class Register:
             query = query.where(risks.asset == column(asset))
         with reading(self.database) as connection:
             return [risk_record(row) for row in connection.execute(query)]
+
+    def last_known(self, asset: str) -> list[Finding]:
+        """What failed when it was last judged, of one asset, as findings: for `scoring.standing.with_last_known`.
+
+        Subjects with unprintable parts come back as the register shows them.
+        """
+        return [
+            Finding(asset, risk.baseline, risk.control, risk.subject, Outcome.FAIL, weakness=risk.weakness)
+            for risk in self.risks(asset)
+            if risk.state != "fixed"
+        ]
 
     def events(self, asset: str | None = None) -> list[tuple[int, chain.Event]]:
         """What happened, oldest first, to the risks of one asset or to all."""

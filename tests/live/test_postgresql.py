@@ -170,15 +170,6 @@ register.close()
     register.close()
 
 
-def test_two_that_open_an_empty_database_at_once_make_its_tables_once(url: str) -> None:
-    script = "import sys; from scanner.register import open_register; print(open_register(sys.argv[1]).runs())"
-    children = [
-        subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    assert [child.communicate(timeout=60) for child in children] == [("[]\n", "")] * 4
-
-
 def test_a_server_that_restarts_between_two_visits_is_no_loss(server: Server, url: str) -> None:
     register = open_register(url)
     register.begin(begun("run-0"))
