@@ -28,6 +28,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+_SHA1 = {"ssh-rsa", "ssh-dss"}  # paramiko before 4.0 still offers them
 _QUICK = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 MAX_KEYS = 5  # OpenSSH hangs up after six tries, and locks out some accounts before
 
@@ -41,8 +42,8 @@ class Connection(paramiko.Transport):
     def preferred_keys(self) -> Sequence[str]:
         """Known types first. No host certificates: nothing here verifies their authority."""
         wanted = [name for kind in self.asked_kinds for name in _ALGORITHMS.get(kind, (kind,))]
-        able = self.get_security_options().key_types
-        return tuple(dict.fromkeys([name for name in wanted if name in able] + list(able)))
+        able = [name for name in self.get_security_options().key_types if name not in _SHA1]
+        return tuple(dict.fromkeys([name for name in wanted if name in able] + able))
 
     def get_exception(self) -> Exception | None:
         """The exception of the reading thread; a hostile server can provoke any, so others become an SSHException."""
