@@ -1,0 +1,138 @@
+"""GRUB and the kernel's command line: as generated for the next start, as set for the next update, and as it is now."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scanner import Absent, Fact, check, file, sh
+
+# Passwords and their hashes stay on the target: what is said of them is only that they are there.
+REDUCE = r"""
+for f in /boot/grub/grub.cfg /boot/grub2/grub.cfg /boot/grub/user.cfg /boot/grub2/user.cfg /etc/default/grub \
+  /etc/default/grub.d/*.cfg; do
+  [ -f "$f" ] || continue
+  printf '== %s\n' "$f"
+  sed -n -E -e 's/^[[:space:]]*(password_pbkdf2[[:space:]]+[^[:space:]]+[[:space:]]+grub\.pbkdf2)\..*/\1/p;t' \
+    -e 's/^[[:space:]]*(password[[:space:]]+[^[:space:]]+).*/\1/p;t' \
+    -e 's/^[[:space:]]*(GRUB2_PASSWORD=grub\.pbkdf2)\..*/\1/p;t' \
+    -e '/^[[:space:]]*(set[[:space:]]+superusers|linux(16|efi)?[[:space:]]|GRUB_[A-Z0-9_]*=|export[[:space:]])/p' "$f"
+done
+"""
+SET = "/etc/default/grub"
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """menu: the arguments of each kernel line; generated, set_up: whether there is such a file.
+
+    always, usually: the arguments that update-grub will give to every entry, and to all but the recovery entries.
+    """
+
+    generated: bool
+    menu: tuple[tuple[str, ...], ...]
+    set_up: bool
+    always: tuple[str, ...]
+    usually: tuple[str, ...]
+    superusers: frozenset[str]
+    protected: frozenset[str]
+
+
+def boot(text: str) -> Boot:
+    """'== /boot/grub/grub.cfg\\n linux /vmlinuz root=x audit=1\\n' -> Boot(menu=(('root=x', 'audit=1'),), …)."""
+    sections: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in text.split("\n"):
+        if line.startswith("== "):
+            current = sections.setdefault(line[3:], [])
+        else:
+            current.append(line.strip())
+    generated = [line for path, lines in sections.items() if path.startswith("/boot/") for line in lines]
+    kernels = [line.split()[2:] for line in generated if re.match(r"linux(16|efi)?\s+\S", line)]
+    assigned = _assigned([line for path, lines in sections.items() if path.startswith(SET) for line in lines])
+    always = tuple(assigned.get("GRUB_CMDLINE_LINUX", "").split())
+    usually = tuple(assigned.get("GRUB_CMDLINE_LINUX_DEFAULT", "").split())
+    no_recovery = assigned.get("GRUB_DISABLE_RECOVERY", "").lower() == "true"
+    names = [name for line in generated for name in re.findall(r'set\s+superusers="?([^"]*)"?', line)]
+    hashed = re.findall(r"^password_pbkdf2\s+(\S+)\s+grub\.pbkdf2", "\n".join(generated), re.MULTILINE)
+    if any(line.startswith("GRUB2_PASSWORD=grub.pbkdf2") for line in generated):
+        hashed.append("root")
+    return Boot(
+        any(path.endswith("/grub.cfg") for path in sections),
+        tuple(map(tuple, kernels)),
+        any(path.startswith(SET) for path in sections),
+        (*always, *usually) if no_recovery else always,
+        usually,
+        frozenset(name for group in names for name in re.split(r"[ ,;&|]+", group) if name),
+        frozenset(name.strip("\"'") for name in hashed),
+    )
+
+
+def _assigned(lines: list[str]) -> Mapping[str, str]:
+    """'GRUB_X="a"\\nGRUB_X="$GRUB_X b"' -> {'GRUB_X': 'a b'}: assignments in order, earlier values filled in."""
+    values: dict[str, str] = {}
+    for line in lines:
+        found = re.match(r"(?:export\s+)?(GRUB_[A-Z0-9_]+)=(.*)\Z", line)
+        if not found:
+            continue
+        filled = re.sub(r"\$\{?(GRUB_[A-Z0-9_]+)\}?", lambda name: values.get(name[1], ""), found[2])[:65536]
+        try:
+            values[found[1]] = "".join(shlex.split(filled, comments=True)[:1])
+        except ValueError:
+            values[found[1]] = filled.strip("\"'")
+    return values
+
+
+GRUB = Fact(sh(REDUCE, sudo=True), boot)
+NOW = Fact(file("/proc/cmdline", running=True), str.split)
+
+
+def value(arguments: tuple[str, ...] | list[str], name: str) -> str | None:
+    """The last value given to an argument: value(('audit=0', 'audit=1'), 'audit') is '1'; "" for a bare word."""
+    given = [word.partition("=")[2] for word in arguments if word.partition("=")[0] == name]
+    return given[-1] if given else None
+
+
+def _lines(found: Boot) -> list[tuple[str, tuple[str, ...]]]:
+    if not found.generated and not found.set_up:
+        raise Absent("there is no GRUB here")
+    lines = [(f"menu entry {number}", words) for number, words in enumerate(found.menu, 1)]
+    return [*lines, *([("/etc/default/grub", found.always)] if found.set_up or not lines else [])]
+
+
+@check("linux.boot.menu_entries_without", GRUB)
+def menu_entries_without(found: Boot, argument: str) -> list[str]:
+    """Menu entries that start a kernel without `argument`, and /etc/default/grub where the next update drops it."""
+    name, _, wanted = argument.partition("=")
+    return [what for what, words in _lines(found) if value(words, name) != wanted]
+
+
+@check("linux.boot.menu_number", GRUB)
+def menu_number(found: Boot, name: str) -> int:
+    """The least number that a menu entry, or /etc/default/grub, gives to the argument `name`; 0 where one lacks it."""
+    given = [value(words, name) or "" for _, words in _lines(found)]
+    return min((int(text) if re.fullmatch(r"[0-9]{1,12}", text) else 0 for text in given), default=0)
+
+
+@check("linux.boot.argument_now", NOW)
+def argument_now(words: list[str], argument: str) -> bool:
+    """Whether the running kernel was started with `argument`."""
+    name, _, wanted = argument.partition("=")
+    return value(words, name) == wanted
+
+
+@check("linux.boot.number_now", NOW)
+def number_now(words: list[str], name: str) -> int:
+    """The number that the running kernel was given for the argument `name`; 0 where it was given none."""
+    text = value(words, name) or ""
+    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else 0
+
+
+@check("linux.boot.password", GRUB)
+def password(found: Boot) -> bool:
+    """Whether GRUB asks for a password before its menu entries can be changed: a superuser with a hashed one."""
+    if not found.generated:
+        raise Absent("there is no GRUB menu here")
+    return bool(found.superusers & found.protected)

@@ -1,0 +1,392 @@
+"""The packet filter: which tool keeps it, and what it lets in, by its files and by the kernel's rules now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from scanner import Fact, check, parse, sh
+from scanner import files as texts
+
+from .network import LISTENING, Socket
+from .services import UNITS, Units
+
+Words = tuple[str, ...]
+UFW_CONF = "/etc/ufw/ufw.conf"
+UFW_DEFAULTS = "/etc/default/ufw"
+UFW_RULES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
+SAVED = {"ipv4": "/etc/iptables/rules.v4", "ipv6": "/etc/iptables/rules.v6"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One nftables chain. hook: "" for one that only others jump to; policy: accept unless it says drop."""
+
+    family: str
+    table: str
+    name: str
+    hook: str
+    policy: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """nftables' tables, as (family, name), and chains."""
+
+    tables: frozenset[tuple[str, str]]
+    chains: tuple[Chain, ...]
+
+
+def ruleset(text: str) -> Ruleset:
+    """'table inet filter {\\n chain input {\\n type filter hook input priority 0; policy drop;\\n …' -> Ruleset.
+
+    Nested braces of sets and maps stay inside their rule. Source: nft(8).
+    """
+    tables: dict[tuple[str, str], None] = {}
+    chains: dict[tuple[str, str, str], list[str]] = {}
+    table: tuple[str, str] | None = None
+    chain: tuple[str, str, str] | None = None
+    depth = 0
+    for line in re.sub(r"\\\n", " ", text).split("\n"):
+        bare = _without_comment(line).strip()
+        if not bare:
+            continue
+        if bare.startswith("flush ruleset"):
+            tables.clear()
+            chains.clear()
+        opened = re.match(r"(?:add\s+)?table\s+(?:(ip6?|inet|arp|bridge|netdev)\s+)?([\w-]+)\s*\{", bare)
+        inner = re.match(r"chain\s+([\w-]+)\s*\{(.*)\Z", bare)
+        if depth == 0 and opened:
+            table = (opened[1] or "ip", opened[2])
+            tables[table] = None
+        elif table and depth == 1 and inner:
+            chain = (*table, inner[1])
+            chains.setdefault(chain, [])
+            chains[chain] += [inner[2].rstrip("}").strip()] if inner[2].strip(" }") else []
+        elif chain and depth == 2 and bare != "}":
+            chains[chain].append(bare)
+        depth = max(0, depth + bare.count("{") - bare.count("}"))
+        chain = chain if depth >= 2 else None
+        table = table if depth >= 1 else None
+    return Ruleset(frozenset(tables), tuple(_chain(key, lines) for key, lines in chains.items()))
+
+
+def _without_comment(line: str) -> str:
+    return re.sub(r'("[^"]*")|#.*', lambda found: found[1] or "", line)
+
+
+def _chain(key: tuple[str, str, str], lines: list[str]) -> Chain:
+    statements = [part.strip() for line in lines for part in line.split(";") if part.strip()]
+    hooks = [found[1] for part in statements if (found := re.match(r"type\s+filter\s+hook\s+(\w+)", part))]
+    policies = [found[1] for part in statements if (found := re.match(r"policy\s+(\w+)", part))]
+    rules = tuple(part for part in statements if not re.match(r"(type|policy|comment)\s", part))
+    return Chain(*key, hooks[0] if hooks else "", policies[-1] if policies else "accept", rules)
+
+
+def nft_files(text: str) -> Ruleset:
+    """/etc/nftables.conf and the files that it includes -> Ruleset; files that nothing includes are not read."""
+    found: Mapping[str, str] = parse.files(text)
+    main = found.get("/etc/nftables.conf", "")
+    included = re.findall(r'^\s*include\s+"([^"]+)"', "\n".join(map(_without_comment, main.split("\n"))), re.MULTILINE)
+    parts = [main, *(found[path] for path in found if path in _matching(included, found))]
+    return ruleset("\n".join(parts))
+
+
+def _matching(patterns: list[str], found: Mapping[str, str]) -> set[str]:
+    from fnmatch import fnmatchcase
+
+    whole = [pattern if pattern.startswith("/") else f"/etc/{pattern}" for pattern in patterns]
+    return {path for path in found for pattern in whole if fnmatchcase(path, pattern)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ufw:
+    """ufw's own files. rules: its lines '### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in', split into words."""
+
+    enabled: bool
+    defaults: Mapping[str, str]
+    rules: tuple[tuple[str, ...], ...]
+
+
+def ufw(text: str) -> Ufw:
+    """{'/etc/ufw/ufw.conf': 'ENABLED=yes'} -> Ufw(True, {}, ()). Source: ufw(8), ufw-framework(8)."""
+    found = parse.files(text)
+    switch = re.findall(r"^\s*ENABLED=[\"']?(\w+)", found.get(UFW_CONF, ""), re.MULTILINE)
+    policies = re.findall(r"^\s*DEFAULT_(\w+)_POLICY=[\"']?(\w+)", found.get(UFW_DEFAULTS, ""), re.MULTILINE)
+    lines = [line for path in UFW_RULES for line in found.get(path, "").split("\n")]
+    rules = [tuple(line.split()[3:]) for line in lines if line.startswith("### tuple ###")]
+    return Ufw(
+        bool(switch) and switch[-1].lower() == "yes",
+        {name.lower(): policy.lower() for name, policy in policies},
+        tuple(one for one in rules if len(one) >= 7),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The filter table of iptables-save(8): policies by chain, and the rules as words."""
+
+    policies: Mapping[str, str]
+    rules: tuple[tuple[str, ...], ...]
+
+
+def saved(text: str) -> dict[str, Table]:
+    """{'/etc/iptables/rules.v4': '*filter\\n:INPUT DROP [0:0]\\n'} -> {'ipv4': Table({'INPUT': 'DROP'}, ())}."""
+    found = parse.files(text)
+    return {family: filter_table(found[path]) for family, path in SAVED.items() if path in found}
+
+
+def filter_table(text: str) -> Table:
+    """'*filter\\n:INPUT DROP [0:0]\\n-A INPUT -j ACCEPT\\nCOMMIT\\n' -> Table({'INPUT': 'DROP'}, (('-A', …),))."""
+    policies: dict[str, str] = {}
+    rules: list[tuple[str, ...]] = []
+    inside = False
+    for line in text.split("\n"):
+        bare = line.strip()
+        if bare.startswith("*"):
+            inside = bare == "*filter"
+        elif inside and bare.startswith(":"):
+            name, _, policy = bare[1:].partition(" ")
+            policies[name] = policy.split(" ", 1)[0]
+        elif inside and bare.startswith("-A "):
+            rules.append(tuple(bare.split()))
+    return Table(policies, tuple(rules))
+
+
+def both(text: str) -> dict[str, Table]:
+    """The output of iptables-save, a line '--', that of ip6tables-save -> {'ipv4': Table, 'ipv6': Table}."""
+    first, _, second = text.partition("\n--\n")
+    return {"ipv4": filter_table(first), "ipv6": filter_table(second)}
+
+
+NFT_FILES = Fact(
+    texts("/etc/nftables.conf", "/etc/nftables/*", "/etc/nftables.d/*", "/etc/*.rules", sudo=True), nft_files
+)
+NFT_NOW = Fact(sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20), ruleset)
+UFW = Fact(texts(UFW_CONF, UFW_DEFAULTS, *UFW_RULES, sudo=True), ufw)
+UFW_NOW = Fact(
+    sh("iptables-save -t filter", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20),
+    lambda text: frozenset(re.findall(r"^:(\S+) ", text, re.MULTILINE)),
+)
+IPTABLES = Fact(texts(*SAVED.values(), sudo=True), saved)
+IPTABLES_NOW = Fact(
+    sh("iptables-save && echo -- && ip6tables-save", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20),
+    both,
+)
+
+
+@check("linux.firewall.tool", UNITS, UFW)
+def tool(units: Units, found: Ufw) -> str:
+    """The tool whose rules are loaded at boot: ufw, nftables or iptables, several joined by " and "; "none"."""
+    names = [
+        ("ufw", found.enabled and units.starts("ufw.service")),
+        ("nftables", units.starts("nftables.service")),
+        (
+            "iptables",
+            any(units.starts(f"{name}.service") for name in ("netfilter-persistent", "iptables", "ip6tables")),
+        ),
+        ("firewalld", units.starts("firewalld.service")),
+    ]
+    return " and ".join(name for name, on in names if on) or "none"
+
+
+@check("linux.firewall.ufw_enabled", UFW)
+def ufw_enabled(found: Ufw) -> bool:
+    """Whether ufw sets its rules when its service starts."""
+    return found.enabled
+
+
+@check("linux.firewall.ufw_active", UFW_NOW)
+def ufw_active(found: frozenset[str]) -> bool:
+    """Whether the kernel holds ufw's own chains now."""
+    return "ufw-before-input" in found
+
+
+@check("linux.firewall.ufw_outgoing", UFW)
+def ufw_outgoing(found: Ufw) -> list[str]:
+    """What ufw lets out beyond its default, a rule's words each; all of it where nothing is kept in."""
+    return [
+        " ".join(one) for one in found.rules if one[0] == "allow" and one[-1].startswith("out") and one[-1] != "out_lo"
+    ]
+
+
+@check("linux.firewall.ufw_policy", UFW)
+def ufw_policy(found: Ufw, direction: str) -> str | None:
+    """What ufw does with packets that no rule names, lower-cased. direction: input, output or forward."""
+    return found.defaults.get(direction)
+
+
+@check("linux.firewall.ufw_loopback", UFW)
+def ufw_loopback(found: Ufw) -> list[str]:
+    """Which of ufw's rules about the host's own loop are missing: take and send there, refuse its addresses."""
+    wanted: dict[str, Callable[[Words], bool]] = {
+        "allow in on lo": lambda r: r[0] == "allow" and r[-1] == "in_lo",
+        "allow out on lo": lambda r: r[0] == "allow" and r[-1] == "out_lo",
+        "deny in from 127.0.0.0/8": lambda r: r[0] in {"deny", "reject"} and r[5] == "127.0.0.0/8" and r[-1] == "in",
+        "deny in from ::1": lambda r: r[0] in {"deny", "reject"} and r[5] in {"::1", "::1/128"} and r[-1] == "in",
+    }
+    return [name for name, fits in wanted.items() if not any(fits(one) for one in found.rules)]
+
+
+@check("linux.firewall.ufw_unruled_ports", UFW, LISTENING)
+def ufw_unruled_ports(found: Ufw, sockets: tuple[Socket, ...]) -> list[str]:
+    """Ports that other hosts can reach and that no rule of ufw names, like 22/tcp."""
+    ruled = {(port, r[1]) for r in found.rules if r[-1].startswith("in") for port in r[2].split(",")}
+    exposed = sorted({(s.port, s.protocol) for s in sockets if not s.is_local})
+    return [f"{p}/{kind}" for p, kind in exposed if not {(str(p), kind), (str(p), "any")} & ruled]
+
+
+def _hooks(found: Ruleset) -> list[str]:
+    return sorted({chain.hook for chain in found.chains if chain.hook})
+
+
+def _policy(found: Ruleset, hook: str) -> str:
+    """drop where every packet of both IP versions meets a base chain that drops it unless a rule takes it."""
+    dropping = {chain.family for chain in found.chains if chain.hook == hook and _drops(chain)}
+    if "inet" in dropping or {"ip", "ip6"} <= dropping:
+        return "drop"
+    return "accept" if any(chain.hook == hook for chain in found.chains) else "none"
+
+
+def _drops(chain: Chain) -> bool:
+    return chain.policy == "drop" or (
+        bool(chain.rules) and re.fullmatch(r"(counter\s+)?(drop|reject)", chain.rules[-1]) is not None
+    )
+
+
+def _loopback(found: Ruleset) -> list[str]:
+    rules = [rule for chain in found.chains if chain.hook in {"input", ""} for rule in chain.rules]
+    elsewhere = r"(iif(name)?\s+!=\s+\"?lo\"?\s+)?"
+    wanted = {
+        "take what comes from lo": r"iif(name)?\s+\"?lo\"?\s+(counter\s+(packets \d+ bytes \d+\s+)?)?accept.*",
+        "drop 127.0.0.0/8 from elsewhere": rf"{elsewhere}ip\s+(saddr|daddr)\s+127\.0\.0\.0/8\s+.*(drop|reject).*",
+        "drop ::1 from elsewhere": rf"{elsewhere}ip6\s+(saddr|daddr)\s+::1(/128)?\s+.*(drop|reject).*",
+    }
+    return [name for name, pattern in wanted.items() if not any(re.match(pattern, rule) for rule in rules)]
+
+
+def _established(found: Ruleset) -> bool:
+    pattern = r".*\bct\s+state\s+(\{\s*)?(established|related)\b.*\baccept\b"
+    return any(re.match(pattern, rule) for chain in found.chains if chain.hook in {"input", ""} for rule in chain.rules)
+
+
+@check("linux.firewall.nft_tables", NFT_FILES)
+def nft_tables(found: Ruleset) -> list[str]:
+    """nftables' tables by its files: "inet filter"."""
+    return sorted(f"{family} {name}" for family, name in found.tables)
+
+
+@check("linux.firewall.nft_tables_now", NFT_NOW)
+def nft_tables_now(found: Ruleset) -> list[str]:
+    """nftables' tables in the kernel: "inet filter"."""
+    return sorted(f"{family} {name}" for family, name in found.tables)
+
+
+@check("linux.firewall.nft_hooks", NFT_FILES)
+def nft_hooks(found: Ruleset) -> list[str]:
+    """The ways of a packet (input, forward, output) that a filter of nftables' files looks at."""
+    return _hooks(found)
+
+
+@check("linux.firewall.nft_hooks_now", NFT_NOW)
+def nft_hooks_now(found: Ruleset) -> list[str]:
+    """The ways of a packet (input, forward, output) that a filter in the kernel looks at."""
+    return _hooks(found)
+
+
+@check("linux.firewall.nft_policy", NFT_FILES)
+def nft_policy(found: Ruleset, hook: str) -> str:
+    """What becomes of a packet at `hook` that no rule of nftables' files names: drop, accept, or none looks at it."""
+    return _policy(found, hook)
+
+
+@check("linux.firewall.nft_policy_now", NFT_NOW)
+def nft_policy_now(found: Ruleset, hook: str) -> str:
+    """What becomes of a packet at `hook` that no rule in the kernel names: drop, accept, or none looks at it."""
+    return _policy(found, hook)
+
+
+@check("linux.firewall.nft_loopback", NFT_FILES)
+def nft_loopback(found: Ruleset) -> list[str]:
+    """Which rules about the host's own loop are missing in nftables' files."""
+    return _loopback(found)
+
+
+@check("linux.firewall.nft_established", NFT_FILES)
+def nft_established(found: Ruleset) -> bool:
+    """Whether nftables' files let answers in to connections that this host began."""
+    return _established(found)
+
+
+@check("linux.firewall.iptables_policy", IPTABLES)
+def iptables_policy(found: dict[str, Table], family: str, chain: str) -> str | None:
+    """What the saved rules do with a packet of `family` (ipv4, ipv6) in `chain` that no rule names; None: not saved."""
+    return found[family].policies.get(chain) if family in found else None
+
+
+@check("linux.firewall.iptables_policy_now", IPTABLES_NOW)
+def iptables_policy_now(found: dict[str, Table], family: str, chain: str) -> str | None:
+    """What the kernel does with a packet of `family` in `chain` that no rule names."""
+    return found[family].policies.get(chain)
+
+
+@check("linux.firewall.iptables_loopback", IPTABLES)
+def iptables_loopback(found: dict[str, Table], family: str) -> list[str]:
+    """Which rules about the host's own loop are missing in the saved rules of `family`."""
+    own = {"ipv4": {"127.0.0.0/8"}, "ipv6": {"::1", "::1/128"}}[family]
+    rules = found[family].rules if family in found else ()
+    wanted: dict[str, Callable[[Words], bool]] = {
+        "take what comes from lo": lambda r: (
+            r[:2] == ("-A", "INPUT") and _pair(r, "-i", {"lo"}) and _pair(r, "-j", {"ACCEPT"})
+        ),
+        "send to lo": lambda r: r[:2] == ("-A", "OUTPUT") and _pair(r, "-o", {"lo"}) and _pair(r, "-j", {"ACCEPT"}),
+        "drop its addresses from elsewhere": lambda r: (
+            r[:2] == ("-A", "INPUT") and _pair(r, "-s", own) and _pair(r, "-j", {"DROP", "REJECT"})
+        ),
+    }
+    return [name for name, fits in wanted.items() if not any(fits(one) for one in rules)]
+
+
+@check("linux.firewall.iptables_established", IPTABLES)
+def iptables_established(found: dict[str, Table], family: str) -> bool:
+    """Whether the saved rules of `family` let answers in to connections that this host began."""
+    rules = found[family].rules if family in found else ()
+    states = [
+        set(word.split(",")) for r in rules if r[:2] == ("-A", "INPUT") and r[-2:] == ("-j", "ACCEPT") for word in r
+    ]
+    return any("ESTABLISHED" in words for words in states)
+
+
+@check("linux.firewall.iptables_rules_now", IPTABLES_NOW)
+def iptables_rules_now(found: dict[str, Table]) -> list[str]:
+    """Rules of the filter table that the kernel took from iptables."""
+    return [f"{family}: {' '.join(rule)}" for family, table in found.items() for rule in table.rules]
+
+
+@check("linux.firewall.iptables_unruled_ports", IPTABLES, LISTENING)
+def iptables_unruled_ports(found: dict[str, Table], sockets: tuple[Socket, ...], family: str) -> list[str]:
+    """Ports that other hosts can reach and that no saved rule of `family` for INPUT names, like 22/tcp."""
+    rules = found[family].rules if family in found else ()
+    ruled = {
+        (p, kind)
+        for r in rules
+        if r[:2] == ("-A", "INPUT")
+        for kind in ("tcp", "udp")
+        if _pair(r, "-p", {kind})
+        for p in _ports(r)
+    }
+    exposed = sorted(
+        {(s.port, s.protocol) for s in sockets if not s.is_local and (":" in s.address) == (family == "ipv6")}
+    )
+    return [f"{p}/{kind}" for p, kind in exposed if (str(p), kind) not in ruled]
+
+
+def _pair(rule: tuple[str, ...], option: str, values: set[str]) -> bool:
+    """Whether `option` is followed by one of `values`, and not turned around by a '!' before it."""
+    return any(rule[i] == option and rule[i + 1] in values and rule[i - 1] != "!" for i in range(2, len(rule) - 1))
+
+
+def _ports(rule: tuple[str, ...]) -> list[str]:
+    return [p for i, word in enumerate(rule[:-1]) if word in {"--dport", "--dports"} for p in rule[i + 1].split(",")]

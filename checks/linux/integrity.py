@@ -1,0 +1,93 @@
+"""AIDE, which notices changed files: its record of the good state, and which files it compares in what respect."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from scanner import Fact, check, parse, sh
+from scanner import files as texts
+
+from .audit_rules import place
+
+# The record may be compressed; where aide.conf names another place, that place alone counts.
+DATABASE = r"""
+c=/etc/aide/aide.conf
+[ -f "$c" ] || c=/etc/aide.conf
+p=$(sed -n -E 's/^[[:space:]]*database(_in)?[[:space:]]*=[[:space:]]*file:([^@[:space:]]*)[[:space:]]*$/\2/p' "$c" \
+  2>/dev/null | tail -n 1)
+set -- /var/lib/aide/aide.db /var/lib/aide/aide.db.gz
+[ -z "$p" ] || set -- "$p"
+for f in "$@"; do [ -s "$f" ] && printf '%s\n' "$f"; done
+:
+"""
+_ALL_HASHES = {"md5", "sha1", "sha256", "sha512", "rmd160", "tiger", "haval", "gost", "crc32", "whirlpool"}
+BUILT_IN = {
+    "H": _ALL_HASHES,
+    "X": {"acl", "selinux", "xattrs", "e2fsattrs", "caps"},
+    "R": {"p", "ftype", "i", "l", "n", "u", "g", "s", "m", "c", "md5", "X"},
+    "L": {"p", "ftype", "i", "l", "n", "u", "g", "X"},
+    "E": set[str](),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Which plain paths are compared, in what respects, and which are left out."""
+
+    compared: tuple[tuple[str, frozenset[str]], ...]
+    left_out: tuple[str, ...]
+
+
+def selections(text: str) -> Selected:
+    """'Full = p+s\\n/sbin/auditd Full+sha512\\n' -> Selected((('/usr/sbin/auditd', {'p', 's', 'sha512'}),), ()).
+
+    A path is an expression in aide.conf(5); only plain ones are read here, so a path that only a wider expression
+    covers is not seen as compared.
+    """
+    groups: dict[str, set[str]] = {name: set(parts) for name, parts in BUILT_IN.items()}
+    compared: list[tuple[str, frozenset[str]]] = []
+    left_out: list[str] = []
+    for one in parse.files(text).values():
+        for line in one.split("\n"):
+            bare = line.strip()
+            named = re.match(r"([A-Za-z0-9_]+)\s*=\s*([A-Za-z0-9_+><-]+)\Z", bare)
+            chosen = re.match(r"=?(/\S*)\s+(?:[a-zA-Z,]+\s+)?([A-Za-z0-9_+><-]+)\Z", bare)
+            if named:
+                groups[named[1]] = _parts(named[2], groups)
+            elif chosen:
+                compared.append((_plain(chosen[1]), frozenset(_parts(chosen[2], groups))))
+            elif bare.startswith("!/"):
+                left_out.append(_plain(bare[1:].split()[0]))
+    return Selected(tuple(compared), tuple(left_out))
+
+
+def _plain(expression: str) -> str:
+    return place(expression.rstrip("$").replace("\\", ""))
+
+
+def _parts(words: str, groups: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    for sign, word in re.findall(r"([+-]?)([A-Za-z0-9_><]+)", words):
+        parts = {word} if word not in groups else set(groups[word])
+        for nested in parts & groups.keys() - {word}:
+            parts |= groups[nested]
+        found = found - parts if sign == "-" else found | parts
+    return found
+
+
+SELECTED = Fact(texts("/etc/aide/aide.conf", "/etc/aide/aide.conf.d/*", "/etc/aide.conf", sudo=True), selections)
+RECORD = Fact(sh(DATABASE, sudo=True), parse.lines)
+
+
+@check("linux.integrity.database", RECORD)
+def database(found: list[str]) -> bool:
+    """Whether AIDE's record of the good state is there, and not empty."""
+    return bool(found)
+
+
+@check("linux.integrity.unprotected", SELECTED)
+def unprotected(found: Selected, paths: list[str], attributes: list[str]) -> list[str]:
+    """Those of `paths` that are not compared in all of `attributes`, by a line of their own."""
+    good = {path for path, parts in found.compared if set(attributes) <= parts} - set(found.left_out)
+    return [path for path in paths if place(path) not in good]

@@ -1,0 +1,162 @@
+"""rsyslog and the files of /var/log: what is written where, what is sent and taken, and who may read it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from scanner import Fact, check, parse, sh
+from scanner import files as texts
+
+FACILITIES = ("auth", "authpriv", "cron", "daemon", "kern", "mail", "syslog", "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Rsyslog:
+    """modes: file modes in the order given; listens: inputs from the network; sends: other hosts; rules: selectors."""
+
+    modes: tuple[str, ...]
+    listens: tuple[str, ...]
+    sends: tuple[str, ...]
+    rules: tuple[str, ...]
+
+
+def rsyslog(text: str) -> Rsyslog:
+    """'$FileCreateMode 0640\\nauth.* /var/log/auth.log\\n*.* @@loghost:514\\n' -> Rsyslog(modes=('0640',), …).
+
+    Both the old ($Word, selector action) and the new (module(…), action(…)) way of writing. Source: rsyslog.conf(5).
+    """
+    modes: list[str] = []
+    listens: list[str] = []
+    sends: list[str] = []
+    selectors: list[str] = []
+    for one in parse.files(text).values():
+        joined = _statements(one)
+        for line in joined:
+            modes += re.findall(r"^\$FileCreateMode\s+(0?[0-7]{3,4})", line, re.IGNORECASE)
+            modes += re.findall(
+                r'^(?:module|action)\s*\(.*?\bFileCreateMode\s*=\s*"(0?[0-7]{3,4})"', line, re.IGNORECASE
+            )
+            listens += re.findall(
+                r'^(?:module|input)\s*\(.*?(?:load|type)\s*=\s*"(imtcp|imudp|imptcp|imrelp|imgssapi)"',
+                line,
+                re.IGNORECASE,
+            )
+            listens += re.findall(r"^\$ModLoad\s+(imtcp|imudp|imrelp|imgssapi)\b", line, re.IGNORECASE)
+            listens += re.findall(r"^\$((?:UDP|InputTCP|InputRELP)ServerRun)\b", line, re.IGNORECASE)
+            sends += re.findall(r"^[^$#]*?\s@{1,2}(\[?[A-Za-z0-9_.:()\[\]-]+)", line)
+            sends += re.findall(
+                r'\baction\s*\(.*?type\s*=\s*"(?:omfwd|omrelp)".*?\btarget\s*=\s*"([^"]+)"', line, re.IGNORECASE
+            )
+            sends += re.findall(
+                r'\baction\s*\(.*?\btarget\s*=\s*"([^"]+)".*?type\s*=\s*"(?:omfwd|omrelp)"', line, re.IGNORECASE
+            )
+            selector = re.match(r"((?:[a-z0-9*,!=]+\.[a-z0-9*!=]+;?)+)\s+\S", line, re.IGNORECASE)
+            if selector:
+                selectors.append(selector[1].lower())
+    return Rsyslog(tuple(modes), tuple(listens), tuple(sends), tuple(selectors))
+
+
+def _statements(text: str) -> list[str]:
+    """One statement per line: comments dropped, lines joined while a bracket is open or a backslash ends them."""
+    statements: list[str] = []
+    depth = 0
+    for line in text.split("\n"):
+        bare = line.strip()
+        if not bare or bare.startswith("#"):
+            continue
+        if statements and (depth > 0 or statements[-1].endswith("\\")):
+            statements[-1] = f"{statements[-1].rstrip(chr(92))} {bare}"[:16384]
+        else:
+            statements.append(bare[:16384])
+        depth = max(0, depth + bare.count("(") - bare.count(")")) if re.match(r"[a-z]+\s*\(", statements[-1]) else 0
+    return statements
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """One file below /var/log: who owns it and who may use it."""
+
+    mode: int
+    user: str
+    group: str
+    path: str
+
+
+def log_files(text: str) -> tuple[LogFile, ...]:
+    """'640 root adm /var/log/auth.log\\n' -> (LogFile(0o640, 'root', 'adm', '/var/log/auth.log'),)."""
+    rows = parse.table(text, 4, " ")
+    return tuple(LogFile(int(mode, 8), user, group, path) for mode, user, group, path in rows)
+
+
+RSYSLOG = Fact(texts("/etc/rsyslog.conf", "/etc/rsyslog.d/*.conf", sudo=True), rsyslog)
+FILES = Fact(sh(r"find /var/log -xdev -type f -printf '%m %u %g %p\n'", sudo=True, max_bytes=4 << 20), log_files)
+
+
+@check("linux.logging.file_mode", RSYSLOG)
+def file_mode(found: Rsyslog) -> str:
+    """Every permission bit that rsyslog gives to the files it makes, in octal; its default is 0644."""
+    bits = 0
+    for mode in found.modes or ("0644",):
+        bits |= int(mode, 8)
+    return f"{bits:04o}"
+
+
+@check("linux.logging.listens", RSYSLOG)
+def listens(found: Rsyslog) -> list[str]:
+    """What makes rsyslog take messages from the network."""
+    return list(dict.fromkeys(found.listens))
+
+
+@check("linux.logging.sends_to", RSYSLOG)
+def sends_to(found: Rsyslog) -> list[str]:
+    """The hosts that rsyslog sends messages to."""
+    return list(dict.fromkeys(found.sends))
+
+
+@check("linux.logging.unwritten", RSYSLOG)
+def unwritten(found: Rsyslog) -> list[str]:
+    """Kinds of messages (auth, cron, kern …) that no line of rsyslog's configuration takes."""
+    return [name for name in FACILITIES if not any(_takes(rule, name) for rule in found.rules)]
+
+
+def _takes(rule: str, facility: str) -> bool:
+    """Whether a selector takes a facility: '*.*;auth,authpriv.none' takes cron, but not auth."""
+    taken = False
+    for part in filter(None, rule.split(";")):
+        names, _, level = part.rpartition(".")
+        if facility in names.split(",") or "*" in names.split(","):
+            taken = level not in {"none", "!*"}
+    return taken
+
+
+def _those(found: tuple[LogFile, ...], patterns: list[str], but: list[str] | None) -> list[LogFile]:
+    return [
+        one
+        for one in found
+        if any(fnmatchcase(one.path, pattern) for pattern in patterns)
+        and not any(fnmatchcase(one.path, pattern) for pattern in but or [])
+    ]
+
+
+@check("linux.logging.wider", FILES)
+def wider(found: tuple[LogFile, ...], patterns: list[str], mode: str, but: list[str] | None = None) -> list[str]:
+    """Log files that match `patterns` (and none of `but`) and give a right beyond the octal `mode`."""
+    return [f"{one.path} {one.mode:04o}" for one in _those(found, patterns, but) if one.mode & ~int(mode, 8)]
+
+
+@check("linux.logging.foreign_owner", FILES)
+def foreign_owner(
+    found: tuple[LogFile, ...], patterns: list[str], users: list[str], but: list[str] | None = None
+) -> list[str]:
+    """Log files that match `patterns` (and none of `but`) and belong to an account outside `users`."""
+    return [f"{one.path} {one.user}" for one in _those(found, patterns, but) if one.user not in users]
+
+
+@check("linux.logging.foreign_group", FILES)
+def foreign_group(
+    found: tuple[LogFile, ...], patterns: list[str], groups: list[str], but: list[str] | None = None
+) -> list[str]:
+    """Log files that match `patterns` (and none of `but`) and belong to a group outside `groups`."""
+    return [f"{one.path} {one.group}" for one in _those(found, patterns, but) if one.group not in groups]
