@@ -23,11 +23,19 @@ def anonymous_ftp(ftp: list[Row]) -> dict[str, bool]:
 @check("network.access.open_store", STORES, TITLES)
 def open_store(stores: list[Row], titles: list[Row]) -> dict[str, bool]:
     """Per port of Redis, MongoDB, memcached, Docker or Elasticsearch: whether it answers without a login."""
-    found = {row.subject: _answers(row) for row in stores}
+    found, unclear = {}, ""
+    for row in stores:
+        try:
+            found[row.subject] = _answers(row)
+        except Undetermined as error:
+            unclear = str(error)
     for row in titles:
         if row.at.product == "Elasticsearch REST API":
             # nmap reads the version from the greeting, which is only given to those who may come in
             found[row.subject] = bool(row.at.version)
+    # an open one must be told, whatever else could not be found out
+    if unclear and not any(found.values()):
+        raise Undetermined(unclear)
     return found
 
 

@@ -20,7 +20,7 @@ from scanner.model import Asset, Gap, Probe, Problem, Reply, utc_now
 from . import Bounds, nmap_replies
 from .nmap_replies import Look
 from .nmap_run import Seen, locate, may_send_raw, run, top_ports
-from .nmap_scripts import ALLOWED, MUST_ANSWER, SILENT_IS_NO
+from .nmap_scripts import ALLOWED, MUST_ANSWER, REFUSALS, SILENT_IS_NO
 from .nmap_xml import Host
 
 _FROM_INVENTORY = {"expected", "looked-at"}
@@ -102,7 +102,7 @@ def _reply(probe: Probe, look: Look, order: Order) -> Reply:
         return nmap_replies.services(look)
     if form == "expected-states":
         return nmap_replies.expected_states(look, order.expected)
-    return nmap_replies.scripts(look, words, MUST_ANSWER, SILENT_IS_NO)
+    return nmap_replies.scripts(look, words, nmap_replies.Silence(MUST_ANSWER, SILENT_IS_NO, REFUSALS))
 
 
 def _nobody(look: Look) -> Reply:
@@ -206,7 +206,9 @@ def flags(group: Group, wanted: Ports, asked: Sequence[Probe], raw: bool, left_s
         # light: its probes include TLS, so that TLS is found on any port; the others go to the ports they are made for
         made += ["-sV", "--version-light"]
     if scripts:
-        made += ["--script", ",".join(scripts), "--script-timeout", f"{min(60, host_s)}s"]
+        # debugging level 1: without it a script that could not connect is as silent as one that was refused
+        made += ["-d1", "--script", ",".join(scripts), "--script-timeout", f"{min(60, host_s)}s"]
+        made += ["--script-args", "ftp-anon.maxlist=0"]
     return [*made, *group.texts]
 
 

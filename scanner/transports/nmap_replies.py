@@ -96,20 +96,54 @@ def services(look: Look) -> Reply:
     return _reply(rows, gaps)
 
 
-def scripts(look: Look, names: Sequence[str], must_answer: Asked, silent_is_no: Asked) -> Reply:
-    """The reply to `scripts`. must_answer, silent_is_no: the open ports where silence is a gap, or a no."""
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """How a script's silence is read. must_answer, is_no: the open ports where it is a gap, or a no.
+
+    refusals: script -> words in its error that prove that the door it tried is shut.
+    """
+
+    must_answer: Asked
+    is_no: Asked
+    refusals: Mapping[str, tuple[str, ...]]
+
+
+def scripts(look: Look, names: Sequence[str], silence: Silence) -> Reply:
+    """The reply to `scripts`."""
     rows, gaps = [], list(look.missed)
     for host in look.hosts:
-        rows += [_said(host, None, script) for script in host.scripts if script.name in names]
-        spoken = {script.name for script in host.scripts}
+        whole = [script for script in host.scripts if script.name in names]
+        rows += [_said(host, None, script) for script in whole if not _error(script)]
+        heard = {script.name for script in whole if not _error(script)}
         for _, port in _open([host]):
-            rows += [_said(host, port, script) for script in port.scripts if script.name in names]
-            quiet = set(names) - spoken - {script.name for script in port.scripts}
-            rows += [_said(host, port, Script(name, "")) for name in sorted(quiet) if _asked(silent_is_no, name, port)]
-            failed = [name for name in sorted(quiet) if _asked(must_answer, name, port)]
-            if failed:
-                gaps.append(_gap(host, port, f"no answer to nmap's {', '.join(failed)}"))
+            said, quiet = _heard(port, [name for name in sorted(set(names)) if name not in heard], silence)
+            rows += [_said(host, port, script) for script in said]
+            if quiet:
+                gaps.append(_gap(host, port, f"no answer to nmap's {', '.join(quiet)}"))
     return _reply(rows, gaps)
+
+
+def _heard(port: Port, names: Sequence[str], silence: Silence) -> tuple[list[Script], list[str]]:
+    """What the scripts said of one port, a proved no as an empty word; and those that should have spoken."""
+    spoken = {script.name: script for script in port.scripts}
+    said, quiet = [], []
+    for name in names:
+        script = spoken.get(name)
+        error = _error(script) if script else ""
+        refused = any(word in error for word in silence.refusals.get(name, ()))
+        if script and not error:
+            said.append(script)
+        elif refused or (not error and _asked(silence.is_no, name, port)):
+            said.append(Script(name, ""))
+        elif _asked(silence.must_answer, name, port) or _asked(silence.is_no, name, port):
+            quiet.append(f"{name} ({error[:100]})" if error else name)
+    return said, quiet
+
+
+def _error(script: Script) -> str:
+    """'\\n  ERROR: Authentication required' -> 'ERROR: Authentication required'; "" where the script succeeded."""
+    text = script.output.strip()
+    return text if script.structured is None and text.startswith("ERROR") else ""
 
 
 def _asked(where: Asked, script: str, port: Port) -> bool:

@@ -32,9 +32,13 @@ ALLOWED = frozenset(
 )
 
 
-def _on(*services: str) -> Callable[[Port], bool]:
-    """Ports whose own answer named one of these services."""
-    return lambda port: port.method == "probed" and port.service in services
+def _on(*services: str, usual: int = 0) -> Callable[[Port], bool]:
+    """Ports whose own answer named one of these services, and the usual port where it named none."""
+    return lambda port: port.service in services if _named(port) else port.number == usual
+
+
+def _named(port: Port) -> bool:
+    return port.method == "probed" and port.service not in {"", "unknown", "tcpwrapped"}
 
 
 def _speaks_tls(port: Port) -> bool:
@@ -45,25 +49,39 @@ def _is_smb(port: Port) -> bool:
     return (port.number, port.protocol) == (445, "tcp")
 
 
+def _only_version_2(port: Port) -> bool:
+    """An SSH server that greets with "SSH-2.0"; one that also speaks version 1 says 1.99 (RFC 4253, section 5.1)."""
+    return port.method == "probed" and port.service == "ssh" and "protocol 2.0" in port.extra
+
+
 MUST_ANSWER: Mapping[str, Callable[[Port], bool]] = {
+    "docker-version": _on("docker", usual=2375),
+    # it says nothing when it is refused, and nothing either when the connection breaks
+    "ftp-anon": _on("ftp", usual=21),
     "http-title": lambda port: port.method == "probed" and port.service.startswith("http"),
-    "mongodb-databases": _on("mongodb", "mongod"),
-    "rdp-enum-encryption": _on("ms-wbt-server"),
+    "memcached-info": _on("memcached", usual=11211),
+    "mongodb-databases": _on("mongodb", "mongod", usual=27017),
+    "rdp-enum-encryption": _on("ms-wbt-server", usual=3389),
+    # an open port that names no service may be any store: this one gap keeps it from passing as none
+    "redis-info": lambda port: port.protocol == "tcp" and (port.service == "redis" or not _named(port)),
     "smb-protocols": _is_smb,
     "smb2-security-mode": _is_smb,
-    "ssh2-enum-algos": _on("ssh"),
+    "ssh2-enum-algos": _on("ssh", usual=22),
+    "sshv1": _on("ssh", usual=22),
     "ssl-cert": _speaks_tls,
     "ssl-enum-ciphers": _speaks_tls,
-    "vnc-info": _on("vnc"),
+    "vnc-info": _on("vnc", usual=5900),
 }
 """Script → the open ports on which it has something to say; its silence there means that it could not find out."""
 
 SILENT_IS_NO: Mapping[str, Callable[[Port], bool]] = {
-    "docker-version": _on("docker"),
-    "ftp-anon": _on("ftp"),
-    "memcached-info": _on("memcached"),
-    "redis-info": _on("redis"),
+    # refusing a community is done by silence (RFC 3584, section 5.2.1); the service itself did answer
     "snmp-sysdescr": _on("snmp"),
-    "sshv1": _on("ssh"),
+    "sshv1": _only_version_2,
 }
 """Script → the open ports on which silence means that the door it tries is shut; an empty row shows that it tried."""
+
+REFUSALS: Mapping[str, tuple[str, ...]] = {
+    "redis-info": ("Authentication required", "NOAUTH", "NOPERM", "DENIED Redis is running in protected mode"),
+}
+"""Script → words of its error that show the service's own refusal, which is as good as an answer."""

@@ -31,7 +31,10 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One port as nmap lists it. method: "probed" where its answer named the service, "table" where it is a guess."""
+    """One port as nmap lists it. method: "probed" where its answer named the service, "table" where it is a guess.
+
+    extra: what nmap adds about the service, such as "protocol 2.0".
+    """
 
     number: int
     protocol: str
@@ -41,6 +44,7 @@ class Port:
     version: str = ""
     tunnel: str = ""
     method: str = ""
+    extra: str = ""
     scripts: tuple[Script, ...] = ()
 
 
@@ -189,6 +193,7 @@ def _port(element: Element) -> Port:
         version=named.get("version", ""),
         tunnel=named.get("tunnel", ""),
         method=named.get("method", ""),
+        extra=named.get("extrainfo", ""),
         scripts=_scripts(element.iterfind("script")),
     )
 

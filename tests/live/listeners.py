@@ -1,0 +1,156 @@
+"""Small servers on loopback that speak just enough of a protocol for a look from outside to judge them.
+
+`with listening(redis_open, redis_locked) as (open_port, locked_port): …`; each server is a function from one
+connection to nothing and runs in threads that end with the block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+Conversation = Callable[[socket.socket], None]
+
+
+def redis_open(connection: socket.socket) -> None:
+    """A Redis 7 without password."""
+    for line in _lines(connection):
+        if line == b"INFO":
+            said = b"# Server\r\nredis_version:7.0.15\r\nos:Linux 6.1.0 x86_64\r\narch_bits:64\r\nprocess_id:7\r\n"
+            connection.sendall(b"$%d\r\n%s\r\n" % (len(said), said))
+        elif line == b"PING":
+            connection.sendall(b"+PONG\r\n")
+        elif line[:1] not in {b"*", b"$"}:
+            connection.sendall(b"-ERR unknown command '%s', with args beginning with: \r\n" % line[:40])
+
+
+def redis_locked(connection: socket.socket) -> None:
+    """A Redis 7 that wants a password first."""
+    for line in _lines(connection):
+        if line[:1] not in {b"*", b"$"}:
+            connection.sendall(b"-NOAUTH Authentication required.\r\n")
+
+
+def redis_overloaded(connection: socket.socket) -> None:
+    """A Redis that names itself to a PING and breaks off whatever asks more of it."""
+    for line in _lines(connection):
+        if line != b"PING":
+            if line[:1] not in {b"*", b"$"}:
+                return
+            continue
+        connection.sendall(b"+PONG\r\n")
+
+
+def ftp_anonymous(connection: socket.socket) -> None:
+    """An FTP server that lets anybody in."""
+    _ftp(connection, b"230 Login successful.\r\n")
+
+
+def ftp_locked(connection: socket.socket) -> None:
+    """An FTP server that lets nobody in without a password."""
+    _ftp(connection, b"530 Login incorrect.\r\n")
+
+
+def _ftp(connection: socket.socket, verdict: bytes) -> None:
+    connection.sendall(b"220 (vsFTPd 3.0.3)\r\n")
+    for line in _lines(connection):
+        said = {b"USER": b"331 Please specify the password.\r\n", b"PASS": verdict, b"QUIT": b"221 Goodbye.\r\n"}
+        connection.sendall(said.get(line[:4].upper(), b"530 Please login with USER and PASS.\r\n"))
+
+
+def telnet(connection: socket.socket) -> None:
+    """A telnet server that asks for a login name (inetutils in its first bytes)."""
+    connection.sendall(b"\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23\xff\xfd\x27Debian GNU/Linux 12\r\nbox login: ")
+    for _ in _lines(connection):
+        connection.sendall(b"Password: ")
+
+
+def ssh_1(connection: socket.socket) -> None:
+    """An SSH server that greets with version 1.99 and answers version 1 with its public key packet."""
+    connection.sendall(b"SSH-1.99-OpenSSH_4.3\r\n")
+    for line in _lines(connection):
+        if line.startswith(b"SSH-1."):
+            connection.sendall(b"\x00\x00\x01\x0b" + bytes(5) + b"\x02" + bytes(266))
+            return
+
+
+def web(connection: socket.socket) -> None:
+    """A web server that gives its page in clear text."""
+    _web(connection, b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\n", b"<title>Payroll</title>")
+
+
+def mute(connection: socket.socket) -> None:
+    """A server that takes connections and never says a word."""
+    for _ in _lines(connection):
+        pass
+
+
+def _web(connection: socket.socket, head: bytes, body: bytes) -> None:
+    for line in _lines(connection):
+        if not line:
+            connection.sendall(b"%sContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (head, len(body), body))
+            return
+
+
+def _lines(connection: socket.socket) -> Iterator[bytes]:
+    """Lines without their ends, as they come in, until the other side closes."""
+    with connection.makefile("rb") as reader:
+        while line := reader.readline(65536):
+            yield line.rstrip(b"\r\n")
+
+
+def certificate(folder: Path, name: str, *, bits: int = 2048, days: int = 365) -> Path:
+    """A self-signed certificate with its key in one PEM file. days may be below 0: expired."""
+    path = folder / f"{name}.pem"
+    when = ["-days", str(days)] if days > 0 else ["-not_before", "20200101000000Z", "-not_after", "20210101000000Z"]
+    made = ["openssl", "req", "-x509", "-newkey", f"rsa:{bits}", "-nodes", "-subj", f"/CN={name}", *when]
+    subprocess.run([*made, "-keyout", path, "-out", folder / f"{name}.crt"], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + (folder / f"{name}.crt").read_bytes())
+    return path
+
+
+def over_tls(inner: Conversation, pem: Path, *, oldest: ssl.TLSVersion, ciphers: str) -> Conversation:
+    """The same conversation inside TLS, with this certificate, lowest version and cipher list."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # first: its security level decides which keys may be loaded
+    context.set_ciphers(ciphers)
+    context.minimum_version = oldest
+    context.load_cert_chain(pem)
+
+    def sealed(connection: socket.socket) -> None:
+        with contextlib.closing(context.wrap_socket(connection, server_side=True)) as wrapped:
+            inner(wrapped)
+
+    return sealed
+
+
+@contextlib.contextmanager
+def listening(*conversations: Conversation, address: str = "127.0.0.1") -> Iterator[list[int]]:
+    """Their ports, in order, for as long as the block lasts."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.ExitStack() as stack:
+        found = []
+        for conversation in conversations:
+            server = stack.enter_context(socket.create_server((address, 0), family=family, backlog=64))
+            stack.callback(server.shutdown, socket.SHUT_RDWR)
+            threading.Thread(target=_serve, args=(server, conversation), daemon=True).start()
+            found.append(server.getsockname()[1])
+        yield found
+
+
+def _serve(server: socket.socket, conversation: Conversation) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            threading.Thread(target=_talk, args=(connection, conversation), daemon=True).start()
+
+
+def _talk(connection: socket.socket, conversation: Conversation) -> None:
+    connection.settimeout(20)
+    with contextlib.suppress(OSError, ValueError), connection:
+        conversation(connection)
