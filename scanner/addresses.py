@@ -26,9 +26,9 @@ MAX_ADDRESSES = 1024
 """How many addresses one asset may name in all: an IPv4 /22."""
 WIDEST_V4, WIDEST_V6 = 22, 118
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_NAME = re.compile(rf"(?:{_LABEL}\.)*[A-Za-z](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?")
-"""RFC 1123; the last label begins with a letter, so that "10.0.0.1-50" is never taken for a name."""
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?:{_LABEL}\.)*[A-Za-z](?:[A-Za-z0-9_-]{{0,61}}[A-Za-z0-9_])?\.?")
+"""RFC 1123, with the underscore that some networks use; the last label begins with a letter, so that "10.0.0.1-50" is never taken for a name."""
 _TOP = re.compile(r"top-([1-9][0-9]{0,4})")
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _EXPECTED = re.compile(r"([0-9]{1,5})/(tcp|udp)")
@@ -91,7 +91,7 @@ def _name(text: str) -> Target:
         raise UsageError(
             f"{text[:80]!r} is no IP address, CIDR block or host name; write such as 10.0.0.5 or db1.example"
         )
-    return Target(text.lower(), "name", 0)
+    return Target(text.lower().removesuffix("."), "name", 0)
 
 
 def _block(text: str) -> Target:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import hashlib
-import ipaddress
 import re
 import stat
 from collections.abc import Iterable, Mapping
@@ -18,15 +17,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from . import load, secrets
+from . import addresses, load, secrets
 from .errors import UsageError
 from .load import LocatedDict, LocatedList, complain
 from .model import Access, Asset, Criticality, Inventory, Service
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-_NAME = re.compile(
-    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?\Z"
-)
+_SCOPE = re.compile(r"[0-9A-Fa-f:]+%[A-Za-z0-9_.-]{1,15}")
 _TOP = ("version", "attestations", "defaults", "groups", "services", "assets")
 _SECRETS = ("password", "key_passphrase", "access_key_id", "secret_access_key")
 _WAYS = tuple(field.name for field in fields(Access))
@@ -86,12 +83,16 @@ def limit(inventory: Inventory, patterns: Iterable[str]) -> Inventory:
 
 
 def valid_address(text: str) -> bool:
-    """Whether this is an IP address or an RFC 1123 host name, and nothing that could be read as an option or more."""
+    """Whether this is one IP address or host name, and nothing that could be read as an option or more.
+
+    The address of a login may have a scope ("fe80::1%eth0"), which a look from outside refuses.
+    """
+    if _SCOPE.fullmatch(text):
+        text = text.partition("%")[0]
     try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return _NAME.match(text) is not None
-    return True
+        return addresses.target(text).form != "block"
+    except UsageError:
+        return False
 
 
 def _names(asset: Asset) -> list[str]:
