@@ -13,7 +13,7 @@ CELL, LEFT, TOP = 56, 62, 10
 _LIKELY = ("< 1 %", "1–5 %", "5–20 %", "20–50 %", "> 50 %")
 _BAD = ("slight", "minor", "moderate", "major", "severe")
 _BOX = Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="var(--l{})" stroke="var(--line)"/>')
-SHOWN = 6
+SHOWN = 4
 """Numbers in one cell; more are counted."""
 
 
@@ -48,7 +48,7 @@ def level(likelihood: int, impact: int) -> int:
 
 def _cell(x: float, y: float, likelihood: int, impact: int, numbers: list[int]) -> list[Markup]:
     made = [_BOX.format(x, y, CELL, CELL, level(likelihood, impact))]
-    lines = [" ".join(map(str, numbers[:3])), " ".join(map(str, numbers[3:SHOWN]))]
+    lines = [" ".join(map(str, numbers[at : at + 2])) for at in range(0, min(len(numbers), SHOWN), 2)]
     if len(numbers) > SHOWN:
         lines.append(f"+{len(numbers) - SHOWN}")
     for row, line in enumerate(filter(None, lines)):

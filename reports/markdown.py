@@ -24,7 +24,7 @@ def render(run: Run) -> bytes:
     lines = ["# Risk report", "", plain(view.verdict(run)), ""]
     if total.applicable:
         lines += [
-            f"- Score {total.score:.0f} of 100 ({score.word(total.score)}); 50 is what was agreed to be bearable",
+            f"- Score {view.points(total)} of 100 ({score.word(total.score)}); 50 is what was agreed to be bearable",
             f"- Chance of a loss within a year: {plain(view.chance(total.chance))}",
             f"- {total.judged} of {total.applicable} controls could be judged",
         ]
@@ -57,8 +57,8 @@ def _assets(run: Run) -> list[str]:
     ]
     for one in run.visited:
         counts, of = view.counts(one), one.score
-        cells = [plain(one.asset.id), plain(one.asset.owner or "nobody"), f"{of.score:.0f}"]
-        cells += [f"{of.likelihood} × {of.impact}", view.percent(of.coverage)]
+        cells = [plain(one.asset.id), plain(one.asset.owner or "nobody"), view.points(of)]
+        cells += [f"{of.likelihood} × {of.impact}" if of.likelihood else "-", view.percent(of.coverage)]
         cells += [str(counts[name]) for name in ("fail", "unknown", "pass")]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

@@ -37,26 +37,25 @@ def render(run: Run, colour: bool = False, width: int = 100, verbose: int = 0) -
 
 
 def _assets(run: Run, width: int) -> str:
+    narrow = {"Owner"} if width < 90 else set()
+    narrow |= {"L x I"} if width < 72 else set()
     rows = []
     for visited in run.visited:
         of, counts = visited.score, view.counts(visited)
-        level = f"{of.likelihood} x {of.impact}" if of.likelihood else "-"
-        rows.append(
-            (
-                printable(visited.asset.id, max(12, width // 4)),
-                printable(visited.asset.owner or "nobody", max(10, width // 6)),
-                f"{of.score:.0f}" if of.applicable else "?",
-                level,
-                view.percent(of.coverage) if of.applicable else "0%",
-                counts["fail"],
-                counts["unknown"],
-                counts["pass"],
-            )
-        )
-    headers = ["Asset", "Owner", "Score", "L x I", "Seen", "Fail", "Unknown", "Pass"]
-    return (
-        tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True) if rows else "No asset was visited."
-    )
+        row = {
+            "Asset": printable(visited.asset.id, max(12, width // 4)),
+            "Owner": printable(visited.asset.owner or "nobody", max(10, width // 6)),
+            "Score": view.points(of),
+            "L x I": f"{of.likelihood} x {of.impact}" if of.likelihood else "-",
+            "Seen": view.percent(of.coverage) if of.applicable else "0%",
+            "Fail": counts["fail"],
+            "Unknown": counts["unknown"],
+            "Pass": counts["pass"],
+        }
+        rows.append({name: value for name, value in row.items() if name not in narrow})
+    if not rows:
+        return "No asset was visited."
+    return tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True)
 
 
 def _risks(run: Run, width: int, paint: Paint, limit: int) -> str:
@@ -133,7 +132,7 @@ def _end(run: Run, width: int, paint: Paint) -> str:
         lines += _wrapped(f"Not visited: {printable(asset)} by {printable(way)}: {printable(why, 200)}", width, 4)
     lines += _wrapped(view.verdict(run), width, 0)
     if total.applicable:
-        said = f"Score {total.score:.0f} of 100 ({score.word(total.score)}; 50 is what was agreed to be bearable). "
+        said = f"Score {view.points(total)} of 100 ({score.word(total.score)}; 50 is what was agreed to be bearable). "
         said += f"Chance of a loss within a year: {view.chance(total.chance)}. "
         said += f"{total.judged} of {total.applicable} controls could be judged."
         lines += _wrapped(said, width, 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from scanner import score
-from scanner.model import Control, Finding, Outcome, Run, Visited
+from scanner.model import Control, Finding, Outcome, Run, Score, Visited
 
 NEXT_STEP: Mapping[str, str] = {
     "unreachable": "Check name, network path and firewall from here to the asset, then scan again.",
@@ -130,7 +130,7 @@ def verdict(run: Run) -> str:
     """The run in one sentence, for somebody who reads no further."""
     policy, total = policy_of(run), run.organisation
     bearable = policy.tolerances.organisation
-    if not run.visited or not total.applicable:
+    if not run.visited or not (total.judged or total.expected_loss):
         return "Nothing could be judged, so nothing is known of the risk."
     if total.expected_loss > bearable:
         said = f"The risk is above what was agreed: {amount(total.expected_loss, policy)} expected loss a year"
@@ -148,6 +148,11 @@ def amount(value: float, policy: score.Policy) -> str:
     if value and value < 0.01:
         return f"< 0.01 {policy.unit}"
     return f"{value:,.0f} {policy.unit}" if value >= 100 else f"{value:.3g} {policy.unit}"
+
+
+def points(of: Score) -> str:
+    """A score for people: '22'; '?' where nothing was judged, for then nothing is known."""
+    return f"{of.score:.0f}" if of.judged or of.expected_loss else "?"
 
 
 def percent(share: float) -> str:

@@ -1,0 +1,138 @@
+"""A run to report: an estate of several kinds of asset with every outcome and reason, scored by the real score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+from scanner.model import (
+    Access,
+    Asset,
+    Aws,
+    Control,
+    Criticality,
+    Effect,
+    Finding,
+    Local,
+    Outcome,
+    Run,
+    Ssh,
+    Visited,
+)
+from scanner.score import Policy, assess, score_asset
+
+REASONS = (
+    "unreachable", "auth-failed", "denied", "failed", "timed-out", "truncated", "throttled", "not-running",
+    "unsupported", "unparsable", "check-bug", "absent", "no-baseline", "not-collected", "undetermined", "not-attested",
+    "attestation-expired",
+)  # fmt: skip
+"""Why a finding can be unknown: model.Problem, and what evaluate.py adds."""
+
+HOSTILE = (
+    "<script>document.title='owned'</script>",
+    "</script><script>document.title='owned'</script>",
+    '"><img src=http://127.0.0.1:9/x onerror="document.title=\'owned\'">',
+    "' onmouseover='document.title=1' x='",
+    "javascript:document.title=1",
+    "[click](javascript:alert(1)) ![i](http://127.0.0.1:9/x)",
+    "{{7*7}}{% for x in y %}${7*7}#{7*7}${jndi:ldap://127.0.0.1/x}",
+    "</textarea></style></title><svg onload=document.title=1>",
+    "\x1b[2J\x1b[31mred\x1b]8;;http://127.0.0.1:9/\x1b\\link\x1b]8;;\x1b\\\x1b]52;c;AAAA\x07",
+    "\x9b31mC1 \u202egnp.exe \u2066iso\u2069 \u200bzero \ufeffbom \u2028line",
+    '=HYPERLINK("http://127.0.0.1:9/";"x")',
+    "+1+cmd|' /C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(1+1)",
+    "\t=1+1",
+    "\r=1+1",
+    "\n=1+1",
+    "nul \x00 lone \udcff surrogate, `tick` | pipe\r\nnext",
+)
+"""Text that becomes more than text where a renderer is careless."""
+
+
+def controls() -> dict[tuple[str, str], Control]:
+    """Four controls of three causes."""
+    total = Effect("total", "total", "total")
+    references = {"cis": ("5.1.20",), "nist-800-53": ("AC-6(2)", "IA-2(5)")}
+    made = [
+        Control(
+            "SSH-01", "Root cannot log in over SSH", "A stolen root password gives away the whole machine.",
+            "Set `PermitRootLogin no`, then run `systemctl reload ssh`.", check="linux.sshd.setting", exploit=4,
+            effect=total, root_cause="ssh.permit-root-login", effort="minutes", references=references,
+        ),
+        Control(
+            "ACC-02", "Every account has a password", "An empty password opens the account to everybody.",
+            "Lock the account: `passwd -l NAME`.", check="linux.accounts.empty", exploit=5, effect=total,
+            root_cause="accounts.empty", references={"cis": ("7.2.2",)},
+        ),
+        Control("LOG-03", "Commands are logged", "Without a log nobody can say what happened.", "Start `auditd`.",
+                check="linux.audit.running", vector="local", exploit=1, effort="hours"),
+        Control("S3-04", "Buckets are not public", "Everybody could read what is kept there.", "Block public access.",
+                check="aws.s3.public", exploit=5, effort="minutes"),
+    ]  # fmt: skip
+    return {("standard", one.id): one for one in made}
+
+
+def run_of(
+    text: Callable[[str], str] = str,
+    reasons: tuple[str, ...] = REASONS,
+    known: Mapping[tuple[str, str], Control] | None = None,
+) -> Run:
+    """Three assets: a host with every outcome and reason, an account, and a host that was not reached.
+
+    text: what becomes of every text that comes from an asset (names, values, messages); `str` leaves it.
+    """
+    known = known or controls()
+
+    def finding(asset: str, control: str, outcome: Outcome, subject: str = "", **of: str) -> Finding:
+        return replace(Finding(asset, "standard", control, subject, outcome), **of)  # type: ignore[arg-type]
+
+    web = Asset("web-1", access=Access(ssh=Ssh()), zone="internet", criticality=Criticality(3, 4, 4), service="webshop",
+                owner="Platform team", tags={"role": text("shop")})  # fmt: skip
+    account = Asset("cloud", access=Access(aws=Aws()), service="office", criticality=Criticality(4, 3, 3))
+    gone = Asset("db-1", access=Access(local=Local()), service="webshop", owner="Data team")
+    found: list[tuple[Asset, list[Finding]]] = [
+        (web, [
+            finding("web-1", "SSH-01", Outcome.FAIL, observed=text("yes"), expected="equals: no", detail=text("said")),
+            *(
+                finding("web-1", "ACC-02", Outcome.FAIL, subject=text(name), observed=text("empty"))
+                for name in ("anna", "bert")
+            ),
+            finding("web-1", "LOG-03", Outcome.PASS, observed=text("active"), expected="equals: active"),
+            finding("web-1", "S3-04", Outcome.NOT_APPLICABLE, reason="no subjects"),
+            *(
+                finding("web-1", "LOG-03", Outcome.UNKNOWN, subject=f"part {number}", reason=reason, detail=text("why"))
+                for number, reason in enumerate(reasons)
+            ),
+        ]),
+        (account, [finding("cloud", "S3-04", Outcome.FAIL, subject=text("bucket-1"), observed=text("public"))]),
+        (gone, [
+            finding("db-1", name, Outcome.UNKNOWN, reason="unreachable", detail=text("no route"))
+            for _, name in known
+        ]),
+    ]  # fmt: skip
+    policy = Policy()
+    visited = tuple(
+        Visited(
+            asset, ("standard",), tuple(findings), score_asset(asset, findings, known, policy),
+            collected_at=_at(30), failures={"local": text("unreachable: no route to host")} if asset is gone else {},
+            took_s=1.5, evidence_digest="ab" * 32,
+        )
+        for asset, findings in found
+    )  # fmt: skip
+    of = assess([(one.asset, one.findings) for one in visited], known, policy)
+    return Run(
+        "20260301T120000Z-0001", _at(0), _at(59), "1.0.0", "inventory.yaml", "cd" * 32, {"standard": "ef" * 32}, known,
+        visited, of.services, of.organisation, of.risks, policy=asdict(policy),
+    )  # fmt: skip
+
+
+def hostile_runs() -> list[Run]:
+    """One run for each hostile text, with that text in every field that an asset can fill."""
+    return [run_of(payload.__add__) for payload in HOSTILE]
+
+
+def _at(second: int) -> datetime:
+    return datetime(2026, 3, 1, 12, 0, second, tzinfo=UTC)
