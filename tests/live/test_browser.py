@@ -1,0 +1,172 @@
+"""The HTML report in a real browser: it asks nobody, says no error, works by hand, on paper and on a telephone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+
+from scanner import catalogue
+from scanner.model import Run
+from tests.run_of import HOSTILE, run_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        # The page under test is our own; root in a container cannot have Chromium's sandbox.
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@dataclass
+class Opened:
+    """A page with all that it said and asked for."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def dialog(self, dialog: Dialog) -> None:
+        self.errors.append(dialog.message)
+        dialog.dismiss()
+
+
+def opened(browser: Browser, folder: Path, run: Run, hash: str = "", width: int = 1200, script: bool = True) -> Opened:
+    file = folder / "report.html"
+    file.write_bytes(catalogue.report("html").render(run))
+    context = browser.new_context(viewport={"width": width, "height": 900}, java_script_enabled=script)
+    seen = Opened(context.new_page())
+    seen.page.on("console", lambda message: seen.errors.append(message.text))
+    seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    seen.page.on("dialog", seen.dialog)
+    seen.page.on("request", lambda request: seen.asked.append(request.url))
+    seen.page.goto(file.as_uri() + hash)
+    return seen
+
+
+def test_it_says_no_error_and_asks_nobody(browser: Browser, tmp_path: Path) -> None:
+    seen = opened(browser, tmp_path, run_of())
+    assert seen.errors == []
+    assert seen.asked == [(tmp_path / "report.html").as_uri()]
+    assert seen.page.locator(".verdict").inner_text().startswith("The risk is above what was agreed")
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=[repr(text)[:30] for text in HOSTILE])
+def test_hostile_text_in_every_field_stays_text(browser: Browser, tmp_path: Path, text: str) -> None:
+    calm = opened(browser, tmp_path, run_of("calm ".__add__)).page.locator("*").count()
+    seen = opened(browser, tmp_path, run_of(text.__add__))
+    for mark in seen.page.locator("details.f summary").all()[:5]:
+        mark.dispatch_event("mouseover")
+        mark.dispatch_event("click")
+    assert seen.errors == []
+    assert seen.asked == [(tmp_path / "report.html").as_uri()]
+    assert seen.page.title().startswith("Risk report")
+    assert seen.page.locator("*").count() == calm
+
+
+def shown(page: Page) -> list[str]:
+    return [row.inner_text() for row in page.locator("details.f summary").all() if row.is_visible()]
+
+
+def test_the_filter_shows_what_is_asked_for(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, run_of()).page
+    assert shown(page)
+    assert all(re.match("FAIL|UNKNOWN", line) for line in shown(page))
+    page.get_by_label("unknown", exact=True).uncheck()
+    assert all(line.startswith("FAIL") for line in shown(page))
+    page.get_by_label("pass", exact=True).check()
+    assert any(line.startswith("pass") for line in shown(page))
+    page.get_by_label("Search").fill("root 5.1.20")
+    assert len(shown(page)) == 1
+    assert "Root cannot log in over SSH" in shown(page)[0]
+    assert page.locator("#shown").inner_text().startswith("1 of ")
+    page.get_by_label("Search").fill("nothing has this word")
+    assert shown(page) == []
+
+
+def test_without_javascript_everything_is_there(browser: Browser, tmp_path: Path) -> None:
+    run = run_of()
+    page = opened(browser, tmp_path, run, script=False).page
+    assert len(shown(page)) == len(run.findings)
+    assert not page.locator(".filter").is_visible()
+    first = page.locator("details.f").first
+    first.locator("summary").click()
+    assert "Fix" in first.inner_text()
+
+
+def test_a_permalink_opens_its_finding_even_where_the_filter_hides_it(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, run_of()).page
+    for outcome in ("fail", "pass"):
+        name = page.locator(f"details.{outcome}").first.get_attribute("id")
+        fresh = opened(browser, tmp_path, run_of(), hash=f"#{name}").page
+        row = fresh.locator(f"#{name}")
+        assert row.is_visible()
+        assert row.get_attribute("open") is not None
+
+
+@pytest.mark.parametrize("text", ["", "word" * 60])
+@pytest.mark.parametrize("width", [320, 360, 768])
+def test_a_narrow_screen_needs_no_sideways_scrolling(browser: Browser, tmp_path: Path, width: int, text: str) -> None:
+    page = opened(browser, tmp_path, run_of(text.__add__), width=width).page
+    page.evaluate("document.querySelectorAll('details').forEach(row => { row.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_paper_the_failed_findings_are_open_and_the_controls_are_gone(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, run_of()).page
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert not page.locator(".filter").is_visible()
+    assert all(row.get_attribute("open") is not None for row in page.locator("details.fail").all())
+    ink, paper = (page.evaluate(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
+    assert (ink, paper) == ("rgb(0, 0, 0)", "rgb(255, 255, 255)")
+
+
+def test_the_printed_page_can_be_read(browser: Browser, tmp_path: Path) -> None:
+    reader = shutil.which("pdftotext")
+    if reader is None:
+        pytest.skip("there is no pdftotext here")
+    page = opened(browser, tmp_path, run_of()).page
+    page.pdf(path=str(tmp_path / "report.pdf"), prefer_css_page_size=True)
+    text = subprocess.run(
+        [reader, str(tmp_path / "report.pdf"), "-"], check=True, capture_output=True, text=True, timeout=30
+    ).stdout
+    said = " ".join(text.split())
+    assert "The risk is above what was agreed" in said
+    assert "What to do first" in said
+    assert "passwd -l NAME" in said
+
+
+def test_every_word_of_the_map_stands_inside_it(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, run_of()).page
+    outside = page.evaluate(
+        """() => { const svg = document.querySelector('svg'), box = svg.viewBox.baseVal;
+        return [...svg.querySelectorAll('text')].filter(text => { const own = text.getBBox();
+        return own.x < box.x || own.y < box.y || own.x + own.width > box.width || own.y + own.height > box.height; })
+        .map(text => text.textContent); }"""
+    )
+    assert outside == []
+
+
+def test_headings_and_landmarks_give_the_page_its_outline(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, run_of()).page
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(one => Number(one.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert page.locator("header, main, footer").count() == 3
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.evaluate("[...document.querySelectorAll('input')].every(one => one.labels.length === 1)")
