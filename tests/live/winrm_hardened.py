@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from scanner.model import Baseline, Control, Term
@@ -10,6 +11,9 @@ from tests.live.winrm_host import DOMAIN, PRODUCT, Machine
 
 NUMBERS = {"yes": 1, "no": 0, "block": 4, "allow": 2, "not-configured": 2}
 DEFENDER = {"block": 1, "audit": 2, "warn": 6, "off": 0}
+PATHS = {"quoted": r'"C:\Program Files\a\b.exe" -k', "open": r"C:\Program Files\a\b.exe -k"}
+SHORT = {"S-1-1-0": "WD"}
+RUNNING = {"credential-guard": 1}
 MASKS = {"success": 1, "failure": 2}
 
 
@@ -27,6 +31,24 @@ def good(expect: Mapping[str, Any]) -> Any:
     if "none_of" in expect or "subset_of" in expect:
         return list(expect.get("subset_of", []))[:1]
     return list(expect.get("contains_all", [expect.get("contains")]))
+
+
+def bad(expect: Mapping[str, Any]) -> Any:
+    """A value just beside an expectation: {'at_least': 14} -> 13; a list with one too many, or one too few."""
+    fine = good(expect)
+    if isinstance(fine, bool):
+        return not fine
+    if "subset_of" in expect or "none_of" in expect or expect.get("empty") is True:
+        return [*fine, *list(expect.get("none_of", ["S-1-1-0"]))[:1]]
+    if isinstance(fine, list):
+        return fine[:-1]
+    if expect.get("empty") is False:
+        return ""
+    if isinstance(fine, str):
+        return {"block": "audit", "yes": "no", "no": "yes", "Running": "Stopped", "quoted": "open"}.get(fine, "other")
+    if "at_most" in expect:
+        return expect["at_most"] + 1
+    return fine - 1 if "at_least" in expect else max(expect.get("one_of", [fine])) + 1
 
 
 def role_of(control: Control) -> str:
@@ -50,7 +72,12 @@ def hardened(machine: Machine, baseline: Baseline, role: str = "member-server") 
 
 
 def meet(machine: Machine, term: Term) -> None:
-    """Change the machine so that the term holds. Raises LookupError for a check that it does not know."""
+    """Change the machine so that the term holds."""
+    put(machine, term, good(term.expect))
+
+
+def put(machine: Machine, term: Term, value: Any) -> None:
+    """Change the machine so that the term's check observes `value`. Raises LookupError for an unknown check."""
     room, name = term.check.removeprefix("windows.").split(".")
     {
         "registry": _registry,
@@ -65,7 +92,7 @@ def meet(machine: Machine, term: Term) -> None:
         "features": _features,
         "updates": _updates,
         "protection": _protection,
-    }[room](machine, name, dict(term.given), good(term.expect))
+    }[room](machine, name, dict(term.given), value)
 
 
 def _registry(machine: Machine, name: str, given: dict[str, Any], value: Any) -> None:
@@ -95,7 +122,8 @@ def _audit(machine: Machine, name: str, given: dict[str, Any], value: Any) -> No
 
 def _services(machine: Machine, name: str, given: dict[str, Any], value: Any) -> None:
     if name == "command_line":
-        return  # no service of the described machine has a space in its path
+        machine.services["odd"] = machine.services["Spooler"] | {"PathName": PATHS[value]}
+        return
     entry = machine.services.setdefault(
         str(given["service"]), {"StartMode": "Auto", "State": "Running", "StartName": "x", "PathName": "x.exe"}
     )
@@ -123,15 +151,17 @@ def _accounts(machine: Machine, name: str, given: dict[str, Any], value: Any) ->
     if name == "builtin_enabled":
         users[str(given["rid"])]["Enabled"] = value
     elif name == "builtin_name":
-        users[str(given["rid"])]["Name"] = f"name-{given['rid']}"
+        users[str(given["rid"])]["Name"] = "".join(value) or f"name-{given['rid']}"
     elif name == "password_required":
-        for user in users.values():
-            user["PasswordRequired"] = True
+        users["1001"]["PasswordRequired"] = value
+    else:
+        machine.administrators = value
 
 
 def _smb(machine: Machine, name: str, given: dict[str, Any], value: Any) -> None:
     if name == "share_access":
-        machine.shares = [{"Name": "own", "Special": False, "Sddl": "O:SYG:SYD:(A;;FA;;;BA)"}]
+        allowed = "".join(f"(A;;FA;;;{SHORT.get(sid, sid)})" for sid in value)
+        machine.shares = [{"Name": "own", "Special": False, "Sddl": f"O:SYG:SYD:{allowed}(A;;FA;;;BA)"}]
     else:
         {"server": machine.smb_server, "client": machine.smb_client}[name][str(given["setting"])] = value
 
@@ -141,6 +171,7 @@ def _tls(machine: Machine, name: str, given: dict[str, Any], value: Any) -> None
         machine.set(str(given["key"]), "Enabled", int(value))
     else:
         machine.suites = [suite for suite in machine.suites if str(given["part"]) not in suite.split("_")]
+        machine.suites += [f"TLS_RSA_WITH_{given['part']}_SHA" for _ in value]
 
 
 def _features(machine: Machine, name: str, given: dict[str, Any], value: Any) -> None:
@@ -148,11 +179,15 @@ def _features(machine: Machine, name: str, given: dict[str, Any], value: Any) ->
 
 
 def _updates(machine: Machine, name: str, given: dict[str, Any], value: Any) -> None:
-    machine.ages |= {"Started": machine.ages["Now"], "Installed": ["11/19/2026"]}
+    then = datetime.fromisoformat(machine.ages["Now"]) - timedelta(days=value)
+    if name == "age_days":
+        machine.ages["Installed"] = [f"{then:%m/%d/%Y}"]
+    else:
+        machine.ages["Started"] = then.isoformat()
 
 
 def _protection(machine: Machine, name: str, given: dict[str, Any], value: Any) -> None:
     if name == "isolated":
-        machine.guard = [{"Status": 2, "Running": [1, 2]}]
+        machine.guard = [{"Status": 2, "Running": [RUNNING[word] for word in value]}]
     else:
-        machine.volumes = [{"Drive": "C:", "Type": 0, "Protection": 1}]
+        machine.volumes = [{"Drive": "C:", "Type": 0, "Protection": int(value)}]
