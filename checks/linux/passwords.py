@@ -111,9 +111,12 @@ def login_defs(text: str) -> dict[str, str] | None:
 
 
 def useradd(text: str) -> dict[str, str]:
-    """'INACTIVE=30\\n' -> {'INACTIVE': '30'}; the last of equal names wins. Source: get_defaults in useradd.c."""
+    """'INACTIVE=30\\n' -> {'INACTIVE': '30'}; the last of equal names wins. Source: get_defaults in useradd.c.
+
+    A name counts at a line's start only, and a value with a blank behind it is refused by useradd.
+    """
     found = parse.files(text).get("/etc/default/useradd", "")
-    return dict(re.findall(r"^([A-Z_]+)=(.*?)[ \t]*$", found, re.M))
+    return {name: value for name, value in re.findall(r"^([A-Z_]+)=(.*)$", found, re.M) if value == value.rstrip()}
 
 
 SHADOW = Fact(sh(REDUCE, sudo=True), shadow)

@@ -19,12 +19,29 @@ from scanner.parse import Stat
 
 MAIN = "/etc/ssh/sshd_config"
 MAX_DEPTH = 16
+EVERY = "all"
+"""The criterion that every connection meets; what stands in such a block overrides what stands outside of any."""
 _KEYWORD = re.compile(r'[ \t"]*([A-Za-z0-9]+)"?[ \t]*=?[ \t]*(.*)\Z')
 _WORD = re.compile(r'"([^"]*)"|\'([^\']*)\'|([^ \t"\']+)')
 _TIME = re.compile(r"([0-9]+)([smhdw]?)", re.I)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _TIMES = {"logingracetime", "clientaliveinterval"}
 _LISTS = {"allowusers", "allowgroups", "denyusers", "denygroups", "hostkey", "port", "listenaddress", "acceptenv"}
+_GLOBAL_ONLY = {
+    *(
+        "ciphers",
+        "macs",
+        "kexalgorithms",
+        "hostkeyalgorithms",
+        "logingracetime",
+        "maxstartups",
+        "usepam",
+        "strictmodes",
+    ),
+    *("permituserenvironment", "port", "listenaddress", "hostkey", "compression", "tcpkeepalive", "usedns"),
+    *("printmotd", "printlastlog", "syslogfacility"),
+}
+"""Keywords that no connection can override: in `Match all` they are as good as outside. Source: servconf.c."""
 _SYNONYMS = {
     "challengeresponseauthentication": "kbdinteractiveauthentication",
     "skeyauthentication": "kbdinteractiveauthentication",
@@ -35,7 +52,7 @@ _SYNONYMS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One directive. scope: the criteria of its Match block, or "" for every connection. place: its file and line."""
+    """One directive. scope: the criteria of its Match block, "" outside of any. place: its file and line."""
 
     scope: str
     keyword: str
@@ -55,9 +72,11 @@ def directives(text: str) -> list[Line] | None:
     return list(_read(found, MAIN, "", 0))
 
 
-def _read(found: dict[str, str], path: str, scope: str, depth: int) -> Iterator[Line]:
+def _read(found: dict[str, str], path: str, outer: str, depth: int) -> Iterator[Line]:
+    """The lines of one file. outer: criteria of the Match block that includes it, which hold beside its own."""
     if depth > MAX_DEPTH:
         raise Unparsable(f"{path}: Include nested deeper than {MAX_DEPTH}")
+    scope = outer
     for number, raw in enumerate(found[path].split("\n"), 1):
         line = raw.strip(" \t\r\f")
         if not line or line.startswith("#"):
@@ -68,7 +87,8 @@ def _read(found: dict[str, str], path: str, scope: str, depth: int) -> Iterator[
         keyword = _SYNONYMS.get(match[1].lower(), match[1].lower())
         words = _words(match[2])
         if keyword == "match":
-            scope = "" if [word.lower() for word in words] == ["all"] else " ".join(words)
+            own = EVERY if [word.lower() for word in words] == ["all"] else " ".join(words)
+            scope = " and ".join(part for part in (outer, own) if part not in {"", EVERY}) or EVERY
         elif keyword == "include":
             for name in _included(found, words):
                 yield from _read(found, name, scope, depth + 1)
@@ -176,7 +196,7 @@ def startups(
 ) -> dict[str, str | None]:
     """One part of MaxStartups: connections from which on some are refused, percent refused, all refused.
 
-    A single number N means N:100:N; a value of another form stays as it is. Source: sshd_config(5), servconf.c.
+    A value of another form stays as it is. Source: sshd_config(5).
     """
     found = setting.observe(daemon, lines, effective, key="maxstartups", view=view)
     assert isinstance(found, dict)
@@ -234,18 +254,23 @@ def _written(lines: list[Line] | None, key: str) -> dict[str, str]:
         raise Absent(f"there is no {MAIN}")
     found: dict[str, str] = {}
     for line in _about(lines, key):
-        if line.scope not in found:
-            found[line.scope] = _normal(key, line.words)
+        scope = "" if line.scope == EVERY and key in _GLOBAL_ONLY else line.scope
+        # OpenSSH 9.2 lets a later MaxStartups win; either way the other line is named as overridden
+        if scope not in found or key == "maxstartups":
+            found[scope] = _normal(key, line.words)
         elif key in _LISTS:
-            found[line.scope] += f" {_normal(key, line.words)}"
+            found[scope] += f" {_normal(key, line.words)}"
+    if EVERY in found:
+        found[""] = found.pop(EVERY)
     return found
 
 
 def _overridden(lines: list[Line], key: str, first: str | None) -> dict[str, str]:
-    """Lines for every connection that say something else than the first one: place -> value."""
+    """Lines for every connection that say something else than the one in force: place -> value."""
     if key in _LISTS:
         return {}
-    said = {f"overridden, {line.place}": _normal(key, line.words) for line in _about(lines, key) if not line.scope}
+    general = [line for line in _about(lines, key) if line.scope in {"", EVERY}]
+    said = {f"overridden, {line.place}": _normal(key, line.words) for line in general}
     return {place: value for place, value in said.items() if value != first}
 
 
@@ -258,7 +283,9 @@ def _normal(key: str, words: tuple[str, ...]) -> str:
     if key in _TIMES:
         return _seconds(words[0])
     if key == "loglevel":
-        return words[0].upper()
+        return {"QUIET": "SILENT", "DEBUG": "DEBUG1"}.get(words[0].upper(), words[0].upper())
+    if key == "maxstartups" and words[0].isdecimal():
+        return f"{words[0]}:30:{words[0]}"
     text = " ".join(words) if key in _LISTS else words[0]
     text = text.lower() if text.lower() in {"yes", "no", "none", "prohibit-password", "without-password"} else text
     return "without-password" if text == "prohibit-password" else text
@@ -272,10 +299,8 @@ def _seconds(text: str) -> str:
 
 
 def _three(text: str) -> tuple[str, str, str]:
-    """'10:30:60' -> ('10', '30', '60'); '10' -> ('10', '100', '10')."""
+    """'10:30:60' -> ('10', '30', '60')."""
     parts = text.split(":")
-    if len(parts) == 1:
-        return text, "100", text
     return (parts[0], parts[1], parts[2]) if len(parts) == 3 else (text, text, text)
 
 
