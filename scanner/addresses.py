@@ -28,7 +28,10 @@ WIDEST_V4, WIDEST_V6 = 22, 118
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*[A-Za-z](?:[A-Za-z0-9_-]{{0,61}}[A-Za-z0-9_])?\.?")
-"""RFC 1123, with the underscore that some networks use; the last label begins with a letter, so that "10.0.0.1-50" is never taken for a name."""
+"""RFC 1123, and underscores as some networks have them.
+
+The last label begins with a letter, so that "10.0.0.1-50" is never taken for a name.
+"""
 _TOP = re.compile(r"top-([1-9][0-9]{0,4})")
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _EXPECTED = re.compile(r"([0-9]{1,5})/(tcp|udp)")
