@@ -117,6 +117,16 @@ def test_a_permalink_opens_its_finding_even_where_the_filter_hides_it(browser: B
         assert row.get_attribute("open") is not None
 
 
+@pytest.mark.parametrize(("media", "width"), [("screen", 360), ("print", 680)])  # 680 px: A4 without its margins
+def test_no_column_of_a_table_is_cut_off(browser: Browser, tmp_path: Path, media: str, width: int) -> None:
+    page = opened(browser, tmp_path, run_of(), width=width).page
+    page.emulate_media(media="print" if media == "print" else "screen")
+    right = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('th, td')].map(one => one.getBoundingClientRect().right))"
+    )
+    assert 0 < right <= width
+
+
 @pytest.mark.parametrize("text", ["", "word" * 60])
 @pytest.mark.parametrize("width", [320, 360, 768])
 def test_a_narrow_screen_needs_no_sideways_scrolling(browser: Browser, tmp_path: Path, width: int, text: str) -> None:
