@@ -50,13 +50,13 @@ def main() -> None:
     number = sum(len(findings) for _, findings in pairs)
     best = min(_timed(pairs, controls) for _ in range(3))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    print(f"{number} findings on {len(pairs)} assets scored in {best:.2f} s ({number / best:,.0f}/s); peak {peak} MiB")
+    print(f"{number} findings on {len(pairs)} assets scored in {best:.2f} s of CPU; peak {peak} MiB")
 
 
 def _timed(pairs: list[tuple[Asset, Sequence[Finding]]], controls: dict[tuple[str, str], Control]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     assess(pairs, controls, Policy())
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 if __name__ == "__main__":

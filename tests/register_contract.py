@@ -271,7 +271,7 @@ class RegisterContract:
     def test_what_was_not_judged_closes_nothing_and_is_stale(self, register: Register, now: list[Finding]) -> None:
         record(register, 0, {"a": [fail("ssh"), fail("users", "bob"), ok("users", "eve")]})
         record(register, 1, {"a": now})
-        record(register, 2, {"a": now})
+        record(register, 2, {"a": [*now, unknown("of another day")]})
         found = states(register)
         assert (found["a", "ssh", ""], found["a", "users", "bob"]) == ("stale", "stale")
         since = {risk.stale_since for risk in register.risks("a") if risk.state == "stale"}

@@ -10,14 +10,17 @@ import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from scanner.errors import Unparsable, UsageError
 from scanner.model import Asset, Criticality, Effect, Finding, Network, Outcome, Term
 from scanner.score import Policy, coverage, points, score_asset, weaknesses, word, zone_of
+from scanner.scoring import vulnerability
 from scanner.scoring.policy import Losses
-from scanner.scoring.standing import with_last_known
+from scanner.scoring.standing import Compensation, compensated, with_last_known
 
 from .estates import EXAMPLE, Estate, control
 
@@ -245,6 +248,72 @@ def test_scoring_needs_no_heavy_library() -> None:
     script = "import sys, scanner.score; print(*sorted({'numpy', 'sqlalchemy', 'pydantic'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+# ── published vulnerabilities ────────────────────────────────────────────────────────────────────────────────────────
+
+LOG4SHELL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H"
+
+
+@pytest.mark.parametrize(
+    ("known_exploited", "epss", "cvss", "level"),
+    [
+        (True, 0.0, LOG4SHELL, 5),
+        (False, 0.5, LOG4SHELL, 5),
+        (False, 0.499, LOG4SHELL, 4),
+        (False, 0.1, LOG4SHELL, 4),
+        (False, 0.01, LOG4SHELL, 3),
+        (False, 0.001, LOG4SHELL, 2),
+        (False, 0.0009, LOG4SHELL, 1),
+        (False, None, LOG4SHELL, 4),
+        (False, None, "CVSS:3.1/AV:N/AC:H/PR:N/UI:N/S:U/C:H/I:H/A:H", 3),
+        (False, None, "CVSS:3.0/AV:N/AC:H/PR:L/UI:N/S:U/C:H/I:H/A:H", 2),
+        (False, None, "CVSS:3.1/AV:N/AC:H/PR:H/UI:R/S:U/C:H/I:H/A:H", 2),
+    ],
+)
+def test_what_attackers_do_counts_more_than_what_a_vulnerability_looks_like(
+    known_exploited: bool, epss: float | None, cvss: str, level: int
+) -> None:
+    assert vulnerability.exploit(known_exploited, epss, vulnerability.metrics(cvss)) == level
+
+
+def test_a_vulnerabilitys_vector_and_effect_come_from_its_metrics() -> None:
+    found = vulnerability.metrics("CVSS:3.1/AV:A/AC:L/PR:N/UI:N/S:U/C:H/I:L/A:N/E:P")
+    assert vulnerability.vector(found) == "adjacent"
+    assert vulnerability.effect(found) == Effect("total", "partial", "none")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "CVSS:2.0/AV:N", LOG4SHELL.replace("/A:H", ""), LOG4SHELL.replace("AV:N", "AV:X")]
+)
+def test_a_vector_of_another_shape_is_never_guessed_at(wrong: str) -> None:
+    with pytest.raises(Unparsable):
+        vulnerability.metrics(wrong)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, math.nan])
+def test_a_chance_out_of_range_is_refused_not_bent(wrong: float) -> None:
+    with pytest.raises(Unparsable):
+        vulnerability.exploit(False, wrong, vulnerability.metrics(LOG4SHELL))
+
+
+# ── what compensates ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_compensation_counts_until_its_last_day_and_only_where_it_is_shown() -> None:
+    found = [failing("bob"), failing("eve")]
+    known = [Compensation("a", "c", "bob", factor, "ada", "VPN-7", date(2026, 11, 23)) for factor in (0.5, 0.1, 0.8)]
+    assert [f.weakness for f in compensated(found, known, date(2026, 11, 23))] == [0.1, 1]
+    assert compensated(found, known, date(2026, 11, 24)) == found
+
+
+@pytest.mark.parametrize(
+    ("factor", "owner", "evidence"),
+    [(0.04, "ada", "VPN-7"), (1.1, "ada", "VPN-7"), (math.nan, "ada", "x"), (0.5, "", "x"), (0.5, "ada", " ")],
+)
+def test_a_compensation_needs_an_owner_evidence_and_a_factor_in_range(factor: float, owner: str, evidence: str) -> None:
+    with pytest.raises(UsageError, match="compensation"):
+        Compensation("a", "c", "", factor, owner, evidence, date(2026, 1, 1))
 
 
 # ── what was known before ────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from scanner.errors import UsageError
@@ -65,6 +65,42 @@ class Acceptance:
     def holds_on(self, day: date) -> bool:
         """Whether it holds on that day (UTC); it ends at 00:00 of the day after `until`."""
         return day <= self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Compensation:
+    """Something else that makes a weakness harder to use: `factor` of the attempts still get through, 0.05 to 1.
+
+    evidence: where it can be seen. until: the last day (UTC) on which it counts.
+    """
+
+    asset: str
+    control: str
+    subject: str
+    factor: float
+    owner: str
+    evidence: str
+    until: date
+
+    def __post_init__(self) -> None:
+        missing = [name for name in ("owner", "evidence") if not getattr(self, name).strip()]
+        if missing:
+            raise UsageError(f"a compensation of {self.control} on {self.asset} needs {' and '.join(missing)}")
+        if not 0.05 <= self.factor <= 1:
+            raise UsageError(f"a compensation of {self.control} on {self.asset} must be 0.05 to 1, not {self.factor!r}")
+
+
+def compensated(findings: Iterable[Finding], known: Iterable[Compensation], today: date) -> list[Finding]:
+    """The findings with what compensates them today taken off their weakness; of several, the strongest counts."""
+    factors: dict[Place, float] = {}
+    for one in known:
+        if today <= one.until:
+            at = (one.asset, one.control, one.subject)
+            factors[at] = min(one.factor, factors.get(at, 1.0))
+    return [
+        replace(finding, weakness=finding.weakness * factors[place(finding)]) if place(finding) in factors else finding
+        for finding in findings
+    ]
 
 
 def untreated(findings: Iterable[Finding], accepted: Iterable[Acceptance], today: date) -> list[Finding]:
