@@ -71,8 +71,8 @@ def changes(
     standing: Sequence[Standing], findings: Iterable[Finding], service: str, controls: Mapping[tuple[str, str], Control]
 ) -> Changes:
     """Hold one visit's findings against what is known of its asset."""
-    found, judged = _by_place(findings)
     known = {one.place: one for one in standing}
+    found, judged = _by_place(findings, {control for control, _ in known})
     steps = [_opened(place, known.get(place), finding) for place, finding in found.items()]
     stale, seen, other = [], [], []
     for one in standing:
@@ -92,11 +92,16 @@ def changes(
     return Changes(tuple(step for step in steps if step), tuple(stale), tuple(seen), tuple(other))
 
 
-def _by_place(findings: Iterable[Finding]) -> tuple[dict[Place, Finding], set[str]]:
-    """The worst finding of each place, and the controls that were judged for all their subjects."""
+def _by_place(findings: Iterable[Finding], known: set[str]) -> tuple[dict[Place, Finding], set[str]]:
+    """The worst finding of each place, and the controls that were judged for all their subjects.
+
+    What did not fail matters only for the controls that are `known` to have failed before.
+    """
     found: dict[Place, Finding] = {}
     outcomes: dict[str, set[Outcome]] = defaultdict(set)
     for finding in findings:
+        if finding.outcome is not Outcome.FAIL and column(finding.control) not in known:
+            continue
         place = (column(finding.control), column(finding.subject))
         outcomes[place[0]].add(Outcome.UNKNOWN if finding.reason == "truncated" else finding.outcome)
         held = found.get(place)
