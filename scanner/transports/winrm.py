@@ -56,10 +56,20 @@ def refuse_unsafe(way: Winrm) -> None:
             f"`transport: {way.transport}` over plain HTTP sends the login readable; "
             "write `scheme: https`, or `transport: ntlm`, which encrypts every message"
         )
+    files = way.password.startswith("file:") and Path(way.user).expanduser().is_file()
+    if way.transport == "certificate" and not files:
+        raise AuthFailed(
+            "`transport: certificate` takes the certificate's PEM file as `user`, its key's as `password: file:PATH`"
+        )
     if way.fingerprint and not _FINGERPRINT.fullmatch(way.fingerprint.replace(":", "")):
         raise AuthFailed("`fingerprint` must be the certificate's SHA-256: 64 hexadecimal digits")
     if way.ca_file and not Path(way.ca_file).expanduser().is_file():
         raise AuthFailed(f"`ca_file`: there is no file {way.ca_file}")
+
+
+def _key_file(way: Winrm) -> str:
+    """'file:~/key.pem' -> its path. In a login by certificate `user` names the certificate, `password` its key."""
+    return str(Path(way.password.removeprefix("file:")).expanduser())
 
 
 def endpoint(address: str, way: Winrm) -> str:
@@ -73,12 +83,15 @@ def _connect(address: str, way: Winrm, leash: Leash) -> Protocol:
         password = resolve(way.password)
     except UsageError as error:
         raise AuthFailed(str(error)) from error
+    by_certificate = way.transport == "certificate"
     operation_s = max(1, min(_OPERATION_S, int(leash.left_s)))
     place = endpoint(address, way)
     transport = LeashedTransport(
         endpoint=place,
         username=way.user,
-        password=password.reveal(),
+        password=None if by_certificate else password.reveal(),
+        cert_pem=str(Path(way.user).expanduser()) if by_certificate else None,
+        cert_key_pem=_key_file(way) if by_certificate else None,
         auth_method=way.transport,
         service="HTTP",
         ca_trust_path=str(Path(way.ca_file).expanduser()) if way.ca_file else None,  # type: ignore[arg-type]

@@ -59,7 +59,9 @@ def translated(error: BaseException, leash: Leash, way: Winrm | None) -> TargetE
     if isinstance(error, Refused):
         return VisitFailed(str(error))
     if isinstance(error, WinRMError):
-        return AuthFailed(f"{str(error)[:300]}")
+        if way and "not installed" in str(error):
+            return AuthFailed(f"`transport: {way.transport}` needs: pip install 'pywinrm[{way.transport}]'")
+        return VisitFailed(str(error)[:300])
     if isinstance(error, requests.exceptions.RequestException | OSError):
         return _connection(error)
     return VisitFailed(f"it answered with something that is not WS-Management ({type(error).__name__})")

@@ -20,7 +20,6 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from winrm.exceptions import WinRMError
 from winrm.transport import Transport
 
 
@@ -170,11 +169,11 @@ class LeashedTransport(Transport):  # type: ignore[misc]
         return session
 
     def setup_encryption(self, session: requests.Session) -> None:
-        """Authenticate with an empty message. Raises WinRMError where that gave no key to encrypt with."""
+        """Authenticate with an empty message. Raises Refused where that gave no key to encrypt with."""
         self._mount(session)
         super().setup_encryption(session)
         if self.auth_method == "ntlm" and getattr(session.auth, "session_security", None) is None:
-            raise WinRMError("the server let an unauthenticated request in, so there is no key to encrypt with")
+            raise Refused("the server let an unauthenticated request in, so there is no key to encrypt with")
 
     def _mount(self, session: requests.Session) -> None:
         session.trust_env = False

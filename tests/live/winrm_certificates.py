@@ -19,11 +19,16 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Certificates:
-    """ca: the authority's certificate. chain: the server's certificate and key. fingerprint: SHA-256 of the former."""
+    """ca: the authority's certificate. chain: the server's certificate and key. fingerprint: SHA-256 of the former.
+
+    client, client_key: for a login by certificate.
+    """
 
     ca: Path
     chain: Path
     fingerprint: str
+    client: Path
+    client_key: Path
 
 
 @functools.cache
@@ -58,13 +63,26 @@ def certificates() -> Certificates:
         .add_extension(known, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
+    client_key = ec.generate_private_key(ec.SECP256R1())
+    auditor = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "riskline")])
+    client = (
+        _unsigned(auditor, authority, client_key)
+        .add_extension(known, critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    (folder / "client.pem").write_bytes(client.public_bytes(serialization.Encoding.PEM))
+    (folder / "client.key").write_bytes(_pem(client_key))
+    (folder / "client.key").chmod(0o600)
     (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    key = server_key.private_bytes(
+    (folder / "server.pem").write_bytes(_pem(server_key) + server.public_bytes(serialization.Encoding.PEM))
+    digest = hashlib.sha256(server.public_bytes(serialization.Encoding.DER)).hexdigest()
+    return Certificates(folder / "ca.pem", folder / "server.pem", digest, folder / "client.pem", folder / "client.key")
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    (folder / "server.pem").write_bytes(key + server.public_bytes(serialization.Encoding.PEM))
-    digest = hashlib.sha256(server.public_bytes(serialization.Encoding.DER)).hexdigest()
-    return Certificates(folder / "ca.pem", folder / "server.pem", digest)
 
 
 def _unsigned(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

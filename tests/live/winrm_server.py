@@ -38,6 +38,7 @@ NAMESPACES = (
     f'xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns:rsp="{SHELL}" '
     'xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"'
 )
+MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 RECEIVE_BYTES = 60_000
 TIMED_OUT = 2150858793
 
@@ -91,6 +92,8 @@ class Server(ThreadingHTTPServer):
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(made.chain)
+            context.load_verify_locations(made.ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
             self.bindings = b"tls-server-end-point:" + bytes.fromhex(made.fingerprint)
         self.url = f"{'https' if tls else 'http'}://localhost:{self.port}/wsman"
@@ -159,9 +162,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _authenticated(self) -> bool:
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        if self.server.faults.refuse or not token:
+        if self.server.faults.refuse or not (token or scheme == MUTUAL):
             return self._challenge()
         self.server.handshakes += 1
+        if scheme == MUTUAL:
+            self.allowed = bool(getattr(self.connection, "getpeercert", dict)())
+            return self.allowed or self._challenge()
         if scheme == "Basic":
             self.allowed = base64.b64decode(token).decode() == f"{USER}:{PASSWORD}"
             return self.allowed or self._challenge()
