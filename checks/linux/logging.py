@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from scanner import Fact, check, parse, sh
 from scanner import files as texts
 
+_OPENING = re.compile(r"\b(action|module|input|ruleset|template|global|main_queue|parser|lookup_table)\s*\(")
 FACILITIES = ("auth", "authpriv", "cron", "daemon", "kern", "mail", "syslog", "user")
 
 
@@ -70,7 +71,7 @@ def _statements(text: str) -> list[str]:
             statements[-1] = f"{statements[-1].rstrip(chr(92))} {bare}"[:16384]
         else:
             statements.append(bare[:16384])
-        depth = max(0, depth + bare.count("(") - bare.count(")")) if re.match(r"[a-z]+\s*\(", statements[-1]) else 0
+        depth = max(0, depth + bare.count("(") - bare.count(")")) if _OPENING.search(statements[-1]) else 0
     return statements
 
 

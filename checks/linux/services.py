@@ -19,10 +19,17 @@ FOLDERS = (
 )
 """In the order of precedence; a unit's file in an earlier folder hides those in later ones. Source: systemd.unit(5)."""
 LIST = (
-    r"for d in " + " ".join(FOLDERS) + r'; do [ -d "$d" ] || continue; '
-    r"case $d in /lib/*) [ -L /lib ] && continue;; esac; "
-    r"""find "$d/" -maxdepth 2 \( -type f -o -type l \) -printf '%y\t%s\t%p\t%l\n'; done; """
-    r"for s in /etc/rc[2345].d/S[0-9][0-9]*; do [ -e \"$s\" ] && printf 'r\t0\t%s\t\n' \"$s\"; done; :"
+    "for d in "
+    + " ".join(FOLDERS)
+    + r"""; do
+  [ -d "$d" ] || continue
+  case $d in /lib/*) [ -L /lib ] && continue;; esac
+  find "$d/" -maxdepth 2 \( -type f -o -type l \) -printf '%y\t%s\t%p\t%l\n'
+done
+for s in /etc/rc[2345].d/S[0-9][0-9]*; do
+  [ ! -e "$s" ] || printf 'r\t0\t%s\t\n' "$s"
+done
+"""
 )
 ACTIVE = "systemctl list-units --no-legend --no-pager --plain --full --type=service,socket,timer,mount,path"
 

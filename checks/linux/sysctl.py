@@ -127,19 +127,14 @@ def persisted(lines: tuple[Line, ...], key: str) -> str | None:
     return " ".join(line.value.split()) if line else None
 
 
-@check("linux.sysctl.contradicted", PERSISTED)
-def contradicted(lines: tuple[Line, ...], key: str) -> list[str]:
-    """Files of the administrator that set `key` to another value than the one that wins.
+@check("linux.sysctl.administered", PERSISTED)
+def administered(lines: tuple[Line, ...], key: str) -> list[str]:
+    """Every value that files other than the distributor's give to `key`, whether it wins or not.
 
-    They do nothing today; loaded by themselves (`sysctl -p FILE`) or under another name, they win.
+    One that loses does nothing today; loaded by itself (`sysctl -p FILE`) or under another name, it wins.
     """
-    line = winner(lines, key)
-    others = [
-        other
-        for other in lines
-        if line and other.key == key and other.value != line.value and not other.path.startswith(VENDOR)
-    ]
-    return list(dict.fromkeys(f"{other.path}: {other.value}" for other in others))
+    given = [line.value for line in lines if line.key == key and not line.path.startswith(VENDOR)]
+    return list(dict.fromkeys(" ".join(value.split()) for value in given))
 
 
 @check("linux.sysctl.running", RUNNING)

@@ -32,17 +32,19 @@ def debian_root(*packages: str) -> Path:
     root = cache / name
     with (cache / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "etc/os-release").exists():
-            shutil.rmtree(root, ignore_errors=True)
+        if not root.exists():
+            building = cache / f"{name}.new"  # a build that was cut off must never be taken for a root
+            shutil.rmtree(building, ignore_errors=True)
             command = [
                 "mmdebstrap",
                 "--quiet",
                 "--variant=minbase",
                 f"--include={','.join(packages)}",
                 SUITE,
-                str(root),
+                str(building),
             ]
             subprocess.run(command, check=True, timeout=600, capture_output=True)
+            building.rename(root)
     return root
 
 

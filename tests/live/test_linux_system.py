@@ -1,0 +1,120 @@
+"""System controls of debian-12 on a real Debian root: each state says what the controls must say of it at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.catalogue import Catalogue
+from scanner.collect import make_evidence
+from scanner.evaluate import Judge
+from scanner.load import read_document
+from scanner.model import Access, Asset, Chroot, Control, Inventory
+from scanner.plan import Plan, make_plan
+from scanner.transports import Bounds, transport
+
+from .roots import debian_root, overlaid, run_in, why_not
+
+# The first test of all builds the root, which takes minutes on a slow machine.
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(bool(why_not()), reason=why_not() or "it runs"),
+]
+
+PACKAGES = (
+    *("systemd", "systemd-sysv", "kmod", "procps", "acl", "auditd", "audispd-plugins", "nftables", "ufw", "postfix"),
+    *("nginx-light", "chrony", "rsyslog", "logrotate", "systemd-journal-remote", "apparmor", "apparmor-utils", "aide"),
+    *("aide-common", "grub-common", "cron", "login", "passwd"),
+)
+STATES: list[dict[str, Any]] = read_document(Path(__file__).parent / "states" / "system.yaml")["states"]
+VERDICTS = ("pass", "fail", "not-applicable", "unknown")
+
+
+@cache
+def plan(patterns: tuple[str, ...]) -> Plan:
+    asset = Asset("root", access=Access(chroot=Chroot("/")))
+    return make_plan(Inventory("test", (asset,)), Catalogue(), ["debian-12"], [f"id={word}" for word in patterns])
+
+
+def judged(root: Path, patterns: tuple[str, ...]) -> dict[str, str]:
+    """Control → its verdict and what was seen, for a root at rest, through the transport that image audits use."""
+    planned = plan(patterns).assets[0]
+    asset = Asset("root", access=Access(chroot=Chroot(str(root))))
+    replies = transport("chroot").visit(asset, planned.visits["chroot"], Bounds())
+    evidence = make_evidence("root", {probe.key: reply for probe, reply in replies.items()}, {})
+    found = Judge().findings(planned, evidence)
+    return {each.control: f"{each.outcome.value}: {each.observed} {each.reason} {each.detail}" for each in found}
+
+
+def controls() -> Iterator[Control]:
+    asset = Asset("root", access=Access(chroot=Chroot("/")))
+    yield from make_plan(Inventory("test", (asset,)), Catalogue(), ["debian-12"]).controls.values()
+
+
+def settings() -> Iterator[dict[str, str]]:
+    """Every kernel setting that a control wants, and a good value of it."""
+    for control in controls():
+        term = control.terms[0] if control.terms else None
+        if term and term.check == "linux.sysctl.persisted":
+            good = next(iter(term.expect.values()))
+            key = term.given["key"]
+            yield {
+                "key": key,
+                "value": str(good[0] if isinstance(good, list) else good),
+                "slashed": key.replace(".", "/"),
+            }
+
+
+def modules() -> Iterator[dict[str, str]]:
+    """Every kernel module that a control wants refused."""
+    for control in controls():
+        if control.terms and control.terms[0].check == "linux.modules.refused":
+            for name in control.terms[0].given["names"]:
+                yield {"module": name, "underscored": name.replace("-", "_")}
+
+
+def script(state: dict[str, Any]) -> str:
+    """What is done to the root: `before`, then `script` (for each setting or module where it says so), then `after`."""
+    rows = {"setting": settings, "module": modules}.get(state.get("each", ""))
+    body = state["script"]
+    if rows:
+        filled = []
+        for row in rows():
+            one = body
+            for name, value in row.items():
+                one = one.replace(f"{{{name}}}", value)
+            filled.append(one)
+        body = "\n".join(filled)
+    return "\n".join([state.get("before", ""), body, state.get("after", "")])
+
+
+@pytest.mark.parametrize("state", STATES, ids=[state["name"] for state in STATES])
+def test_a_control_says_what_the_state_of_the_root_is(state: dict[str, Any]) -> None:
+    wanted = {pattern: verdict for verdict in VERDICTS for pattern in state.get(verdict, [])}
+    with overlaid(debian_root(*PACKAGES)) as root:
+        run_in(root, script(state))
+        found = judged(root, tuple(wanted))
+    unused = [pattern for pattern in wanted if not any(fnmatchcase(control, pattern) for control in found)]
+    assert not unused, f"no control is called {unused}"
+    wrong = {
+        control: said
+        for control, said in found.items()
+        for pattern, verdict in wanted.items()
+        if fnmatchcase(control, pattern) and not said.startswith(f"{verdict}:")
+    }
+    assert not wrong
+
+
+def test_a_root_at_rest_leaves_no_system_control_unknown_but_those_about_the_running_system() -> None:
+    ours = ("KERN-*", "MOD-*", "MNT-*", "SVC-*", "AUD-*", "LOG-*", "FW-*", "BOOT-*", "TIME-*")
+    with overlaid(debian_root(*PACKAGES)) as root:
+        found = judged(root, ours)
+    unknown = {control: said for control, said in found.items() if said.startswith("unknown:")}
+    assert len(found) > 300
+    assert not [control for control, said in unknown.items() if "not-running" not in said]
