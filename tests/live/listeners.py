@@ -9,10 +9,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 Conversation = Callable[[socket.socket], None]
 
@@ -105,12 +111,18 @@ def _lines(connection: socket.socket) -> Iterator[bytes]:
 
 
 def certificate(folder: Path, name: str, *, bits: int = 2048, days: int = 365) -> Path:
-    """A self-signed certificate with its key in one PEM file. days may be below 0: expired."""
+    """A self-signed certificate with its key in one PEM file. days: until its end; below 0 it has expired."""
+    key, now = rsa.generate_private_key(65537, bits), datetime.now(UTC)
+    common = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder(common, common, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1000))
+        .not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path = folder / f"{name}.pem"
-    when = ["-days", str(days)] if days > 0 else ["-not_before", "20200101000000Z", "-not_after", "20210101000000Z"]
-    made = ["openssl", "req", "-x509", "-newkey", f"rsa:{bits}", "-nodes", "-subj", f"/CN={name}", *when]
-    subprocess.run([*made, "-keyout", path, "-out", folder / f"{name}.crt"], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + (folder / f"{name}.crt").read_bytes())
+    path.write_bytes(private + made.public_bytes(Encoding.PEM))
     return path
 
 
