@@ -31,8 +31,9 @@ if [ -r $m ]; then
   done <$m | sort -u); do set -- "$@" "$d"; done
   unset IFS
 fi
-[ $# -gt 0 ] || set -- /
-find "$@" -xdev \( -path /proc -o -path /sys -o -path /run/user -o -path /var/lib/docker -o -path /var/lib/containers \
+x=-xdev
+[ $# -gt 0 ] || { set -- /; x=; }  # at rest there is no list of mounts, and all that is mounted belongs to the root
+find "$@" $x \( -path /proc -o -path /sys -o -path /run/user -o -path /var/lib/docker -o -path /var/lib/containers \
   -o -path /var/lib/containerd -o -path /var/lib/kubelet -o -path /var/lib/lxc -o -path /var/lib/lxd \
   -o -path /var/lib/machines -o -path /var/snap -o -path /snap \) -prune -o -printf '%y %m %U %G %p\0' 2>/dev/null |
   tr '\n\0' '?\n' | awk '
