@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from scanner import Absent, Fact, NotApplicable, check, powershell
+from scanner import Absent, Fact, NotApplicable, Unparsable, check, powershell
 
-from .rows import Row, row
+from .rows import Row, field, row, texts
 
 _USERS = """
 $product = (Get-ItemProperty -LiteralPath 'HKLM:\\SYSTEM\\CurrentControlSet\\Control\\ProductOptions').ProductType
@@ -25,14 +25,17 @@ ADMINISTRATORS = Fact(powershell(_ADMINISTRATORS, of="Get-LocalGroupMember"), ro
 
 
 def _users(found: Row) -> list[Row]:
-    if found["DomainController"]:
+    if field(found, "DomainController", bool):
         raise NotApplicable("a domain controller has no local accounts")
-    return list(found["Users"])
+    users = field(found, "Users", list)
+    if not all(isinstance(user, dict) for user in users):
+        raise Unparsable("a local account of another shape")
+    return users
 
 
 def _builtin(found: Row, rid: int) -> Row:
     for user in _users(found):
-        if re.fullmatch(rf"S-1-5-21-\d+-\d+-\d+-{rid}", str(user["Sid"])):
+        if re.fullmatch(rf"S-1-5-21-\d+-\d+-\d+-{rid}", field(user, "Sid", str)):
             return user
     raise Absent(f"there is no local account with the relative identifier {rid}")
 
@@ -40,22 +43,23 @@ def _builtin(found: Row, rid: int) -> Row:
 @check("windows.accounts.builtin_enabled", USERS)
 def builtin_enabled(found: Row, rid: int) -> bool:
     """Whether a built-in account can log in. rid: 500 the administrator, 501 the guest."""
-    return bool(_builtin(found, rid)["Enabled"])
+    return field(_builtin(found, rid), "Enabled", bool)
 
 
 @check("windows.accounts.builtin_name", USERS)
 def builtin_name(found: Row, rid: int) -> str:
     """The name that a built-in account has now. rid: 500 the administrator, 501 the guest."""
-    return str(_builtin(found, rid)["Name"])
+    return field(_builtin(found, rid), "Name", str)
 
 
 @check("windows.accounts.password_required", USERS)
 def password_required(found: Row) -> dict[str, bool]:
     """Per enabled local account: whether it must have a password."""
-    return {str(user["Name"]): bool(user["PasswordRequired"]) for user in _users(found) if user["Enabled"]}
+    used = [user for user in _users(found) if field(user, "Enabled", bool)]
+    return {field(user, "Name", str): field(user, "PasswordRequired", bool) for user in used}
 
 
 @check("windows.accounts.administrators", ADMINISTRATORS)
 def administrators(found: Row) -> list[str]:
     """The SIDs of the members of the local group Administrators, groups not unfolded."""
-    return [str(sid) for sid in found["Members"]]
+    return texts(found, "Members")

@@ -6,9 +6,10 @@ import re
 
 from scanner import Absent, Fact, Probe, Unparsable, check
 
-from .rows import row
+from .rows import field, row
 
 _LINE = re.compile(r"[^,]*,(?P<target>[^,]*),.*,\{(?P<guid>[0-9A-Fa-f-]{36})\},.*,(?P<setting>[0-9]+)\s*\Z")
+_LONGEST_LINE = 1000
 _SETTINGS: dict[int, list[str]] = {0: [], 1: ["success"], 2: ["failure"], 3: ["success", "failure"]}
 
 
@@ -18,7 +19,9 @@ def settings(text: str) -> dict[str, list[str]]:
     Lines of single users (their target is a SID) and of options without a GUID are left out. Source: [MS-GPAC] 2.2.
     """
     found: dict[str, list[str]] = {}
-    for line in str(row(text)["text"]).splitlines():
+    for line in field(row(text), "text", str).splitlines():
+        if len(line) > _LONGEST_LINE:
+            raise Unparsable(line[:200])
         match = _LINE.match(line)
         if match and not match["target"].strip().startswith("S-1-"):
             found[match["guid"].upper()] = _SETTINGS[int(match["setting"])]

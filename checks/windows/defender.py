@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scanner import Absent, Fact, Undetermined, check, powershell
 
-from .rows import Row, row, word
+from .rows import Row, field, row, texts, word
 
 _PREFERENCES = """
 $found = Get-MpPreference
@@ -44,14 +44,13 @@ STATUS = Fact(powershell(_STATUS, of="Get-MpComputerStatus", timeout_s=60.0), ro
 @check("windows.defender.preference", PREFERENCES)
 def preference(found: Row, name: str) -> int | bool:
     """A preference in force: PUAProtection, EnableNetworkProtection (numbers), DisableScriptScanning (true/false) …"""
-    observed = found[name]
-    return observed if isinstance(observed, bool) else int(observed)
+    return field(found, name, bool if name.startswith("Disable") else int)
 
 
 @check("windows.defender.exclusions", PREFERENCES)
 def exclusions(found: Row) -> list[str]:
     """Paths, processes and extensions that no scan looks at."""
-    listed = [str(entry) for entry in found["Exclusions"]]
+    listed = texts(found, "Exclusions")
     if any(entry.startswith("N/A") for entry in listed):
         raise Undetermined("Defender hides its exclusions from this login")
     return listed
@@ -60,10 +59,10 @@ def exclusions(found: Row) -> list[str]:
 @check("windows.defender.rule", PREFERENCES)
 def rule(found: Row, guid: str) -> str:
     """What an attack surface reduction rule does: block, audit, warn or off; a rule that is not listed is off."""
-    rules, actions = found["Rules"], found["Actions"]
+    rules, actions = texts(found, "Rules"), field(found, "Actions", list)
     if len(rules) != len(actions):
         raise Undetermined(f"{len(rules)} rules stand beside {len(actions)} actions")
-    named = {str(name).lower(): action for name, action in zip(rules, actions, strict=True)}
+    named = {name.lower(): action for name, action in zip(rules, actions, strict=True)}
     return word(_ACTIONS, named.get(guid.lower(), 0))
 
 
@@ -72,5 +71,4 @@ def status(found: Row, name: str) -> int | bool | str:
     """RealTimeProtectionEnabled, IsTamperProtected, AntivirusSignatureAge (days), Mode ("Normal", "Passive" …)."""
     if found.get("Mode") == "Not running":
         raise Absent("Defender does not run here")
-    observed = found[name]
-    return observed if isinstance(observed, int) else str(observed)
+    return field(found, name, {"AntivirusSignatureAge": int, "Mode": str}.get(name, bool))

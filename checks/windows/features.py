@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scanner import Absent, Fact, Unparsable, check, powershell
 
-from .rows import rows
+from .rows import field, rows
 
 _FEATURES = """
 foreach ($one in @(Get-WindowsFeature)) { @{ Name = '' + $one.Name; Installed = [bool]$one.Installed } }
@@ -13,7 +13,7 @@ foreach ($one in @(Get-WindowsFeature)) { @{ Name = '' + $one.Name; Installed = 
 
 def features(text: str) -> dict[str, bool]:
     """'[{"Name": "FS-SMB1", "Installed": false}]' -> {'fs-smb1': False}."""
-    found = {str(entry["Name"]).lower(): bool(entry["Installed"]) for entry in rows(text)}
+    found = {field(entry, "Name", str).lower(): field(entry, "Installed", bool) for entry in rows(text)}
     if not found:
         raise Unparsable("no feature at all")
     return found

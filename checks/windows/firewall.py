@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scanner import Absent, Fact, Unparsable, check, powershell
 
-from .rows import Row, rows, word
+from .rows import Row, rows, whole, word
 
 _NUMBERS = (
     *("Enabled", "DefaultInboundAction", "DefaultOutboundAction", "AllowLocalFirewallRules"),
@@ -16,7 +16,7 @@ _ACTIONS = {0: "not-configured", 2: "allow", 4: "block"}
 _SCRIPT = """
 foreach ($one in @(Get-NetFirewallProfile -PolicyStore ActiveStore)) {
     $found = @{ Name = '' + $one.Name; LogFileName = '' + $one.LogFileName }
-    $found.LogMaxSizeKilobytes = [int64]$one.LogMaxSizeKilobytes
+    $found.LogMaxSizeKilobytes = '' + $one.LogMaxSizeKilobytes
     foreach ($name in @('Enabled', 'DefaultInboundAction', 'DefaultOutboundAction', 'AllowLocalFirewallRules',
         'AllowLocalIPsecRules', 'NotifyOnListen', 'LogAllowed', 'LogBlocked')) { $found[$name] = [int]$one.$name }
     $found
@@ -32,7 +32,8 @@ def profiles(text: str) -> dict[str, Row]:
     found = {}
     for entry in rows(text):
         words = {name: word(_ACTIONS if name.endswith("Action") else _BOOLEANS, entry[name]) for name in _NUMBERS}
-        found[str(entry["Name"]).lower()] = entry | words
+        size = whole(str(entry["LogMaxSizeKilobytes"]))  # as text: "not configured" is more than a signed number holds
+        found[str(entry["Name"]).lower()] = entry | words | {"LogMaxSizeKilobytes": size}
     if not found:
         raise Unparsable("no firewall profile at all")
     return found
@@ -46,5 +47,7 @@ def profile(found: dict[str, Row], profile: str, setting: str) -> str | int:
     """A setting of a profile (domain, private, public): yes, no, allow, block, not-configured, a number or a path."""
     if profile not in found:
         raise Absent(f"there is no firewall profile {profile}")
+    if setting not in found[profile]:
+        raise Unparsable(f"the profile {profile} says nothing of {setting}")
     observed = found[profile][setting]
     return observed if isinstance(observed, int) else str(observed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from scanner import Absent, Fact, Probe, Unparsable, check, parse
 
-from .rows import row
+from .rows import field, row, whole
 
 POLICY = Probe("windows", ("exported", "security-policy"), privileged=True)
 
@@ -25,10 +26,10 @@ def policy(text: str) -> Policy:
     An account that is written by name was looked up on the machine: "names": {"Guest": "S-1-5-21-…-501"}.
     """
     found = row(text)
-    sections = parse.ini(str(found["text"]))
+    sections = parse.ini(field(found, "text", str))
     if "System Access" not in sections or "Privilege Rights" not in sections:
         raise Unparsable(str(found["text"])[:200])
-    names = found.get("names") or {}
+    names = field(found, "names", dict)
     rights = {
         privilege: [_sid(account.strip(), names) for account in values[-1].split(",") if account.strip()]
         for privilege, values in sections["Privilege Rights"].items()
@@ -50,7 +51,7 @@ def account(found: Policy, key: str) -> int | str:
     if key not in found.access:
         raise Absent(f"the security policy has no {key}")
     written = found.access[key]
-    return int(written) if written.lstrip("-").isdecimal() else written
+    return whole(written) if re.fullmatch(r"-?[0-9]+", written) else written
 
 
 @check("windows.policy.right", SECURITY)

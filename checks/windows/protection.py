@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scanner import Absent, Fact, check, powershell
 
-from .rows import Row, rows
+from .rows import Row, field, rows, word
 
 _GUARD = """
 $space = 'root/Microsoft/Windows/DeviceGuard'
@@ -38,9 +38,9 @@ def isolated(found: list[Row]) -> list[str]:
     """What runs isolated by the hypervisor: credential-guard, code-integrity … Source: Win32_DeviceGuard."""
     if not found:
         raise Absent("this Windows knows no virtualization-based security")
-    if found[0]["Status"] != 2:
+    if field(found[0], "Status", int) != 2:
         return []
-    return [_SERVICES.get(number, str(number)) for number in found[0]["Running"] if number]
+    return [word(_SERVICES, number) for number in field(found[0], "Running", list) if number]
 
 
 @check("windows.protection.drive_encrypted", VOLUMES)
@@ -48,4 +48,5 @@ def drive_encrypted(found: list[Row]) -> dict[str, bool]:
     """Per fixed drive with a letter: whether BitLocker protects it. Source: Win32_EncryptableVolume, types 0 and 1."""
     if not found:
         raise Absent("this Windows has no BitLocker")
-    return {str(one["Drive"]): one["Protection"] == 1 for one in found if one["Drive"] and one["Type"] in {0, 1}}
+    fixed = [one for one in found if field(one, "Drive", str) and field(one, "Type", int) in {0, 1}]
+    return {field(one, "Drive", str): field(one, "Protection", int) == 1 for one in fixed}

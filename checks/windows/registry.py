@@ -31,14 +31,14 @@ def reading(text: str) -> Reading:
 
 
 def _reading(entry: Any, text: str) -> Reading:
-    if not isinstance(entry, dict) or entry.get("found") not in {"value", "key", "nothing"}:
+    if not isinstance(entry, dict) or entry.get("found") not in ("value", "key", "nothing"):
         raise Unparsable(text[:200])
     if entry["found"] != "value":
         return Reading(entry["found"])
-    value = entry["value"]
+    value = entry.get("value")
     if isinstance(value, dict) and isinstance(value.get("value"), list):
         value = value["value"]  # how ConvertTo-Json of PowerShell 5.1 writes some lists
-    return Reading("value", str(entry["kind"]), value)
+    return Reading("value", str(entry.get("kind")), value)
 
 
 def users(text: str) -> dict[str, Reading]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scanner import Absent, Fact, Unparsable, check, registry
 
 from .registry import Reading, reading
+from .rows import whole
 
 _CURRENT = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 _ROLES = {"WinNT": "workstation", "ServerNT": "member-server", "LanmanNT": "domain-controller"}
@@ -19,9 +20,7 @@ def number(found: Reading, what: str) -> int:
     """A whole number out of a reading, whether Windows wrote it as text or number."""
     if found.found != "value":
         raise Absent(f"Windows does not say its {what}")
-    if not str(found.value).isdecimal():
-        raise Unparsable(f"{what}: {found.value!r:.100}")
-    return int(found.value)
+    return whole(str(found.value))
 
 
 @check("windows.release.build", BUILD)
@@ -39,7 +38,7 @@ def patch_level(found: Reading, revision: Reading) -> str:
 @check("windows.release.role", PRODUCT)
 def role(product: Reading) -> str:
     """member-server (in a domain or not), domain-controller or workstation."""
-    if product.value not in _ROLES:
+    if str(product.value) not in _ROLES:
         raise Unparsable(f"ProductType: {product.value!r:.100}")
     return _ROLES[str(product.value)]
 

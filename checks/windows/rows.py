@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, TypeVar
 
 from scanner import Unparsable, parse
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def plain(value: Any) -> Any:
@@ -32,6 +34,26 @@ def row(text: str) -> Row:
     if len(found) != 1:
         raise Unparsable(f"one object was expected, not {len(found)}")
     return found[0]
+
+
+def field(found: Row, name: str, kind: type[T]) -> T:
+    """A member of an object, of the type that it must have: field({'On': True}, 'On', bool) -> True."""
+    value = found.get(name)
+    if type(value) is not kind:
+        raise Unparsable(f"{name}: {value!r:.100}")
+    return value
+
+
+def texts(found: Row, name: str) -> list[str]:
+    """A member that is a list, its entries as texts: texts({'Sids': ['S-1-1-0']}, 'Sids') -> ['S-1-1-0']."""
+    return [str(entry) for entry in field(found, name, list)]
+
+
+def whole(written: str) -> int:
+    """A whole number out of a text, of a length that a setting can have: whole('-1') -> -1."""
+    if not re.fullmatch(r"-?[0-9]{1,20}", written):
+        raise Unparsable(f"not a number: {written[:100]!r}")
+    return int(written)
 
 
 def word(names: dict[int, str], number: object) -> str:

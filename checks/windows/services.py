@@ -6,7 +6,7 @@ import re
 
 from scanner import Absent, Fact, Unparsable, check, powershell
 
-from .rows import Row, rows
+from .rows import Row, field, rows
 
 _SERVICES = """
 Get-CimInstance -ClassName Win32_Service | Select-Object 'Name', 'StartMode', 'State', 'StartName', 'PathName'
@@ -15,7 +15,7 @@ Get-CimInstance -ClassName Win32_Service | Select-Object 'Name', 'StartMode', 'S
 
 def services(text: str) -> dict[str, Row]:
     """'[{"Name": "Spooler", "StartMode": "Auto", …}]' -> {'spooler': {…}}. Win32_Service's words are fixed."""
-    found = {str(entry["Name"]).lower(): entry for entry in rows(text)}
+    found = {field(entry, "Name", str).lower(): entry for entry in rows(text)}
     if not found:
         raise Unparsable("no service at all")
     return found
@@ -33,13 +33,13 @@ def _named(found: dict[str, Row], service: str) -> Row:
 @check("windows.services.start", SERVICES)
 def start(found: dict[str, Row], service: str) -> str:
     """How a service starts: Auto, Manual or Disabled."""
-    return str(_named(found, service)["StartMode"])
+    return field(_named(found, service), "StartMode", str)
 
 
 @check("windows.services.state", SERVICES)
 def state(found: dict[str, Row], service: str) -> str:
     """Whether a service runs: Running, Stopped, Paused …"""
-    return str(_named(found, service)["State"])
+    return field(_named(found, service), "State", str)
 
 
 @check("windows.services.command_line", SERVICES)
@@ -47,9 +47,9 @@ def command_line(found: dict[str, Row]) -> dict[str, str]:
     """Per service whose program lies in a folder with a space in its path: "quoted", or "open" to another program."""
     judged = {}
     for entry in found.values():
-        written = str(entry.get("PathName") or "").strip()
+        written = str(entry.get("PathName") or "")[:4096].strip()
         program = re.match(r'"[^"]+"|.*?\.[a-z0-9]{1,4}(?=\s|$)', written, re.IGNORECASE)
         path = program[0] if program else written
         if " " in path.strip('"'):
-            judged[str(entry["Name"])] = "quoted" if path.startswith('"') else "open"
+            judged[field(entry, "Name", str)] = "quoted" if path.startswith('"') else "open"
     return judged

@@ -6,7 +6,7 @@ import re
 
 from scanner import Fact, check, powershell
 
-from .rows import Row, row, rows
+from .rows import Row, field, row, rows
 
 _SERVER = """
 $found = Get-SmbServerConfiguration
@@ -41,19 +41,20 @@ SHARES = Fact(powershell(_SHARES, of="Get-SmbShare", timeout_s=60.0), rows)
 @check("windows.smb.server", SERVER)
 def server(found: Row, setting: str) -> bool:
     """A setting of the server in force: EnableSMB1Protocol, RequireSecuritySignature, EncryptData …"""
-    return bool(found[setting])
+    return field(found, setting, bool)
 
 
 @check("windows.smb.client", CLIENT)
 def client(found: Row, setting: str) -> bool:
     """A setting of the client in force: RequireSecuritySignature, EnableInsecureGuestLogons."""
-    return bool(found[setting])
+    return field(found, setting, bool)
 
 
 @check("windows.smb.share_access", SHARES)
 def share_access(found: list[Row]) -> dict[str, list[str]]:
     """Per share that is not Windows' own (ADMIN$, C$, IPC$): the SIDs that its share permissions let in."""
-    return {str(share["Name"]): _allowed(str(share["Sddl"])) for share in found if not share["Special"]}
+    own = [share for share in found if not field(share, "Special", bool)]
+    return {field(share, "Name", str): _allowed(field(share, "Sddl", str)) for share in own}
 
 
 def _allowed(sddl: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from scanner import Fact, Given, check, powershell, registry
 
 from .registry import Reading, reading
-from .rows import Row, row
+from .rows import Row, row, texts
 
 _SUITES = "@{ Suites = @(Get-TlsCipherSuite | ForEach-Object { '' + $_.Name }) }"
 
@@ -29,4 +29,4 @@ def enabled(found: Reading, default: bool) -> bool:
 @check("windows.tls.suites_with", SUITES)
 def suites_with(found: Row, part: str) -> list[str]:
     """The cipher suites that are offered and have `part` in their name: TLS_RSA_WITH_RC4_128_SHA for RC4."""
-    return [str(name) for name in found["Suites"] if part in str(name).split("_")]
+    return [name for name in texts(found, "Suites") if part in name.split("_")]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from scanner import Fact, Undetermined, check, powershell
+from scanner import Fact, Undetermined, Unparsable, check, powershell
 
-from .rows import Row, row
+from .rows import Row, field, row, texts
 
 _1601 = datetime(1601, 1, 1)  # noqa: DTZ001 - the machine's own local time
 _AGES = """
@@ -33,13 +33,21 @@ AGES = Fact(powershell(_AGES, of="Get-CimInstance", timeout_s=60.0), row)
 
 
 def _now(found: Row) -> datetime:
-    return datetime.fromisoformat(str(found["Now"]))
+    return _instant(found, "Now")
+
+
+def _instant(found: Row, name: str) -> datetime:
+    """'2026-11-20T10:00:00' -> that instant, without a zone."""
+    try:
+        return datetime.fromisoformat(field(found, name, str)).replace(tzinfo=None)
+    except ValueError as error:
+        raise Unparsable(f"{name}: {error}"[:200]) from error
 
 
 @check("windows.updates.age_days", AGES)
 def age_days(found: Row) -> int:
     """Days since the newest update that Windows lists as installed."""
-    days = [then for then in (day(str(one)) for one in found["Installed"]) if then is not None]
+    days = [then for then in (day(one) for one in texts(found, "Installed")) if then is not None]
     if not days:
         raise Undetermined("Windows lists no update with a date")
     return max(0, (_now(found) - max(days)).days)
@@ -48,4 +56,4 @@ def age_days(found: Row) -> int:
 @check("windows.updates.running_days", AGES)
 def running_days(found: Row) -> int:
     """Days since the last start: updates that need a restart are not in force before it."""
-    return max(0, (_now(found) - datetime.fromisoformat(str(found["Started"]))).days)
+    return max(0, (_now(found) - _instant(found, "Started")).days)
