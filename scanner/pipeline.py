@@ -14,6 +14,7 @@ from .collect import Collected, collect, tool_version
 from .evaluate import Judge
 from .model import Asset, Evidence, Finding, Outcome, Run, Visited, utc_now
 from .plan import Plan, PlannedAsset
+from .scoring.standing import with_last_known
 from .transports import Bounds
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("riskline.run")
 Progress = Callable[[Visited], None]
+LastKnown = Callable[[str], Sequence[Finding]]
+"""Asset id → what failed when it was last judged, for as long as nothing has shown that it is mended."""
+
+
+def nothing_known(_: str) -> Sequence[Finding]:
+    """What is known of an asset where no register is asked."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +75,11 @@ def execute(
     if register is not None and not options.done:
         register.begin(run)
     judge = Judge()
+    known = register.last_known if register is not None else nothing_known
     visited: dict[str, Visited] = {asset.asset.id: asset for asset in run.visited}
     to_visit = [planned for planned in plan.assets if planned.asset.id not in options.done]
     for collected in collect(to_visit, options.bounds, options.at_once, stop):
-        one = judged(collected, judge, run, options.policy)
+        one = judged(collected, judge, run, options.policy, known)
         visited[one.asset.id] = one
         if register is not None:
             register.store(run.id, one, collected.evidence)
@@ -78,21 +87,24 @@ def execute(
         if progress is not None:
             progress(one)
     ordered = [visited[p.asset.id] for p in plan.assets if p.asset.id in visited]
-    finished = finish(run, ordered, options.policy, "complete" if len(ordered) == len(plan.assets) else "partial")
+    state: Literal["complete", "partial"] = "complete" if len(ordered) == len(plan.assets) else "partial"
+    finished = finish(run, ordered, options.policy, state, known)
     if register is not None:
         register.finish(finished)
     return finished
 
 
-def judged(collected: Collected, judge: Judge, run: Run, policy: score.Policy) -> Visited:
-    """One asset's evidence as findings and score."""
+def judged(
+    collected: Collected, judge: Judge, run: Run, policy: score.Policy, known: LastKnown = nothing_known
+) -> Visited:
+    """One asset's evidence as findings and score. A failure that could not be judged again still counts."""
     asset = collected.planned.asset
     findings = judge.findings(collected.planned, collected.evidence)
     return Visited(
         asset=asset,
         baselines=tuple(dict.fromkeys(finding.baseline for finding in findings if finding.baseline)),
         findings=tuple(findings),
-        score=score.score_asset(asset, findings, run.controls, policy),
+        score=score.score_asset(asset, _standing(run, findings, known(asset.id)), run.controls, policy),
         collected_at=collected.evidence.collected_at,
         failures=collected.evidence.failures,
         took_s=collected.took_s,
@@ -100,9 +112,22 @@ def judged(collected: Collected, judge: Judge, run: Run, policy: score.Policy) -
     )
 
 
-def finish(run: Run, visited: Sequence[Visited], policy: score.Policy, state: Literal["complete", "partial"]) -> Run:
+def _standing(run: Run, findings: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
+    """What stands: today's findings, and earlier failures of the same controls that nobody could look at today."""
+    return with_last_known(findings, [one for one in known if (one.baseline, one.control) in run.controls])
+
+
+def finish(
+    run: Run,
+    visited: Sequence[Visited],
+    policy: score.Policy,
+    state: Literal["complete", "partial"],
+    known: LastKnown = nothing_known,
+) -> Run:
     """The run with its totals."""
-    pairs: list[tuple[Asset, Sequence[Finding]]] = [(one.asset, one.findings) for one in visited]
+    pairs: list[tuple[Asset, Sequence[Finding]]] = [
+        (one.asset, _standing(run, one.findings, known(one.asset.id))) for one in visited
+    ]
     total = score.assess(pairs, run.controls, policy)
     return replace(
         run,

@@ -293,6 +293,17 @@ def test_a_killed_run_is_resumed_and_judges_only_what_is_missing(site: Site) -> 
     assert len(json.loads(site.run("runs", "--register", "register.db", "--format", "json").stdout)) == 1
 
 
+def test_an_asset_that_can_no_longer_be_seen_does_not_look_better(site: Site) -> None:
+    site.settings("a = 0\nb = 1\n")
+    before = json.loads(site.scan("--format", "json").stdout)["organisation"]
+    (site.at / "conf").unlink()
+    after = json.loads(site.scan("--format", "json").stdout)["organisation"]
+    assert before["score"] == after["score"] > 0
+    assert after["judged"] == 0
+    site.settings("a = 1\nb = 1\n")
+    assert json.loads(site.scan("--format", "json").stdout)["organisation"]["score"] == 0
+
+
 def test_nothing_to_resume_is_said(site: Site) -> None:
     done = site.scan("--resume")
     assert done.returncode == 2
