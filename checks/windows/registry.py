@@ -91,12 +91,15 @@ def entries(found: Reading, separator: str = "") -> list[str]:
 
 
 @check("windows.registry.policy_or_local", VALUE, LOCAL)
-def policy_or_local(policy: Reading, local: Reading, default: int, local_unit: int = 1) -> str | int | list[str] | None:
+def policy_or_local(
+    policy: Reading, local: Reading, default: int, local_unit: int = 1, type: str = "DWord"
+) -> str | int | list[str] | None:
     """A number that policy may set, else the machine's own setting, else `default`.
 
-    local_unit: what one unit of the policy is in the machine's own setting: 1024 where one is in KB and one in bytes.
+    type: of the policy's value; the machine's own is a DWord. local_unit: what one unit of the policy is in the
+    machine's own setting: 1024 where one is in KB and one in bytes.
     """
     if policy.found == "value":
-        return in_force(policy, "DWord", default)
+        return in_force(policy, type, default)
     found = in_force(local, "DWord", default * local_unit)
     return found // local_unit if isinstance(found, int) else found
