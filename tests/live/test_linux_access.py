@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from scanner.baseline import read_baseline
 from scanner.catalogue import Catalogue
 from scanner.collect import make_evidence
 from scanner.evaluate import Judge
 from scanner.load import read_document
-from scanner.model import Access, Asset, Chroot, Control, Finding, Inventory, Outcome
-from scanner.plan import Plan, make_plan
+from scanner.model import Access, Asset, Baseline, Chroot, Control, Finding, Outcome
+from scanner.plan import plan_asset, plan_baseline
 from scanner.transports import Bounds, transport
 
 from .roots import debian_root, overlaid, run_in, why_not
@@ -39,23 +40,22 @@ class Case:
     good: bool
 
 
-@cache
-def plan(control: str) -> Plan:
-    asset = Asset("root", access=Access(chroot=Chroot("/")))
-    return make_plan(Inventory("test", (asset,)), Catalogue(), ["debian-12"], [f"id={control}"])
+CATALOGUE = Catalogue()
 
 
 @cache
+def baseline() -> Baseline:
+    return read_baseline(CATALOGUE.baseline_file("debian-12"), CATALOGUE)
+
+
 def controls() -> dict[str, Control]:
-    asset = Asset("root", access=Access(chroot=Chroot("/")))
-    whole = make_plan(Inventory("test", (asset,)), Catalogue(), ["debian-12"])
-    return {control.id: control for control in whole.controls.values()}
+    return {control.id: control for control in baseline().controls}
 
 
-def findings(control: str, root: Path) -> list[Finding]:
-    """What one control says of a root at rest, through the transport that image audits use."""
-    planned = plan(control).assets[0]
+def findings(ids: Iterable[str], root: Path) -> list[Finding]:
+    """What some controls say of a root at rest, through the transport that image audits use."""
     asset = Asset("root", access=Access(chroot=Chroot(str(root))))
+    planned = plan_asset(asset, [plan_baseline(baseline(), CATALOGUE, {"id": frozenset(ids)})])
     replies = transport("chroot").visit(asset, planned.visits["chroot"], Bounds())
     evidence = make_evidence("root", {probe.key: reply for probe, reply in replies.items()}, {})
     return Judge().findings(planned, evidence)
@@ -177,7 +177,7 @@ def test_a_control_tells_its_good_states_from_its_bad_ones(control: str, lower: 
     for case in (case for case in ALL if case.control == control):
         with overlaid(lower) as root:
             run_in(root, case.script)
-            said = findings(control, root)
+            said = findings([control], root)
         outcomes = {finding.outcome for finding in said}
         fits = outcomes == GOOD if case.good else Outcome.FAIL in outcomes
         if not fits:
@@ -192,8 +192,7 @@ def test_no_access_control_is_unknown_on_an_installed_root(lower: Path) -> None:
     with overlaid(lower) as root:
         unknown = {
             finding.control: (finding.reason, finding.detail)
-            for control in sorted(mine)
-            for finding in findings(control, root)
+            for finding in findings(mine, root)
             if finding.outcome is Outcome.UNKNOWN
         }
     assert not unknown
