@@ -17,7 +17,7 @@ import stat
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -193,7 +193,12 @@ def report(name: str) -> ModuleType:
 
 def returns(check: Check) -> tuple[tuple[type, ...], bool]:
     """Types that the check's observed scalars may have, and whether it may give a mapping; () where it does not say."""
-    hint = typing.get_type_hints(check.observe).get("return")
+    return _returns(check.observe)
+
+
+@cache
+def _returns(observe: Callable[..., Any]) -> tuple[tuple[type, ...], bool]:
+    hint = typing.get_type_hints(observe).get("return")
     scalars: list[type] = []
     mapping = False
     for kind in _members(hint):

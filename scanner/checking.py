@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from .model import Check, Fact, Observed
@@ -42,7 +43,7 @@ def check(id: str, /, *facts: Fact[Any]) -> Callable[[Callable[..., Observed]], 
 
 def parameters(found: Check) -> dict[str, bool]:
     """The names that a control's `given` may hold for this check -> whether each is required."""
-    names = list(inspect.signature(found.observe).parameters.values())[len(found.facts) :]
+    names = _own(found.observe)[len(found.facts) :]
     given = {p.name: p.default is inspect.Parameter.empty for p in names}
     for fact in found.facts:
         for name in fact.probe.open_places:
@@ -52,5 +53,9 @@ def parameters(found: Check) -> dict[str, bool]:
 
 def accepts(found: Check) -> frozenset[str]:
     """The names of `given` that the function itself takes; the others only fill places in its probes."""
-    names = list(inspect.signature(found.observe).parameters)[len(found.facts) :]
-    return frozenset(names)
+    return frozenset(parameter.name for parameter in _own(found.observe)[len(found.facts) :])
+
+
+@cache
+def _own(observe: Callable[..., Observed]) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(observe).parameters.values())

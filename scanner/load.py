@@ -70,6 +70,21 @@ def read_document(path: Path) -> LocatedDict:
     return parse_document(data, str(path))
 
 
+def read_head(path: Path, key: str) -> LocatedDict:
+    """What stands in a YAML file above the top-level `key`; all of it where the head alone cannot be understood."""
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    head = re.split(rb"(?m)^%b[ \t]*:" % re.escape(key.encode()), data, maxsplit=1)[0]
+    try:
+        found = parse_document(head, str(path))
+    except UsageError:
+        return parse_document(data, str(path))
+    return found
+
+
 def parse_document(data: bytes, name: str) -> LocatedDict:
     """As `read_document`, of bytes; `name` stands for the file in complaints."""
     if len(data) > MAX_BYTES:

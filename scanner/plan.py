@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from . import checking, probes
@@ -117,11 +118,12 @@ def _standard(inventory: Inventory, catalogue: Catalogue, planned: Any) -> dict[
     return standard
 
 
-def peek_kind(file: Any) -> str | None:
-    """The kind that a baseline file is for, without reading more than its own top lines."""
+def peek_kind(file: Path) -> str | None:
+    """The kind that a baseline file is for, read from what stands above its controls."""
     from . import load
 
-    applies = load.read_document(file).get("applies_to")
+    head = load.read_head(file, "controls")
+    applies = head.get("applies_to") or load.read_document(file).get("applies_to")
     return str(applies.get("kind")) if isinstance(applies, dict) else None
 
 

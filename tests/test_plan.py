@@ -15,7 +15,7 @@ from scanner.checking import parameters
 from scanner.errors import UsageError
 from scanner.inventory import read_inventory
 from scanner.model import Access, Asset, Aws, Control, Inventory, Local, Network, Organisation, Winrm
-from scanner.plan import add_probe, facets, make_plan, read_selection, selected
+from scanner.plan import add_probe, facets, make_plan, peek_kind, read_selection, selected
 from scanner.probes import bind, refuse_unsafe
 
 CATALOGUE = Catalogue()
@@ -167,6 +167,12 @@ def test_a_selection_that_nothing_meets_is_refused() -> None:
 def test_a_control_can_be_found_by_its_cause_and_its_effort() -> None:
     assert facets(CONTROL, "root_cause") == ("SSH-01",)
     assert facets(CONTROL, "effort") == ("hours",)
+
+
+@pytest.mark.parametrize("text", ["applies_to: {kind: aws}\ncontrols: []\n", "controls: []\napplies_to: {kind: aws}\n"])
+def test_a_baselines_kind_is_found_wherever_it_stands(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    assert peek_kind(tmp_path / "x.yaml") == "aws"
 
 
 def test_the_named_baseline_replaces_the_assets_own_where_its_kind_fits() -> None:
