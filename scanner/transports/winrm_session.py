@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -122,7 +122,7 @@ class Adapter(HTTPAdapter):
         """As requests does, with our pools and the pinned certificate in every one of them."""
         if self._fingerprint:
             given["assert_fingerprint"] = self._fingerprint
-        super().init_poolmanager(*args, **given)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **given)
         self.poolmanager.pool_classes_by_scheme = _pools(self._leash)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **given: Any) -> requests.Response:
@@ -143,17 +143,17 @@ class Adapter(HTTPAdapter):
 
     def _bound(self, response: requests.Response) -> None:
         """Count the body while it is read. Not read here: NTLM looks at the connection of an unread response."""
-        whole = response.iter_content
+        whole: Callable[..., Iterator[bytes]] = response.iter_content
 
-        def counted(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
-            for chunk in whole(chunk_size, decode_unicode):
+        def counted(*args: Any, **given: Any) -> Iterator[Any]:
+            for chunk in whole(*args, **given):
                 self._leash.take(len(chunk))
                 yield chunk
 
-        response.iter_content = counted  # type: ignore[method-assign, assignment]
+        response.iter_content = counted  # type: ignore[method-assign]
 
 
-class LeashedTransport(Transport):  # type: ignore[misc]
+class LeashedTransport(Transport):
     """pywinrm's transport whose session goes through the adapter from the first request on."""
 
     leash: Leash

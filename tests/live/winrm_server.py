@@ -200,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
         return bytes(self.context.unwrap(packed[4:]).data)
 
     def _seal(self, envelope: bytes) -> bytes:
-        wrapped = self.context.wrap(envelope).data
+        wrapped: bytes = self.context.wrap(envelope).data
         head = (
             BOUNDARY + b"\r\n\tContent-Type: " + SEALED + b"\r\n\tOriginalContent: "
             b"type=application/soap+xml;charset=UTF-8;Length=" + str(len(envelope)).encode() + b"\r\n"
