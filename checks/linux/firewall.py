@@ -89,7 +89,9 @@ def nft_files(text: str) -> Ruleset:
     """/etc/nftables.conf and the files that it includes -> Ruleset; files that nothing includes are not read."""
     found: Mapping[str, str] = parse.files(text)
     main = found.get("/etc/nftables.conf", "")
-    included = re.findall(r'^\s*include\s+"([^"]+)"', "\n".join(map(_without_comment, main.split("\n"))), re.MULTILINE)
+    included = re.findall(
+        r'^[ \t]*include[ \t]+"([^"\n]+)"', "\n".join(map(_without_comment, main.split("\n"))), re.MULTILINE
+    )
     parts = [main, *(found[path] for path in found if path in _matching(included, found))]
     return ruleset("\n".join(parts))
 
@@ -113,8 +115,8 @@ class Ufw:
 def ufw(text: str) -> Ufw:
     """{'/etc/ufw/ufw.conf': 'ENABLED=yes'} -> Ufw(True, {}, ()). Source: ufw(8), ufw-framework(8)."""
     found = parse.files(text)
-    switch = re.findall(r"^\s*ENABLED=[\"']?(\w+)", found.get(UFW_CONF, ""), re.MULTILINE)
-    policies = re.findall(r"^\s*DEFAULT_(\w+)_POLICY=[\"']?(\w+)", found.get(UFW_DEFAULTS, ""), re.MULTILINE)
+    switch = re.findall(r"^[ \t]*ENABLED=[\"']?(\w+)", found.get(UFW_CONF, ""), re.MULTILINE)
+    policies = re.findall(r"^[ \t]*DEFAULT_([A-Z]+)_POLICY=[\"']?(\w+)", found.get(UFW_DEFAULTS, ""), re.MULTILINE)
     lines = [line for path in UFW_RULES for line in found.get(path, "").split("\n")]
     rules = [tuple(line.split()[3:]) for line in lines if line.startswith("### tuple ###")]
     return Ufw(

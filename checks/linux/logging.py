@@ -68,9 +68,9 @@ def _statements(text: str) -> list[str]:
         if not bare or bare.startswith("#"):
             continue
         if statements and (depth > 0 or statements[-1].endswith("\\")):
-            statements[-1] = f"{statements[-1].rstrip(chr(92))} {bare}"[:16384]
+            statements[-1] = f"{statements[-1].rstrip(chr(92))} {bare}"[:4096]
         else:
-            statements.append(bare[:16384])
+            statements.append(bare[:4096])
         depth = max(0, depth + bare.count("(") - bare.count(")")) if _OPENING.search(statements[-1]) else 0
     return statements
 

@@ -140,13 +140,21 @@ def apt_configuration(text: str) -> Mapping[str, str]:
     return {key.lower(): value for key, value in rows if not key.endswith("::")}
 
 
+def kernels(text: str) -> tuple[str, ...]:
+    """'6.1.0-28-amd64\\n6.1.0-31-amd64\\n' -> the running kernel's release, then those installed."""
+    found = tuple(word[:200] for word in text.split())
+    if not found:
+        raise Unparsable("uname said nothing")
+    return found
+
+
 UPDATES = Fact(sh(WAITING, of="apt-get", timeout_s=30.0), read_waiting)
 SOURCES = Fact(
     texts("/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources"), sources
 )
 APT = Fact(sh("apt-config dump", of="apt-config"), apt_configuration)
 TODAY = Fact(sh("date -u +%Y-%m-%d"), lambda text: date.fromisoformat(text.strip()))
-INSTALLED_KERNELS = Fact(sh(KERNELS, running=True), str.split)
+INSTALLED_KERNELS = Fact(sh(KERNELS, running=True), kernels)
 
 
 @check("linux.updates.waiting", UPDATES)
@@ -204,12 +212,13 @@ def days_of_care_left(today: date, until: str) -> int:
 
 
 @check("linux.updates.newer_kernels", INSTALLED_KERNELS)
-def newer_kernels(found: list[str]) -> list[str]:
+def newer_kernels(found: tuple[str, ...]) -> list[str]:
     """Installed kernels of the running one's flavour that are newer than it."""
     running, *installed = found
     if not installed:
         raise NotApplicable("no kernel is installed in /boot; the running one comes from elsewhere")
-    return [name for name in installed if _flavour(name) == _flavour(running) and _order(name) > _order(running)]
+    flavour, order = _flavour(running), _order(running)
+    return [name for name in installed if _flavour(name) == flavour and _order(name) > order]
 
 
 def _flavour(release: str) -> str:
