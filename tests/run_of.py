@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -48,12 +48,16 @@ HOSTILE = (
     "\r=1+1",
     "\n=1+1",
     "nul \x00 lone \udcff surrogate, `tick` | pipe\r\nnext",
+    "</details></section><h1>gone</h1>",
+    "[click](http://evil) ![x](http://evil/x.png) <http://evil> | cell",
+    "\ud800 \x00 \uffff",
+    "&lt;b&gt; &amp; %3Cscript%3E",
 )
 """Text that becomes more than text where a renderer is careless."""
 
 
-def controls() -> dict[tuple[str, str], Control]:
-    """Four controls of three causes."""
+def controls(authored: Callable[[str], str] = str) -> dict[tuple[str, str], Control]:
+    """Four controls of four causes. authored: what becomes of each sentence of theirs."""
     total = Effect("total", "total", "total")
     references = {"cis": ("5.1.20",), "nist-800-53": ("AC-6(2)", "IA-2(5)")}
     made = [
@@ -72,27 +76,33 @@ def controls() -> dict[tuple[str, str], Control]:
         Control("S3-04", "Buckets are not public", "Everybody could read what is kept there.", "Block public access.",
                 check="aws.s3.public", exploit=5, effort="minutes"),
     ]  # fmt: skip
-    return {("standard", one.id): one for one in made}
+    spoken = [
+        replace(one, title=authored(one.title), why=authored(one.why), fix=authored(one.fix)) for one in made
+    ]  # fmt: skip
+    return {("standard", one.id): one for one in spoken}
 
 
 def run_of(
     text: Callable[[str], str] = str,
     reasons: tuple[str, ...] = REASONS,
     known: Mapping[tuple[str, str], Control] | None = None,
+    authored: Callable[[str], str] = str,
 ) -> Run:
-    """Three assets: a host with every outcome and reason, an account, and a host that was not reached.
+    """Four assets: one with every outcome and reason, an account, one not reached, one that no baseline is for.
 
     text: what becomes of every text that comes from an asset (names, values, messages); `str` leaves it.
+    authored: the same for what the authors of baselines and inventory wrote (sentences of controls, owners).
     """
-    known = known or controls()
+    known = known or controls(authored)
 
     def finding(asset: str, control: str, outcome: Outcome, subject: str = "", **of: str) -> Finding:
         return replace(Finding(asset, "standard", control, subject, outcome), **of)  # type: ignore[arg-type]
 
     web = Asset("web-1", access=Access(ssh=Ssh()), zone="internet", criticality=Criticality(3, 4, 4), service="webshop",
-                owner="Platform team", tags={"role": text("shop")})  # fmt: skip
+                owner=authored("Platform team"), tags={"role": text("shop")})  # fmt: skip
     account = Asset("cloud", access=Access(aws=Aws()), service="office", criticality=Criticality(4, 3, 3))
     gone = Asset("db-1", access=Access(local=Local()), service="webshop", owner="Data team")
+    odd = Asset("odd-1", access=Access(local=Local()))
     found: list[tuple[Asset, list[Finding]]] = [
         (web, [
             finding("web-1", "SSH-01", Outcome.FAIL, observed=text("yes"), expected="equals: no", detail=text("said")),
@@ -112,13 +122,23 @@ def run_of(
             finding("db-1", name, Outcome.UNKNOWN, reason="unreachable", detail=text("no route"))
             for _, name in known
         ]),
+        (odd, [Finding("odd-1", "", "no-baseline", "", Outcome.UNKNOWN, "no-baseline")]),
     ]  # fmt: skip
+    return scored(found, known, {"db-1": {"local": text("unreachable: no route to host")}})
+
+
+def scored(
+    found: Sequence[tuple[Asset, Sequence[Finding]]],
+    known: Mapping[tuple[str, str], Control],
+    failures: Mapping[str, Mapping[str, str]] | None = None,
+) -> Run:
+    """The run that made these findings, by the default policy. failures: asset → way in → why it failed."""
     policy = Policy()
     visited = tuple(
         Visited(
             asset, ("standard",), tuple(findings), score_asset(asset, findings, known, policy),
-            collected_at=_at(30), failures={"local": text("unreachable: no route to host")} if asset is gone else {},
-            took_s=1.5, evidence_digest="ab" * 32,
+            collected_at=_at(30), failures=(failures or {}).get(asset.id, {}), took_s=1.5,
+            evidence_digest="ab" * 32,
         )
         for asset, findings in found
     )  # fmt: skip

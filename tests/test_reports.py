@@ -19,25 +19,9 @@ from reports import view
 from scanner import catalogue, score
 from scanner.model import Outcome, Problem, Run
 
-from .estate import estate
+from .run_of import HOSTILE, run_of
 
 FORMATS = ["table", "html", "json", "csv", "markdown"]
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "' onmouseover='alert(1)",
-    "</details></section><h1>gone</h1>",
-    "</script><script>alert(1)</script>",
-    "javascript:alert(1)",
-    "{{7*7}} {% raw %} ${jndi:ldap://x} #{7*7}",
-    "\x1b[2J\x1b]0;title\x07\x1b]8;;http://evil\x1b\\click\x1b]8;;\x1b\\",
-    "\x9b31m \u202egnp.exe \u2066\u200b\u2028",
-    '=HYPERLINK("http://evil")',
-    "[click](http://evil) ![x](http://evil/x.png) <http://evil> | cell",
-    "@SUM(1)|cmd",
-    "\ud800 \x00 \uffff",
-    "&lt;b&gt; &amp; %3Cscript%3E",
-]
 
 
 def render(format: str, run: Run) -> str:
@@ -46,20 +30,20 @@ def render(format: str, run: Run) -> str:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_same_run_gives_the_same_bytes(format: str) -> None:
-    assert render(format, estate()) == render(format, estate())
+    assert render(format, run_of()) == render(format, run_of())
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_failed_control_and_every_gap_is_named(format: str) -> None:
-    text = render(format, estate())
-    for words in ("web-1", "db-1", "Title of C", "unreachable", "denied"):
+    text = render(format, run_of())
+    for words in ("web-1", "db-1", "Every account has a password", "unreachable", "denied"):
         assert words in text, words
 
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_no_byte_of_a_target_is_obeyed_by_a_terminal(format: str, payload: str) -> None:
-    text = render(format, estate(payload))
+    text = render(format, run_of(payload.__add__, authored=payload.__add__))
     assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\u2028\u2029]", text)
 
 
@@ -86,19 +70,22 @@ def elements(page: str) -> Elements:
 
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_no_text_of_a_target_becomes_markup(payload: str) -> None:
-    plain, hostile = elements(render("html", estate())), elements(render("html", estate(payload)))
+    plain, hostile = (
+        elements(render("html", run_of())),
+        elements(render("html", run_of(payload.__add__, authored=payload.__add__))),
+    )
     ours = {key: number for key, number in hostile.seen.items() if key[0] not in {"code", "br"}}
     assert ours == {key: number for key, number in plain.seen.items() if key[0] not in {"code", "br"}}
 
 
 def test_hostile_text_is_shown_as_it_was() -> None:
-    page = elements(render("html", estate("<script>alert(1)</script> {{7*7}}")))
+    page = elements(render("html", run_of("<script>alert(1)</script> {{7*7}}".__add__)))
     assert "<script>alert(1)</script> {{7*7}}" in "".join(page.text)
 
 
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_no_cell_is_a_formula_and_every_row_is_whole(payload: str) -> None:
-    run = estate(payload)
+    run = run_of(payload.__add__, authored=payload.__add__)
     rows = list(csv.DictReader(io.StringIO(render("csv", run))))
     assert len(rows) == len(run.findings)
     for row in rows:
@@ -108,9 +95,13 @@ def test_no_cell_is_a_formula_and_every_row_is_whole(payload: str) -> None:
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_json_meets_its_schema_and_keeps_every_text(payload: str) -> None:
     module = catalogue.report("json")
-    document = json.loads(render("json", estate(payload)))
+    document = json.loads(render("json", run_of(payload.__add__, authored=payload.__add__)))
     jsonschema.validate(document, module.schema())
-    assert {finding["detail"] for finding in document["findings"]} == {payload, ""}
+    details = {finding["detail"] for finding in document["findings"]}
+    assert details == {payload + said for said in ("said", "why", "no route")} | {""}
+    assert {finding["fix"] for finding in document["findings"] if finding["control"] == "S3-04"} == {
+        payload + "Block public access."
+    }
 
 
 def test_the_published_schema_is_current() -> None:
@@ -120,7 +111,7 @@ def test_the_published_schema_is_current() -> None:
 
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_markdown_makes_no_link_no_image_and_no_other_table(payload: str) -> None:
-    text = render("markdown", estate(payload))
+    text = render("markdown", run_of(payload.__add__, authored=payload.__add__))
     assert not re.search(r"(?<!\\)\]\(|(?<!\\)!\[|(?<!\\)<[a-z/]|[a-z]://", text)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {9}
@@ -128,13 +119,13 @@ def test_markdown_makes_no_link_no_image_and_no_other_table(payload: str) -> Non
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_the_table_keeps_its_width_where_words_allow(width: int) -> None:
-    text = bytes(catalogue.report("table").render(estate(), width=width)).decode()
+    text = bytes(catalogue.report("table").render(run_of(), width=width)).decode()
     assert max(map(len, text.split("\n\n", 1)[1].splitlines())) <= width
 
 
 def test_colour_only_where_it_is_wanted() -> None:
     table = catalogue.report("table")
-    plain, coloured = (bytes(table.render(estate(), colour=colour)).decode() for colour in (False, True))
+    plain, coloured = (bytes(table.render(run_of(), colour=colour)).decode() for colour in (False, True))
     assert "\x1b" not in plain
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
 
@@ -145,8 +136,8 @@ def test_every_reason_comes_with_a_next_step() -> None:
 
 
 def test_a_run_of_which_nothing_is_known_does_not_look_good() -> None:
-    run = estate()
-    lost = replace(run, visited=(run.visited[1],))
+    run = run_of()
+    lost = replace(run, visited=tuple(one for one in run.visited if one.asset.id == "db-1"))
     total = score.assess([(one.asset, one.findings) for one in lost.visited], lost.controls, score.Policy())
     lost = replace(lost, organisation=total.organisation, services=total.services, risks=total.risks)
     for format in ("table", "html", "markdown"):
