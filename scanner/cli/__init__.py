@@ -23,7 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "inventory": ("inventory", "Check and list the inventory."),
     "baseline": ("baseline", "List, show and check baselines."),
     "check": ("baseline", "List and show checks."),
-    "schema": ("inventory", "Print the JSON Schema of an inventory, a baseline or a run."),
+    "schema": ("inventory", "Print the JSON Schema of an inventory, a baseline, a policy or a run."),
     "completion": ("completion", "Print the completion script for your shell."),
 }
 

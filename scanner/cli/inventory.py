@@ -61,9 +61,9 @@ def list_(inventory_path: Path, limit: tuple[str, ...], format: str) -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["inventory", "baseline", "run"]))
+@click.argument("what", type=click.Choice(["inventory", "baseline", "policy", "run"]))
 def schema(what: str) -> None:
-    """Print a JSON Schema: of an inventory or a baseline for your editor, of a run for what reads our JSON.
+    """Print a JSON Schema: of an inventory, a baseline or a policy for your editor, of a run for what reads our JSON.
 
     For VS Code and other editors with the YAML language server, put as the first line of the file:
     # yaml-language-server: $schema=inventory.schema.json
@@ -76,6 +76,10 @@ def schema(what: str) -> None:
         from scanner.baseline import baseline_schema
 
         document = baseline_schema()
+    elif what == "policy":
+        from scanner.policy_file import policy_schema
+
+        document = policy_schema()
     else:
         from scanner import catalogue
 
