@@ -44,7 +44,7 @@ GDM_FILES = Fact(texts(*GDM), lambda text: [parse.ini(one) for one in parse.file
 
 @check("linux.gnome.setting", SETTINGS)
 def setting(found: Dconf, key: str) -> str | None:
-    """What the system database sets for `key` (/org/gnome/…), without its type and quotes; nothing where it does not."""
+    """What the system database sets for `key` (/org/gnome/…), without type and quotes; nothing where it does not."""
     value = found.values.get(key)
     return None if value is None else value.removeprefix("uint32 ").strip().strip("'\"")
 
