@@ -65,6 +65,7 @@ def render(run: Run) -> bytes:
         row_anchor=lambda row: anchor(
             row.finding.asset, row.finding.baseline, row.finding.control, row.finding.subject
         ),
+        told={},
         style=style,
         script=script,
         policy=_content_policy(style, script),

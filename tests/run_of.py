@@ -149,6 +149,37 @@ def scored(
     )  # fmt: skip
 
 
+def run_of_one_host(findings: int) -> Run:
+    """A host that fails every other one of so many controls, in words of the length that real controls have."""
+    known = {
+        ("standard", f"LNX-LOG-{number:03}"): Control(
+            f"LNX-LOG-{number:03}",
+            f"Changes of setting {number:03} by administrators are recorded in the log",
+            "Whoever wants to hide a deed begins with the setting that would have shown it, "
+            "and nobody can say what it was.",
+            f"Write `-a always,exit -F arch=b64 -S call_{number:03} -F auid>=1000 -k changes` into "
+            "/etc/audit/rules.d/60-changes.rules, remove other lines for it, then `augenrules --load`.",
+            check="linux.audit.rule",
+            references={
+                "cis": (f"6.3.3.{number}",),
+                "cac": (f"audit_rules_changes_of_setting_{number:03}",),
+                "nist-800-53": ("AU-12c", "AU-2d"),
+                "pci-dss": ("10.2.1.5",),
+            },
+        )
+        for number in range(findings)
+    }
+    host = Asset("web-1", access=Access(ssh=Ssh()), service="webshop", owner="Platform team")
+    found = [
+        Finding(
+            host.id, "standard", id, "", Outcome.PASS if number % 2 else Outcome.FAIL,
+            observed="no rule of that call", expected="contains: -a always,exit -F arch=b64",
+        )
+        for number, (_, id) in enumerate(known)
+    ]  # fmt: skip
+    return scored([(host, found)], known)
+
+
 def hostile_runs() -> list[Run]:
     """One run for each hostile text, with that text in every field that an asset can fill."""
     return [run_of(payload.__add__) for payload in HOSTILE]

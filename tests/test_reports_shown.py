@@ -20,7 +20,7 @@ from scanner import catalogue
 from scanner.inert import cell, printable
 from scanner.model import Outcome, Run
 
-from .run_of import HOSTILE, REASONS, hostile_runs, run_of
+from .run_of import HOSTILE, REASONS, hostile_runs, run_of, run_of_one_host
 
 DOCS = Path(__file__).parent.parent / "docs"
 FORMATS = ["table", "json", "csv", "html", "markdown"]
@@ -220,10 +220,10 @@ def test_the_page_forbids_everything_but_its_own_style_and_script() -> None:
 
 def test_permalinks_are_unique_and_the_same_in_every_run() -> None:
     page = render("html", run_of())
-    names = re.findall(r'<details class="f [a-z-]+" id="([^"]+)"', page)
+    names = re.findall(r'<(?:details|p) class="f [a-z-]+" id="([^"]+)"', page)
     assert len(names) == len(set(names)) == len(run_of().findings)
     later = render("html", replace(run_of(), id="20270101T000000Z-0002"))
-    assert re.findall(r'<details class="f [a-z-]+" id="([^"]+)"', later) == names
+    assert re.findall(r'<(?:details|p) class="f [a-z-]+" id="([^"]+)"', later) == names
 
 
 def test_the_map_has_a_text_alternative_that_places_every_risk() -> None:
@@ -232,6 +232,22 @@ def test_the_map_has_a_text_alternative_that_places_every_risk() -> None:
     assert said is not None
     for number, risk in enumerate(run_of().risks, 1):
         assert re.search(rf"likelihood {risk.likelihood}, impact {risk.impact}: risk [\d, ]*\b{number}\b", said[1])
+
+
+def test_the_page_of_one_host_stays_small_whatever_its_baseline_grows_to() -> None:
+    page = render("html", run_of_one_host(600))
+    assert page.count('class="f fail"') == page.count('class="f pass"') == 300
+    assert len(page.encode()) < 300_000
+
+
+def test_what_fixes_a_control_is_told_once_and_linked_from_its_other_findings() -> None:
+    page = render("html", run_of())
+    findings = page.split('id="findings"')[1]
+    assert findings.count("passwd -l NAME") == 1
+    told = set(re.findall(r'<dt>Fix<dd><a href="#([^"]+)"', findings))
+    assert told
+    for name in told:
+        assert re.search(rf'id="{name}".*<dt>Why<dd>', findings)
 
 
 def _luminance(colour: str) -> float:

@@ -2,8 +2,11 @@
 (function () {
   var form = document.querySelector(".filter"), search = document.getElementById("search");
   var boxes = Array.prototype.slice.call(form.querySelectorAll("input[type=checkbox]"));
-  var rows = Array.prototype.slice.call(document.querySelectorAll("details.f"));
-  var texts = rows.map(function (row) { return row.textContent.toLowerCase(); });
+  var rows = Array.prototype.slice.call(document.querySelectorAll(".f"));
+  var texts = rows.map(function (row) {
+    var link = row.querySelector("dl a"), first = link && document.getElementById(link.hash.slice(1));
+    return (row.textContent + (first ? " " + first.querySelector("dl").textContent : "")).toLowerCase();
+  });
   var assets = Array.prototype.slice.call(document.querySelectorAll("section.asset"));
   function apply() {
     var words = search.value.toLowerCase().split(/\s+/).filter(Boolean), shown = 0, on = {};
@@ -14,14 +17,14 @@
       row.classList.toggle("gone", !keep);
       if (keep) { shown += 1; }
     });
-    assets.forEach(function (asset) { asset.classList.toggle("gone", !asset.querySelector("details.f:not(.gone)") && words.length > 0); });
+    assets.forEach(function (asset) { asset.classList.toggle("gone", !asset.querySelector(".f:not(.gone)") && words.length > 0); });
     document.getElementById("shown").textContent = shown + " of " + rows.length + " findings";
   }
   function reach() {
     var id = decodeURIComponent(location.hash.slice(1)), row = id && document.getElementById(id);
-    if (row && row.tagName === "DETAILS") {
+    if (row && row.classList.contains("f")) {
       row.classList.remove("gone");
-      row.open = true;
+      if (row.tagName === "DETAILS") { row.open = true; }
       row.scrollIntoView();
     }
   }
