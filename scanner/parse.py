@@ -122,3 +122,41 @@ def stats(text: str) -> dict[str, Stat | None]:
         mode, uid, gid, user, group, kind = map(str, entry)
         found[path] = Stat(int(mode, 8), int(uid), int(gid), user, group, kind)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that an AWS call told of. subject: its name in findings: an ARN, or the region for a region's setting.
+
+    item: the service's own words, or None where the service proved that nothing is configured.
+    of: the subject of the row that it was asked about, "" in the first wave.
+    """
+
+    subject: str
+    account: str
+    region: str
+    item: Any
+    of: str = ""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The item as a mapping, empty where nothing is configured. Another shape is Unparsable."""
+        if self.item is None:
+            return {}
+        if not isinstance(self.item, dict):
+            raise Unparsable(f"{self.subject}: {str(self.item)[:150]}")
+        return self.item
+
+
+def rows(text: str) -> list[Row]:
+    """The reply of an `api` probe: '[{"subject": "arn:…", "account": "1", "region": "r", "item": {…}}]' -> [Row(…)]."""
+    entries = json(text or "[]")
+    if not isinstance(entries, list):
+        raise Unparsable(text[:200])
+    found = []
+    for entry in entries:
+        if not isinstance(entry, dict) or not {"subject", "account", "region", "item"} <= set(entry):
+            raise Unparsable(str(entry)[:200])
+        names = [str(entry[key]) for key in ("subject", "account", "region")]
+        found.append(Row(*names, entry["item"], str(entry.get("of", ""))))
+    return found
