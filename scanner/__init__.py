@@ -3,7 +3,7 @@
 from . import parse
 from .checking import check
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
-from .model import Check, Fact, Given, Observed, Probe
+from .model import Check, Fact, Given, Observed, Probe, Unwritten
 from .probes import (
     api,
     expected_ports,
@@ -31,6 +31,7 @@ __all__ = [
     "Probe",
     "Undetermined",
     "Unparsable",
+    "Unwritten",
     "api",
     "check",
     "expected_ports",

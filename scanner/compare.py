@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import UsageError
+from .model import Unwritten
 
 _LINEAR = re.compile(r"\([^)]*[+*}][^)]*\)[+*{]|\\[1-9]|\(\?[=!<]")
 """Patterns that can backtrack without end: a repeated group that repeats inside, back-references, look-around."""
@@ -128,7 +129,7 @@ def _wanted(word: str, wanted: object) -> str:
 
 def shown(value: object, limit: int = 500) -> str:
     """A value for people, at most `limit` characters: ['a', 'b'] -> 'a, b'; True -> 'yes'; [] -> 'none'."""
-    if value is None:
+    if value is None or isinstance(value, Unwritten):
         text = "not set"
     elif isinstance(value, bool):
         text = "yes" if value else "no"

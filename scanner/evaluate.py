@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import compare, probes
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
-from .model import Control, Evidence, Fact, Finding, Gap, Observed, Outcome, Reply
+from .model import Control, Evidence, Fact, Finding, Gap, Observed, Outcome, Reply, Unwritten
 from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
 
 MAX_SUBJECTS = 10_000
+UNWRITTEN = 0.1
+"""Weakness of a setting that is good by default and not written down: an update or a neighbour's line may change it."""
 _BY_WORD = {
     "pass": Outcome.PASS,
     "fail": Outcome.FAIL,
@@ -35,6 +37,7 @@ class _Verdict:
     reason: str = ""
     observed: str = ""
     detail: str = ""
+    weakness: float = 1.0
 
 
 @dataclass(slots=True)
@@ -168,6 +171,12 @@ def _verdicts(planned: PlannedTerm, observed: Observed, unread: list[_Verdict]) 
 
 
 def _held(subject: str, value: Any, expect: Mapping[str, Any]) -> _Verdict:
+    if isinstance(value, Unwritten):
+        verdict = _held(subject, None, expect)
+        if verdict.outcome is Outcome.PASS or not compare.met(value.in_force, expect):
+            return verdict
+        why = f"in force by default: {compare.shown(value.in_force)}; it is not written down"
+        return replace(verdict, detail=why, weakness=UNWRITTEN)
     outcome = Outcome.PASS if compare.met(value, expect) else Outcome.FAIL
     return _Verdict(subject, outcome, observed=compare.shown(value))
 
@@ -199,7 +208,8 @@ def _combine(judged: Sequence[Sequence[_Verdict]], every: bool) -> _Verdict:
         if hits:
             observed = "; ".join(v.observed for v in (hits if outcome is not Outcome.PASS else reduced) if v.observed)
             detail = "; ".join(v.detail for v in hits if v.detail)
-            return _Verdict("", outcome, hits[0].reason, compare.shown(observed), detail)
+            heaviest = max(v.weakness for v in hits)
+            return _Verdict("", outcome, hits[0].reason, compare.shown(observed), detail, heaviest)
     return reduced[0]
 
 
@@ -209,7 +219,8 @@ def _worst(verdicts: Sequence[_Verdict]) -> _Verdict:
         hits = [verdict for verdict in verdicts if verdict.outcome is outcome]
         if hits:
             named = [f"{v.subject}: {v.observed}" if v.subject else v.observed for v in hits]
-            return _Verdict("", outcome, hits[0].reason, compare.shown(", ".join(filter(None, named))), hits[0].detail)
+            shown, heaviest = compare.shown(", ".join(filter(None, named))), max(v.weakness for v in hits)
+            return _Verdict("", outcome, hits[0].reason, shown, hits[0].detail, heaviest)
     return verdicts[0]
 
 
@@ -259,6 +270,7 @@ def _finding(asset: str, one: PlannedBaseline, planned: PlannedControl, said: li
         observed=verdict.observed,
         expected=expected,
         detail=verdict.detail[:4000],
+        weakness=verdict.weakness,
     )
 
 
@@ -266,8 +278,6 @@ def _share(control: Control, findings: list[Finding]) -> list[Finding]:
     """For `weakness: share`, the failing part of the judged subjects as every failing one's weakness."""
     if control.weakness == "whole":
         return findings
-    from dataclasses import replace
-
     judged = [finding for finding in findings if finding.outcome in {Outcome.PASS, Outcome.FAIL}]
     failing = [finding for finding in judged if finding.outcome is Outcome.FAIL]
     share = len(failing) / len(judged) if judged else 1.0

@@ -19,7 +19,19 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 T = TypeVar("T")
 
 Scalar = str | int | float | bool | None
-Observed = Scalar | list[Any] | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """A setting that nobody wrote down, and the value that is in force all the same: the program's own default.
+
+    It is held against the expectation as "not set". Where what is in force is good, the failure is a slight one.
+    """
+
+    in_force: Scalar
+
+
+Observed = Scalar | Unwritten | list[Any] | Mapping[str, Any]
 """A scalar, a list of scalars, or a mapping subject → scalar or list; a mapping gives one finding per subject."""
 
 Via = Literal["posix", "windows", "aws", "nmap", "people"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scanner import Absent, Check, Fact, NotApplicable, Undetermined, check, file, parse, sh, visit
+from scanner import Absent, Check, Fact, NotApplicable, Undetermined, Unwritten, check, file, parse, sh, visit
 from scanner.collect import make_evidence
 from scanner.evaluate import Judge
 from scanner.model import (
@@ -51,6 +51,12 @@ def users(settings: dict[str, str], names: list[str]) -> dict[str, bool]:
     return {name: name in settings for name in names}
 
 
+@check("x.default", SETTINGS)
+def default(settings: dict[str, str], in_force: str) -> Unwritten:
+    """Nothing is written down; `in_force` is."""
+    return Unwritten(in_force)
+
+
 @check("x.host_key", Fact(visit("host-key"), parse.json))
 def host_key(seen: dict[str, str]) -> str:
     """What became of the host key."""
@@ -61,7 +67,7 @@ class Checks:
     """As much of a catalogue as the planner needs."""
 
     def check(self, id: str) -> Check:
-        return {"x.setting": setting, "x.users": users, "x.host_key": host_key}[id]
+        return {"x.setting": setting, "x.users": users, "x.host_key": host_key, "x.default": default}[id]
 
 
 def control(**fields: Any) -> Control:
@@ -164,6 +170,14 @@ def test_no_subjects_is_not_applicable_but_only_gaps_is_unknown() -> None:
     assert found.outcome is Outcome.NOT_APPLICABLE
     (found,) = judge(planned(asked), {**GOOD, "posix:sh users": Reply("", gaps=(Gap("eu-1", "denied"),))})
     assert (found.outcome, found.subject) == (Outcome.UNKNOWN, "eu-1")
+
+
+@pytest.mark.parametrize(("in_force", "weakness"), [("no", 0.1), ("yes", 1.0)])
+def test_what_is_good_only_by_default_fails_slightly_and_says_so(in_force: str, weakness: float) -> None:
+    asked = control(check="x.default", given={"in_force": in_force}, expect={"equals": "no"})
+    (found,) = judge(planned(asked), GOOD)
+    assert (found.outcome, found.observed, found.weakness) == (Outcome.FAIL, "not set", weakness)
+    assert ("in force by default: no" in found.detail) == (weakness < 1)
 
 
 def test_a_share_counts_the_failing_part_of_the_judged() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from scanner import Absent, Fact, Undetermined, Unparsable, check, parse, sh, stat
+from scanner import Absent, Fact, Undetermined, Unparsable, Unwritten, check, parse, sh, stat
 from scanner import files as texts
 from scanner.parse import Stat
 
@@ -166,7 +166,7 @@ def setting(
     effective: dict[str, list[str]] | None,
     key: str,
     view: View = "both",
-) -> dict[str, str | None]:
+) -> dict[str, str | Unwritten | None]:
     """The value of the sshd_config(5) keyword `key` as sshd prints it (times in seconds), and in every Match block.
 
     view: "configured" is what the files set, nothing where they do not; "effective" counts the compiled-in default
@@ -174,7 +174,7 @@ def setting(
     different value, since only their order keeps it from being in force.
     """
     written = _written(lines, key)
-    value = written.get("")
+    value: str | Unwritten | None = written.get("")
     if view != "configured" and effective is not None and (value is not None or view == "effective"):
         said = effective.get(key)
         value = _normal(key, tuple(said)) if said else None
@@ -182,6 +182,10 @@ def setting(
         if key not in DEFAULTS:
             raise Undetermined(f"{key} is not set in the files, and sshd could not be asked for its default")
         value = DEFAULTS[key]
+    elif view == "both" and value is None:
+        said = (effective or {}).get(key)
+        by_default = _normal(key, tuple(said)) if said else DEFAULTS.get(key)
+        value = Unwritten(by_default) if by_default is not None else None
     overridden = _overridden(lines or [], key, written.get("")) if view == "both" else {}
     return {"": value, **{scope: said for scope, said in written.items() if scope}, **overridden}
 
@@ -198,8 +202,7 @@ def startups(
 
     A value of another form stays as it is. Source: sshd_config(5).
     """
-    found = setting.observe(daemon, lines, effective, key="maxstartups", view=view)
-    assert isinstance(found, dict)
+    found = _as_written(setting.observe(daemon, lines, effective, key="maxstartups", view=view))
     place = {"begin": 0, "rate": 1, "full": 2}[part]
     return {scope: _three(value)[place] if value is not None else None for scope, value in found.items()}
 
@@ -212,8 +215,7 @@ def algorithms(
 
     A list that begins with '+', '-' or '^' changes the compiled-in one, as sshd resolves it.
     """
-    found = setting.observe(daemon, lines, effective, key=key, view="both")
-    assert isinstance(found, dict)
+    found = _as_written(setting.observe(daemon, lines, effective, key=key, view="both"))
     if found[""] is None:
         found = {**found, "": " ".join((effective or {}).get(key, [])) or ""}
     return {scope: _resolved(key, value or "") for scope, value in found.items()}
@@ -246,6 +248,11 @@ def _closed(key: KeyFile) -> bool:
     # Red Hat's ssh-keysign reads the keys as the group ssh_keys
     beyond = 0o137 if key.group == "ssh_keys" else 0o177
     return key.owner == "root" and key.group in {"root", "ssh_keys"} and not key.mode & beyond
+
+
+def _as_written(found: object) -> dict[str, str | None]:
+    assert isinstance(found, dict)
+    return {scope: None if isinstance(value, Unwritten) else value for scope, value in found.items()}
 
 
 def _written(lines: list[Line] | None, key: str) -> dict[str, str]:
