@@ -26,6 +26,9 @@ LIST = (
   case $d in /lib/*) [ -L /lib ] && continue;; esac
   find "$d/" -maxdepth 2 \( -type f -o -type l \) -printf '%y\t%s\t%p\t%l\n'
 done
+# A removed package leaves its script, which does nothing without its program.
+awk '/^Status: / { s = /config-files/ } s && /^ \/etc\/init\.d\// { printf "c\t0\t%s\t\n", $1 }' \
+  /var/lib/dpkg/status 2>/dev/null
 for s in /etc/rc[2345].d/S[0-9][0-9]*; do
   [ ! -e "$s" ] || printf 'r\t0\t%s\t\n' "$s"
 done
@@ -76,7 +79,7 @@ def units(text: str) -> Units:
     files: dict[str, str] = {}
     aliases: dict[str, str] = {}
     decided: set[str] = set()
-    masked, wanted, scripts = set(), set(), set()
+    masked, wanted, scripts, left_over = set(), set(), set(), set()
     for line in text.split("\n"):
         if not line:
             continue
@@ -88,6 +91,8 @@ def units(text: str) -> Units:
         name = place.name
         if kind == "r":
             scripts.add(name[3:])
+        elif kind == "c":
+            left_over.add(name)
         elif place.parent.suffix in {".wants", ".requires", ".upholds"}:
             wanted.add(name)
         elif str(place.parent) not in FOLDERS or name in decided:
@@ -101,7 +106,7 @@ def units(text: str) -> Units:
         else:
             decided.add(name)
             files[name] = path.replace("//", "/")
-    return Units(files, aliases, frozenset(masked), frozenset(wanted), frozenset(scripts))
+    return Units(files, aliases, frozenset(masked), frozenset(wanted), frozenset(scripts - left_over))
 
 
 def unit_states(text: str) -> Mapping[str, str]:
