@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iproute2 iptables busybox-static openssl gzip \
-  mmdebstrap postgresql
+  mmdebstrap postgresql poppler-utils procps gcc libc6-dev
 JOBS ?= 4
 
 .PHONY: audit test lint types contracts pytest wheel packages lock clean
