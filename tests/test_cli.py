@@ -122,6 +122,17 @@ def test_only_a_finding_that_costs_enough_fails_a_run(site: Site) -> None:
     assert site.scan("--fail-on", "any").returncode == 1
 
 
+def test_the_organisations_own_policy_decides_what_a_finding_weighs(site: Site) -> None:
+    site.settings("a = 0\nb = 1\n")
+    usual = json.loads(site.scan("--format", "json").stdout)["organisation"]["expected_loss"]
+    (site.at / "policy.yaml").write_text("attempts: 6\n")
+    twice = json.loads(site.scan("--format", "json", "--policy", "policy.yaml").stdout)["organisation"]["expected_loss"]
+    assert twice == pytest.approx(2 * usual)
+    (site.at / "policy.yaml").write_text("atempts: 6\n")
+    refused = site.scan("--policy", "policy.yaml")
+    assert (refused.returncode, "policy.yaml:1" in refused.stderr) == (2, True)
+
+
 def test_what_cannot_be_judged_makes_the_run_incomplete(site: Site) -> None:
     (site.at / "conf").unlink()
     assert site.scan().returncode == 3

@@ -13,6 +13,7 @@ from . import options as given
 @click.command()
 @click.argument("run_id", metavar="[RUN]", default="latest")
 @given.judging_options
+@given.policy_option
 @given.register_option
 @given.output_options
 @given.talk_options
@@ -24,6 +25,7 @@ def evaluate(
     baseline_paths: tuple[Path, ...],
     baselines: tuple[str, ...],
     select: tuple[str, ...],
+    policy_path: Path | None,
     register_url: str,
     format: str | None,
     outputs: tuple[Path, ...],
@@ -36,7 +38,7 @@ def evaluate(
     A control that asks what that visit did not bring back is unknown, and says so.
     """
     given.set_up_log(quiet, verbose, json_log)
-    from scanner import pipeline, score
+    from scanner import pipeline
     from scanner.model import Inventory
     from scanner.plan import make_plan
     from scanner.register import open_register
@@ -49,7 +51,7 @@ def evaluate(
         kept = {one.asset.id: register.evidence(old.id, one.asset.id) for one in old.visited}
     inventory = Inventory(old.inventory, tuple(one.asset for one in old.visited), {}, old.inventory_digest)
     plan = make_plan(inventory, given.catalogue_of(check_folders, baseline_paths), baselines, select)
-    policy = score.Policy()
+    policy = given.policy_of(policy_path)
     pairs = [(planned, found) for planned in plan.assets if (found := kept[planned.asset.id]) is not None]
     run = pipeline.judge_again(plan, pipeline.new_run(plan, policy), pairs, policy)
     writing.write(run, format, outputs, quiet, verbose)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scanner.catalogue import Catalogue
     from scanner.model import Inventory
     from scanner.plan import Plan
+    from scanner.score import Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,6 +113,14 @@ judging_options = _stack(
         "cac=sshd_disable_root_login). Different keys must all hold. Repeatable.",
     ),
 )
+policy_option = click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="RISKLINE_POLICY",
+    show_envvar=True,
+    help="What your organisation decided about risk (see policy.example.yaml). Default: built-in scales, in points.",
+)
 register_option = click.option(
     "--register",
     "register_url",
@@ -171,6 +180,17 @@ def plan_of(
 
     found = inventory_of(inventory_path, limit)
     return make_plan(found, catalogue_of(check_folders, baseline_paths), baselines, select)
+
+
+def policy_of(path: Path | None) -> Policy:
+    """The risk policy of a file, or the built-in one."""
+    if path is None:
+        from scanner.score import Policy
+
+        return Policy()
+    from scanner.policy_file import read_policy
+
+    return read_policy(path)
 
 
 def set_up_log(quiet: bool, verbose: int, json_log: bool) -> None:

@@ -28,6 +28,7 @@ FAIL_ON = {"any": 0.0, "low": 0.1, "medium": 1.0, "high": 3.0, "never": None}
 @given.inventory_option
 @given.limit_option
 @given.judging_options
+@given.policy_option
 @given.register_option
 @given.output_options
 @click.option(
@@ -51,6 +52,7 @@ def scan(
     baseline_paths: tuple[Path, ...],
     baselines: tuple[str, ...],
     select: tuple[str, ...],
+    policy_path: Path | None,
     register_url: str,
     format: str | None,
     outputs: tuple[Path, ...],
@@ -75,7 +77,7 @@ def scan(
 
     plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
     writing.refuse_unwritable(outputs, format)
-    chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once)
+    chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once, given.policy_of(policy_path))
     with contextlib.ExitStack() as stack:
         register = None if no_record else _register(stack, register_url)
         run, chosen = _begin(plan, chosen, register, resume)
