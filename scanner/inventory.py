@@ -12,7 +12,7 @@ import fnmatch
 import hashlib
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -177,6 +177,8 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
         asset = replace(asset, address=asset.id)
     if asset.address is not None and not valid_address(asset.address):
         raise complain(merged.places.get("address", place), f"{label}: {asset.address!r} is no IP address or host name")
+    if asset.network is not None:
+        _refuse_odd_network(asset, merged, place)
     if services and asset.service not in services and asset.service != "unassigned":
         at = merged.places.get("service", place)
         raise complain(at, f"{label}: there is no service {asset.service!r}{_close(asset.service, services)}")
@@ -186,6 +188,25 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
     if service and asset.owner is None:
         asset = replace(asset, owner=service.owner)
     return asset
+
+
+def _refuse_odd_network(asset: Asset, merged: LocatedDict, place: load.Place) -> None:
+    """Raise UsageError with the line of a network part that could not be looked at, before anything is."""
+    assert asset.network is not None
+    part = merged.get("network")
+    looks: dict[str, Callable[[Any], object]] = {
+        "addresses": addresses.targets,
+        "ports": addresses.ports,
+        "expected_open": lambda words: [addresses.expected(word) for word in words],
+    }
+    for key, look in looks.items():
+        try:
+            look(getattr(asset.network, key))
+        except UsageError as error:
+            at = part.places.get(key, place) if isinstance(part, LocatedDict) else place
+            raise complain(at, f"asset {asset.id!r}: {error}") from None
+    if not asset.network.addresses and asset.address is None:
+        raise complain(place, f"asset {asset.id!r}: its 'network' part needs `addresses`, or the asset an `address`")
 
 
 def _over(under: LocatedDict, over: LocatedDict) -> LocatedDict:

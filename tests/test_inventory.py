@@ -94,6 +94,10 @@ assets:
         ("assets:\n  A: {access: local}\n  a: {access: local}\n", ":3: asset 'a' differs from 'A' only in case"),
         ("services: {x: }\nassets:\n  a: {access: local, service: y}\n", ":3: asset 'a': there is no service 'y'"),
         ("version: 2\nassets: {a: {access: local}}\n", ":1: only `version: 1`"),
+        ("assets:\n  a:\n    network:\n      addresses: ['10.0.0.0/8']\n", ":4: asset 'a': '10.0.0.0/8' is too wide"),
+        ("assets:\n  a:\n    network: {addresses: 127.0.0.1, ports: '-oN x'}\n", ":3: asset 'a': ports: "),
+        ("assets:\n  a:\n    network: {addresses: 127.0.0.1, expected_open: ssh}\n", ":3: asset 'a': expected_open: "),
+        ("assets:\n  a:\n    network: {ports: '22'}\n", ":2: asset 'a': its 'network' part needs"),
         ("assets: {}\n", ":1: `assets` must map at least one name"),
     ],
 )  # fmt: skip
