@@ -18,6 +18,8 @@ from .model import Control, Evidence, Fact, Finding, Gap, Observed, Outcome, Rep
 from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
 
 MAX_SUBJECTS = 10_000
+MAX_HELD_BYTES = 64 << 20
+"""What a judge remembers of answers and verdicts, roughly."""
 UNWRITTEN = 0.1
 """Weakness of a setting that is good by default and not written down: an update or a neighbour's line may change it."""
 _BY_WORD = {
@@ -42,9 +44,14 @@ class _Verdict:
 
 @dataclass(slots=True)
 class Judge:
-    """Judges many assets, parsing each distinct text once: fleets repeat themselves."""
+    """Judges many assets. Fleets repeat themselves: each distinct text is parsed once, each distinct set of answers
+    to a control judged once. What is remembered is bounded, and forgotten as a whole when it is full.
+    """
 
     parsed: dict[tuple[int, str], Any] = field(default_factory=dict)
+    tokens: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    judged: dict[tuple[int, ...], list[Finding]] = field(default_factory=dict)
+    keys: dict[int, tuple[PlannedControl, tuple[str, ...]]] = field(default_factory=dict)
     held_bytes: int = 0
     keep: list[Callable[[str], Any]] = field(default_factory=list)
 
@@ -53,6 +60,7 @@ class Judge:
         found: list[Finding] = []
         open_question: set[str] = set()
         matched = 0
+        answers = self._answers(evidence)
         for one in planned.baselines:
             stop = self._condition(one.when, evidence)
             if stop is not None and stop.outcome is Outcome.NOT_APPLICABLE:
@@ -64,12 +72,45 @@ class Judge:
                         continue  # of several baselines that may be the right one, each control once
                     open_question.add(each.control.id)
                 if stop is None or _about_the_visit(each):
-                    found += self._control(evidence, one, each)
+                    found += self._remembered(answers, evidence, one, each)
                 else:
                     found.append(_finding(evidence.asset, one, each, [stop], ""))
         if not matched:
             found.append(_homeless(planned, evidence))
         return found
+
+    def _answers(self, evidence: Evidence) -> dict[str, int]:
+        """Probe key → a number that is the same for the same answer, whichever asset gave it and however fast."""
+        if self.held_bytes > MAX_HELD_BYTES:
+            for held in (self.parsed, self.tokens, self.judged):
+                held.clear()
+            self.held_bytes = 0
+        numbers = {}
+        for key, reply in evidence.replies.items():
+            answer = (reply.text, reply.problem, reply.detail, reply.gaps)
+            number = self.tokens.get(answer)
+            if number is None:
+                number = self.tokens[answer] = len(self.tokens)
+                self.held_bytes += len(reply.text) + 200
+            numbers[key] = number
+        return numbers
+
+    def _remembered(
+        self, answers: Mapping[str, int], evidence: Evidence, one: PlannedBaseline, planned: PlannedControl
+    ) -> list[Finding]:
+        """The control's findings; those of another asset with the same answers where there is one."""
+        if planned.control.manual:  # depends on the day as well
+            return self._control(evidence, one, planned)
+        if id(planned) not in self.keys:
+            asked = dict.fromkeys(key for term in (*planned.when, *planned.terms) for key in term.keys)
+            self.keys[id(planned)] = planned, tuple(asked)
+        place = (id(planned), *[answers.get(key, -1) for key in self.keys[id(planned)][1]])
+        found = self.judged.get(place)
+        if found is None:
+            found = self.judged[place] = self._control(evidence, one, planned)
+            self.held_bytes += 1000 * len(found)
+            return found
+        return [_of(evidence.asset, finding) for finding in found]
 
     def _control(self, evidence: Evidence, one: PlannedBaseline, planned: PlannedControl) -> list[Finding]:
         control = planned.control
@@ -144,9 +185,6 @@ class Judge:
     def _parse(self, fact: Fact[Any], reply: Reply) -> Any:
         key = (id(fact.parse), reply.text)
         if key not in self.parsed:
-            if self.held_bytes > 64 << 20:
-                self.parsed.clear()
-                self.held_bytes = 0
             self.parsed[key] = fact.parse(reply.text)
             self.held_bytes += len(reply.text)
             self.keep.append(fact.parse)  # an id is only unique while its owner lives
@@ -271,6 +309,22 @@ def _finding(asset: str, one: PlannedBaseline, planned: PlannedControl, said: li
         expected=expected,
         detail=verdict.detail[:4000],
         weakness=verdict.weakness,
+    )
+
+
+def _of(asset: str, said: Finding) -> Finding:
+    """The same finding of another asset."""
+    return Finding(
+        asset,
+        said.baseline,
+        said.control,
+        said.subject,
+        said.outcome,
+        said.reason,
+        said.observed,
+        said.expected,
+        said.detail,
+        said.weakness,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scanner import Absent, Check, Fact, NotApplicable, Undetermined, Unwritten, check, file, parse, sh, visit
 from scanner.collect import make_evidence
@@ -271,3 +273,22 @@ def test_where_it_is_open_which_baseline_applies_each_control_is_named_once() ->
     twice = PlannedAsset(one.asset, (one.baselines[0], one.baselines[0]), one.visits)
     refused = {"posix:file /etc/settings": Reply(problem="unreachable", detail="no route")}
     assert [f.control for f in judge(twice, refused)] == ["C"]
+
+
+@given(st.lists(st.sampled_from(["a = 1\n", "a = 2\n", "b = 1\n", "denied", "gone", ""]), min_size=1, max_size=8))
+def test_a_judge_that_remembers_says_what_one_without_memory_says(answers: list[str]) -> None:
+    plan = planned(
+        control(**PASSING),
+        control(
+            **{**PASSING, "id": "D", "given": {"key": "b"}}, when=(Term("x.setting", {"key": "a"}, {"equals": "1"}),)
+        ),
+        control(id="E", check="x.users", expect={"equals": True}),
+    )
+    remembering = Judge()
+    for number, said in enumerate(answers):
+        settings = {"denied": Reply(problem="denied", detail="no"), "gone": Reply(problem="absent")}.get(
+            said, Reply(said)
+        )
+        replies = {"posix:file /etc/settings": settings, "posix:sh users": Reply("root\n")}
+        evidence = make_evidence(f"host-{number}", replies, {})
+        assert remembering.findings(plan, evidence) == Judge().findings(plan, evidence)
