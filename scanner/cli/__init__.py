@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write the report of a recorded run."),
     "runs": ("report", "List the recorded runs."),
     "diff": ("drift", "Show what changed between two runs, verdict by verdict or fact by fact."),
+    "register": ("register", "The risks: who deals with each, how, until when; and the proof of their history."),
     "attest": ("attest", "Answer a question that no scanner can answer."),
     "inventory": ("inventory", "Check and list the inventory."),
     "baseline": ("baseline", "List, show and check baselines."),

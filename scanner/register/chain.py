@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,11 +21,18 @@ START = bytes(32)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _STATE_AFTER = {"opened": "open", "reopened": "open", "fixed": "fixed"}
 _MAY_FOLLOW = {None: {"opened"}, "open": {"fixed"}, "fixed": {"reopened"}}
+_DECIDED = {"assigned", "treated", "accepted", "renewed", "noted"}
+"""What people do to a risk that is known; its state stays what it is."""
+GATED = "gated"
+"""The answer to a change; it is about no single risk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a risk. at: ISO 8601. who: "scan", or a person's name."""
+    """Something that happened to a risk. at: ISO 8601. who: "scan", or a person's name.
+
+    details: what a person decided, as JSON of texts; "" for what a scan found.
+    """
 
     at: str
     run: str
@@ -33,11 +41,14 @@ class Event:
     change: str
     who: str
     why: str
+    details: str = ""
 
     def hash_after(self, seq: int, before: bytes) -> bytes:
         """SHA-256 over the hash before, the number and every field."""
-        said = _encode([seq, self.at, self.run, self.asset, self.fingerprint, self.change, self.who, self.why])
-        return hashlib.sha256(before + said.encode("ascii")).digest()
+        said = [seq, self.at, self.run, self.asset, self.fingerprint, self.change, self.who, self.why]
+        # an event without details keeps the hash that it had before there were any
+        said += [self.details] if self.details else []
+        return hashlib.sha256(before + _encode(said).encode("ascii")).digest()
 
 
 def append(connection: sa.Connection, new: Sequence[Event]) -> None:
@@ -63,7 +74,12 @@ def events(connection: sa.Connection, asset: str | None = None) -> Iterator[tupl
     if asset is not None:
         query = query.where(tables.events.c.asset == asset)
     for row in connection.execute(query):
-        yield row.seq, Event(row.at, row.run, row.asset, row.fingerprint, row.change, row.who, row.why), bytes(row.hash)
+        yield row.seq, event_of(row), bytes(row.hash)
+
+
+def event_of(row: sa.Row[Any]) -> Event:
+    """A row of the table as an event."""
+    return Event(row.at, row.run, row.asset, row.fingerprint, row.change, row.who, row.why, row.details)
 
 
 def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[str]:
@@ -79,9 +95,10 @@ def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[s
             found.append(f"events {last + 1} to {seq - 1} are missing")
         elif event.hash_after(seq, head) != stored:
             found.append(f"event {seq} is not what was written")
-        if event.change not in _MAY_FOLLOW.get(states.get(event.fingerprint), set()):
+        if not _may_follow(event, states):
             found.append(f"event {seq} ({event.change}) cannot follow what was before it")
-        states[event.fingerprint] = _STATE_AFTER.get(event.change, "?")
+        if event.change not in _DECIDED and event.change != GATED:
+            states[event.fingerprint] = _STATE_AFTER.get(event.change, "?")
         head, last, met = stored, seq, met or stored == known_head
     end = connection.execute(sa.select(tables.chain.c.seq, tables.chain.c.hash)).one_or_none()
     if end is None or (end.seq, bytes(end.hash)) != (last, head):
@@ -90,6 +107,15 @@ def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[s
         found.append("the head that was noted earlier is not part of the chain")
     risks = connection.execute(sa.select(tables.risks).execution_options(yield_per=5000)).mappings()
     return found + list(_risk_faults(states, risks))
+
+
+def _may_follow(event: Event, states: Mapping[str, str]) -> bool:
+    before = states.get(event.fingerprint)
+    if event.change == GATED:
+        return event.fingerprint == ""
+    if event.change in _DECIDED:
+        return before is not None and (event.change != "accepted" or before == "open")
+    return event.change in _MAY_FOLLOW.get(before, set())
 
 
 def _risk_faults(states: dict[str, str], risks: Iterable[sa.RowMapping]) -> Iterator[str]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from scanner.errors import UsageError
 from scanner.model import Evidence, Finding, Outcome, Run, Visited
+from scanner.scoring.standing import Acceptance
 
 from . import chain, codec, tables
 from .codec import column
 from .database import Database, make_ready, reading, writing
+from .deciding import Decision, decide, treatments
+from .ledger import Known, read_known
 from .recalling import RiskRecord, RunSummary, content, find_run, read_controls, risk_record, summaries, visits
 from .recording import Controls, asset_row, counts, insert_contents, insert_new, move_risks_on, put_visit, run_columns
+from .treatment import Treatment, acceptance
 
 
 @dataclass(slots=True)
@@ -109,6 +116,13 @@ class Register:
             visited = sorted(visits(connection, found), key=lambda one: order.get(one.asset.id, len(order)))
             return replace(run, controls=read_controls(connection, found)[1], visited=tuple(visited))
 
+    def policy(self, run_id: str) -> Mapping[str, Any]:
+        """The policy that a run was scored by, as it was stored."""
+        with reading(self.database) as connection:
+            body = connection.scalars(sa.select(tables.runs.c.body).where(tables.runs.c.id == run_id)).one()
+            found: Mapping[str, Any] = codec.unpack(body)["run"].get("policy") or {}
+            return found
+
     def evidence(self, run_id: str, asset_id: str) -> Evidence | None:
         """What one asset answered in one run; None where nothing is, or is no longer, kept."""
         visits = tables.visits.c
@@ -142,6 +156,27 @@ class Register:
             for risk in self.risks(asset)
             if risk.state != "fixed"
         ]
+
+    def decide(self, made: Sequence[tuple[str, Decision]], at: datetime) -> None:
+        """Write what somebody decided about risks by fingerprint: all of it, or nothing and UsageError."""
+        with writing(self.database) as connection:
+            decide(connection, made, at)
+
+    def treatments(self) -> dict[str, Treatment]:
+        """What people decided, by the fingerprint of the risk."""
+        with reading(self.database) as connection:
+            return treatments(connection)
+
+    def acceptances(self) -> list[Acceptance]:
+        """Every acceptance that was not taken back, expired ones included: for `scoring.standing.untreated`."""
+        known = self.treatments()
+        held = [(risk, known[risk.fingerprint].bearing) for risk in self.risks() if risk.fingerprint in known]
+        return [acceptance(risk, bearing) for risk, bearing in held if bearing is not None]
+
+    def known(self) -> Known:
+        """What the risks are about: assets as last visited, controls as last judged by."""
+        with reading(self.database) as connection:
+            return read_known(connection)
 
     def events(self, asset: str | None = None) -> list[tuple[int, chain.Event]]:
         """What happened, oldest first, to the risks of one asset or to all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
 
-KNOWN = ("0001",)
+KNOWN = ("0001", "0002")
 HEAD = KNOWN[-1]
 """The newest migration; a database beyond it was written by a newer program."""
 
@@ -81,6 +81,7 @@ events = Table(  # append only; `hash` covers the event and the hash before it
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("details", Text, nullable=False, server_default=""),
 )
 chain = Table(  # one row: the last event's number and hash; the row that every writer of events locks
     "chain",

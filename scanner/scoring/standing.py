@@ -59,7 +59,7 @@ class Acceptance:
         missing = [name for name in ("owner", "approver", "reason") if not getattr(self, name).strip()]
         if missing:
             raise UsageError(f"an acceptance of {self.control} on {self.asset} needs {' and '.join(missing)}")
-        if self.owner == self.approver:
+        if " ".join(self.owner.split()).casefold() == " ".join(self.approver.split()).casefold():
             raise UsageError(f"an acceptance of {self.control} on {self.asset} needs another person to approve it")
 
     def holds_on(self, day: date) -> bool:

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from scanner.errors import LockedError, RegisterError, UsageError
 from scanner.register import __main__ as by_hand
 from scanner.register import open_register, tables
+from tests.decisions_contract import DecisionContract
 from tests.register_contract import RegisterContract, begun, fail, record, visit
 
 pytestmark = pytest.mark.live
@@ -109,6 +110,10 @@ class TestPostgresql(RegisterContract):
     """All that a register promises, on a server."""
 
 
+class TestDecisions(DecisionContract):
+    """Decisions, too."""
+
+
 def test_a_killed_writer_leaves_the_lock_and_what_it_stored(url: str) -> None:
     script = """
 import sys, time
@@ -190,8 +195,8 @@ def test_an_older_schema_is_upgraded_only_by_hand(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_register(url).close()
-    monkeypatch.setattr(tables, "KNOWN", ("0001", "0002"))
-    monkeypatch.setattr(tables, "HEAD", "0002")
+    monkeypatch.setattr(tables, "KNOWN", (*tables.KNOWN, "later"))
+    monkeypatch.setattr(tables, "HEAD", "later")
     with pytest.raises(UsageError, match=re.escape("python -m scanner.register upgrade")):
         open_register(url)
     monkeypatch.undo()

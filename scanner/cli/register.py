@@ -1,0 +1,467 @@
+"""`riskline register`: the risks, who does what about them until when, and the proof that nothing was altered."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import getpass
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import choosing
+from . import options as given
+
+if TYPE_CHECKING:
+    from scanner.register import Register
+    from scanner.register.ledger import Entry
+    from scanner.score import Policy
+
+STATES = ("new", "open", "reopened", "stale", "fixed")
+COLUMNS = (
+    "fingerprint", "asset", "service", "control", "subject", "title", "state", "level", "expected_loss", "owner",
+    "treatment", "due", "overdue", "accepted_until", "approver", "reason", "links", "opened_at", "changed_at",
+)  # fmt: skip
+
+
+def _myself() -> str:
+    return os.environ.get("RISKLINE_WHO") or getpass.getuser()
+
+
+who_option = click.option(
+    "--who", default=_myself, show_default="$RISKLINE_WHO, else your login name", help="Who says so; kept for good."
+)
+risks_argument = click.argument("risks", nargs=-1, required=True, metavar="RISK...")
+
+
+@click.group()
+def register() -> None:
+    """The lasting record of risks: who deals with each, how, and until when.
+
+    A RISK is named by the beginning of its fingerprint (`register list` shows it), or as CONTROL@ASSET, which means all
+    of that control's subjects on that asset. Whatever is decided is added to the history and never changes it.
+
+    \b
+    riskline register list --overdue
+    riskline register assign 3fa9c2 --owner anna
+    riskline register accept SSH-01@db-1 --owner anna --approver bert \\
+        --reason "Replaced in March; reachable from the jump host only" --until 2027-03-31
+    riskline register verify --head $(cat head-of-last-month)
+    """
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@register.command(name="list")
+@given.register_option
+@choosing.policy_option
+@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only these. Default: all but fixed.")
+@click.option("--asset", help="Only of this asset.")
+@click.option("--service", help="Only of this service.")
+@click.option("--owner", help="Only this person's.")
+@click.option("--overdue", is_flag=True, help="Only those whose due date is past.")
+@click.option(
+    "--accepted", is_flag=True, help="Only those that were accepted, expired and unused acceptances included."
+)
+@click.option("-f", "--format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def list_(
+    register_url: str,
+    policy_path: Path | None,
+    states: tuple[str, ...],
+    asset: str | None,
+    service: str | None,
+    owner: str | None,
+    overdue: bool,
+    accepted: bool,
+    format: str,
+) -> None:
+    """List the risks, dearest first, with level, owner, treatment and due date.
+
+    Below the table stand the acceptances that end soon, those that have ended, and those that nothing needs any more.
+    """
+    today = datetime.now(UTC).date()
+    with _opened(register_url) as opened:
+        everything = choosing.entries_of(opened, policy_path, today)
+    wanted = set(states) or (set(STATES) if accepted else set(STATES) - {"fixed"})
+    found = [
+        one
+        for one in everything
+        if one.risk.state in wanted
+        and (asset is None or one.risk.asset == asset)
+        and (service is None or one.risk.service == service)
+        and (owner is None or one.treatment.owner == owner)
+        and (not overdue or one.overdue_on(today))
+        and (not accepted or one.acceptance is not None)
+    ]
+    if format == "json":
+        from scanner.register.ledger import plain
+
+        click.echo(json.dumps([plain(one, today) for one in found], indent=2))
+        return
+    _print_table(found, today)
+    _print_acceptances(everything)
+
+
+def _print_table(found: list[Entry], today: date) -> None:
+    if not found:
+        click.echo("No risk of this kind.")
+        return
+    from tabulate import tabulate
+
+    from scanner.inert import printable
+
+    rows = [
+        (
+            one.risk.fingerprint[:8],
+            one.level or "-",
+            f"{one.loss:.2g}",
+            printable(one.risk.asset, 24),
+            printable(f"{one.risk.control}{f' [{one.risk.subject}]' if one.risk.subject else ''}", 40),
+            one.risk.state,
+            printable(one.treatment.owner or "nobody", 20),
+            one.chosen or "undecided",
+            f"{one.due}{' overdue' if one.overdue_on(today) else ''}" if one.due else "-",
+        )
+        for one in found
+    ]
+    headers = ["Risk", "Level", "Loss/year", "Asset", "Control", "State", "Owner", "Treatment", "Due"]
+    click.echo(tabulate(rows, headers=headers, disable_numparse=True))
+
+
+def _print_acceptances(everything: list[Entry]) -> None:
+    """The soon expiring, the expired and the unused are named, whatever was asked for."""
+    from scanner.inert import printable
+
+    held = [one for one in everything if one.acceptance is not None]
+    if not held:
+        return
+    counts = [
+        f"{sum(one.acceptance == state for one in held)} {state}"
+        for state in ("valid", "expiring", "expired", "unused")
+    ]
+    click.echo(f"\nAccepted: {', '.join(counts)}")
+    for state in ("expiring", "expired", "unused"):
+        for one in held:
+            if one.acceptance == state and one.treatment.bearing is not None:
+                where = f"{one.risk.fingerprint[:8]}  {one.risk.control} on {one.risk.asset}"
+                click.echo(
+                    printable(
+                        f"  {state}: {where}, until {one.treatment.bearing.until}, borne by "
+                        f"{one.treatment.bearing.owner}"
+                    )
+                )
+
+
+@register.command()
+@risks_argument
+@given.register_option
+@choosing.policy_option
+@click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def show(risks: tuple[str, ...], register_url: str, policy_path: Path | None, format: str) -> None:
+    """Show all that is known of a risk, with its history."""
+    today = datetime.now(UTC).date()
+    with _opened(register_url) as opened:
+        found = choosing.chosen(choosing.entries_of(opened, policy_path, today), risks)
+        events = {asset: opened.events(asset) for asset in {one.risk.asset for one in found}}
+    if format == "json":
+        from dataclasses import asdict
+
+        from scanner.register.ledger import plain
+
+        told = [
+            {
+                **plain(one, today),
+                "history": [
+                    {"seq": seq, **asdict(event)}
+                    for seq, event in events[one.risk.asset]
+                    if event.fingerprint == one.risk.fingerprint
+                ],
+            }
+            for one in found
+        ]
+        click.echo(json.dumps(told, indent=2))
+        return
+    for one in found:
+        _print_one(one, today)
+        for seq, event in events[one.risk.asset]:
+            if event.fingerprint == one.risk.fingerprint:
+                _print_event(seq, event)
+
+
+def _print_one(one: Entry, today: date) -> None:
+    from scanner.inert import printable
+
+    risk, treatment = one.risk, one.treatment
+    click.secho(printable(f"{one.title}"), bold=True)
+    said = {
+        "risk": risk.fingerprint,
+        "where": f"{risk.control} on {risk.asset}{f' [{risk.subject}]' if risk.subject else ''}",
+        "service": risk.service,
+        "cause": risk.cause,
+        "state": f"{risk.state}, since {risk.changed_at:%Y-%m-%d}",
+        "level": f"{one.level or 'closed'}; expected to cost {one.loss:.3g} a year by itself",
+        "owner": treatment.owner or "nobody",
+        "treatment": one.chosen or "undecided",
+        "due": f"{one.due or '-'}{' (overdue)' if one.overdue_on(today) else ''}",
+        "tickets": ", ".join(treatment.links) or "none",
+    }
+    if treatment.bearing is not None:
+        bearing = treatment.bearing
+        said["acceptance"] = (
+            f"{one.acceptance}; until {bearing.until}, by {bearing.owner}, approved by {bearing.approver}"
+        )
+        said["because"] = bearing.reason
+    for name, text in said.items():
+        click.echo(printable(f"  {name:<11}{text}"))
+
+
+def _print_event(seq: int, event: Any) -> None:
+    from scanner.inert import printable
+
+    details = json.loads(event.details) if event.details else {}
+    more = "".join(f", {key} {value}" for key, value in details.items())
+    click.echo(
+        printable(f"  #{seq} {event.at[:16]} {event.who}: {event.change}{more}{f' ({event.why})' if event.why else ''}")
+    )
+
+
+# ── deciding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@register.command()
+@risks_argument
+@given.register_option
+@who_option
+@click.option("--owner", required=True, help="Who deals with it: a person, not a team.")
+@click.option("--note", default="", help="What the new owner should know.")
+def assign(risks: tuple[str, ...], register_url: str, who: str, owner: str, note: str) -> None:
+    """Give risks to somebody."""
+    _decide(risks, register_url, None, "assigned", who, note, lambda _: {"owner": _named(owner, "--owner")})
+
+
+@register.command()
+@risks_argument
+@given.register_option
+@who_option
+@click.option("--as", "choice", type=click.Choice(["mitigate", "transfer", "avoid"]), required=True)
+@click.option("--note", default="", help="Why, or how.")
+def treat(risks: tuple[str, ...], register_url: str, who: str, choice: str, note: str) -> None:
+    """Decide what is done about risks: mitigate (fix), transfer (insure, contract) or avoid (switch off).
+
+    To bear a risk is `register accept`. Another treatment ends an acceptance. None of them changes what a risk costs:
+    only a fix that a scan has seen does.
+    """
+    _decide(risks, register_url, None, "treated", who, note, lambda _: {"treatment": choice})
+
+
+@register.command()
+@risks_argument
+@given.register_option
+@choosing.policy_option
+@who_option
+@click.option("--owner", required=True, help="Who bears the risk.")
+@click.option("--approver", required=True, help="Who agreed to that: another person.")
+@click.option("--reason", required=True, help="Why bearing it is better than fixing it.")
+@click.option("--until", metavar="YYYY-MM-DD", required=True, help="The last day on which it holds (UTC).")
+def accept(
+    risks: tuple[str, ...],
+    register_url: str,
+    policy_path: Path | None,
+    who: str,
+    owner: str,
+    approver: str,
+    reason: str,
+    until: str,
+) -> None:
+    """Bear risks knowingly until a day, at the latest as far ahead as the policy allows.
+
+    The control still fails and the risk still counts in every score; only its treatment is another one until that day.
+    """
+    said = {"owner": owner, "approver": approver, "until": f"{_day(until)}"}
+    _decide(risks, register_url, policy_path, "accepted", who, reason, lambda _: said)
+
+
+@register.command()
+@risks_argument
+@given.register_option
+@choosing.policy_option
+@who_option
+@click.option("--approver", required=True, help="Who agreed to it again.")
+@click.option("--reason", default="", help="Why it is still right. Default: the reason that was given before.")
+@click.option("--until", metavar="YYYY-MM-DD", required=True, help="The new last day on which it holds (UTC).")
+def renew(
+    risks: tuple[str, ...],
+    register_url: str,
+    policy_path: Path | None,
+    who: str,
+    approver: str,
+    reason: str,
+    until: str,
+) -> None:
+    """Prolong an acceptance, whether it has ended or not; the owner stays the same."""
+
+    def said(entry: Entry) -> dict[str, str]:
+        owner = entry.treatment.bearing.owner if entry.treatment.bearing else ""
+        return {"owner": owner, "approver": approver, "until": f"{_day(until)}"}
+
+    _decide(risks, register_url, policy_path, "renewed", who, reason, said)
+
+
+@register.command()
+@risks_argument
+@given.register_option
+@who_option
+@click.option("--text", default="", help="The comment.")
+@click.option("--link", default="", help="A ticket's address.")
+def note(risks: tuple[str, ...], register_url: str, who: str, text: str, link: str) -> None:
+    """Add a comment, or the link of a ticket, to risks."""
+    from scanner.errors import UsageError
+
+    if not text.strip() and not link.strip():
+        raise UsageError("say something: --text, --link or both")
+    if link and not link.startswith(("https://", "http://")):
+        raise UsageError(f"--link {link}: a ticket's address begins with https:// or http://")
+    _decide(risks, register_url, None, "noted", who, text, lambda _: {"link": link} if link else {})
+
+
+def _decide(
+    words: tuple[str, ...],
+    register_url: str,
+    policy_path: Path | None,
+    change: Any,
+    who: str,
+    why: str,
+    said: Callable[[Entry], dict[str, str]],
+) -> None:
+    """Write the decision about all the risks or about none, and print each."""
+    from scanner.model import utc_now
+    from scanner.register import Decision
+
+    who, now = _named(who, "--who"), utc_now()
+    with _opened(register_url) as opened:
+        policy = choosing.policy_of(opened, policy_path)
+        found = choosing.chosen(choosing.entries_of(opened, policy_path, now.date()), words)
+        made = []
+        for one in found:
+            reason = why or (one.treatment.bearing.reason if change == "renewed" and one.treatment.bearing else "")
+            decision = Decision(change, who, reason, said(one))
+            _refuse_unsound(one, decision, now.date(), policy)
+            made.append((one.risk.fingerprint, decision))
+        opened.decide(made, now)
+        after = choosing.entries_of(opened, policy_path, now.date())
+    _print_table([one for one in after if one.risk.fingerprint in dict(made)], now.date())
+
+
+def _refuse_unsound(entry: Entry, decision: Any, today: date, policy: Policy) -> None:
+    """An acceptance must be whole, and within what the policy allows."""
+    from scanner.errors import UsageError
+    from scanner.register.treatment import Bearing, refuse_unsound
+
+    if decision.change == "renewed" and entry.treatment.bearing is None:
+        raise UsageError(f"{entry.risk.control} on {entry.risk.asset} is not accepted; begin with: register accept")
+    if decision.change in {"accepted", "renewed"}:
+        said = decision.said
+        bearing = Bearing(said["owner"], said["approver"], decision.why, date.fromisoformat(said["until"]))
+        refuse_unsound(entry.risk, bearing, today, policy.longest_acceptance_days)
+
+
+def _named(name: str, option: str) -> str:
+    from scanner.errors import UsageError
+
+    if not name.strip():
+        raise UsageError(f"{option} must be a name")
+    return name.strip()
+
+
+def _day(text: str) -> date:
+    from scanner.errors import UsageError
+
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+        raise UsageError(f"--until {text!r} is no date; write it as {tomorrow}") from None
+
+
+# ── taking away, and proving ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@register.command()
+@given.register_option
+@choosing.policy_option
+@click.option("-f", "--format", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file. Default: print it.")
+def export(register_url: str, policy_path: Path | None, format: str, output: Path | None) -> None:
+    """Write every risk that ever was, fixed ones included: CSV for a spreadsheet, JSON with comments and history."""
+    from dataclasses import asdict
+
+    from scanner.register.ledger import plain
+
+    from . import writing
+
+    today = datetime.now(UTC).date()
+    with _opened(register_url) as opened:
+        rows = [plain(one, today) for one in choosing.entries_of(opened, policy_path, today)]
+        if format == "json":
+            history = [{"seq": seq, **asdict(event)} for seq, event in opened.events()]
+            text = json.dumps({"head": opened.head(), "day": f"{today}", "risks": rows, "events": history}, indent=2)
+        else:
+            text = _as_csv(rows)
+    if output is None:
+        writing.print_bytes(f"{text}\n".encode() if format == "json" else text.encode())
+    else:
+        writing.write_file(output, text.encode())
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    from scanner.inert import cell
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        bearing = row["acceptance"] or {"until": "", "approver": "", "reason": ""}
+        more = {"accepted_until": bearing["until"], "approver": bearing["approver"], "reason": bearing["reason"]}
+        told = {**row, **more, "links": " ".join(row["links"]), "expected_loss": f"{row['expected_loss']:.4g}"}
+        told |= {"overdue": "yes" if row["overdue"] else "no", "due": row["due"] or ""}
+        writer.writerow([cell(str(told[name])) for name in COLUMNS])
+    return out.getvalue()
+
+
+@register.command()
+@given.register_option
+@click.option("--head", metavar="HEX", help="A head that was noted earlier; it must still be part of the history.")
+@click.pass_context
+def verify(ctx: click.Context, register_url: str, head: str | None) -> None:
+    """Prove that nothing in the history was altered or removed, and print the head that stands for all of it.
+
+    Note the head somewhere else (a ticket, a mail, paper). Whoever can write to the database could write the whole
+    history anew; only a head that was noted elsewhere shows that. Exit code 0: all is as it was written; 1: it is not.
+    """
+    from scanner.errors import UsageError
+
+    if head is not None and (len(head) != 64 or set(head.lower()) - set("0123456789abcdef")):
+        raise UsageError(f"--head {head}: a head is 64 digits and letters a to f, as this verb prints it")
+    with _opened(register_url) as opened:
+        faults, now, number = opened.verify(head), opened.head(), len(opened.events())
+    for fault in faults:
+        click.echo(f"altered: {fault}")
+    if not faults:
+        click.echo(f"{number} events, nothing altered or removed")
+    click.echo(f"head: {now}")
+    ctx.exit(1 if faults else 0)
+
+
+@contextlib.contextmanager
+def _opened(url: str) -> Iterator[Register]:
+    from scanner.register import open_register
+
+    with contextlib.closing(open_register(url)) as opened:
+        yield opened

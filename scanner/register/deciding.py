@@ -1,0 +1,65 @@
+"""What people decide about risks: written as events under the lock of each asset, so that no decision is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import sqlalchemy as sa
+
+from scanner.errors import UsageError
+
+from . import chain, tables
+from .codec import column
+from .recording import asset_row, instant
+from .treatment import Treatment, fold
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided. why: a reason or a comment. said: owner; treatment; approver and until; link."""
+
+    change: Literal["assigned", "treated", "accepted", "renewed", "noted"]
+    who: str
+    why: str = ""
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+def decide(connection: sa.Connection, made: Sequence[tuple[str, Decision]], at: datetime) -> None:
+    """Write decisions, each about the risk of that fingerprint. Raises UsageError where one cannot be made."""
+    risks = tables.risks.c
+    named = {name for name, _ in made}
+    chosen = sa.select(risks.fingerprint, risks.asset, risks.state).where(risks.fingerprint.in_(named))
+    # locked in one order, and before the state is read that the decision rests on
+    for asset in sorted({row.asset for row in connection.execute(chosen)}):
+        asset_row(connection, asset)
+    rows = {row.fingerprint: row for row in connection.execute(chosen)}
+    events = []
+    for name, one in made:
+        if name not in rows:
+            raise UsageError(f"there is no risk {name}; see: riskline register list")
+        _refuse_pointless(connection, name, rows[name].state, one)
+        details = json.dumps({key: column(value) for key, value in sorted(one.said.items())}) if one.said else ""
+        place = (rows[name].asset, name, one.change)
+        events.append(chain.Event(instant(at), "", *place, column(one.who), column(one.why), details))
+    chain.append(connection, events)
+
+
+def _refuse_pointless(connection: sa.Connection, name: str, state: str, made: Decision) -> None:
+    if made.change == "accepted" and state != "open":
+        raise UsageError(f"risk {name[:12]} is fixed; there is nothing to accept")
+    if made.change == "renewed" and treatments(connection, name).get(name, Treatment()).bearing is None:
+        raise UsageError(f"risk {name[:12]} is not accepted; begin with: riskline register accept")
+
+
+def treatments(connection: sa.Connection, fingerprint: str | None = None) -> dict[str, Treatment]:
+    """What people decided, by fingerprint; of one risk or of all."""
+    events = tables.events.c
+    # what most events are, the opening of a risk, says nothing here
+    query = sa.select(tables.events).where(events.change != "opened").order_by(events.seq)
+    if fingerprint is not None:
+        query = query.where(events.fingerprint == fingerprint)
+    return fold(map(chain.event_of, connection.execute(query)))

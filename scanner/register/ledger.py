@@ -1,0 +1,137 @@
+"""The register as people read it: each risk with what it costs alone, its level, its due date, and who does what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from scanner import score
+from scanner.model import Asset, Control, Finding, Outcome, Visited
+
+from . import codec, tables
+from .recalling import RiskRecord, content
+from .recording import Controls
+from .treatment import AcceptanceState, Treatment
+
+NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the register. loss: expected per year if this were all there is. due: None where it is fixed.
+
+    level: the loss held against an asset's tolerance, in the words of the score.
+    """
+
+    risk: RiskRecord
+    treatment: Treatment
+    title: str
+    loss: float
+    level: str
+    due: date | None
+    chosen: str
+    acceptance: AcceptanceState | None
+
+    def overdue_on(self, day: date) -> bool:
+        """Whether it should have been dealt with before that day."""
+        return self.due is not None and self.due < day
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What risks are about: assets as they were last visited, controls as they were last judged by."""
+
+    assets: Mapping[str, Asset]
+    controls: Controls
+
+
+def read_known(connection: sa.Connection) -> Known:
+    """Assets and controls of the runs in which open risks were last, or first, seen."""
+    assets, visits, runs, risks = tables.assets.c, tables.visits.c, tables.runs.c, tables.risks.c
+    last = sa.select(assets.id, visits.body).join(
+        tables.visits, sa.and_(visits.run == assets.run, visits.asset == assets.id)
+    )
+    known = {
+        row.id: codec.revive(Visited, {**codec.unpack(row.body)["visited"], "findings": []}).asset
+        for row in connection.execute(last)
+    }
+    told = sa.union(
+        sa.select(risks.opened_run).where(risks.state == "open"), sa.select(assets.run).where(assets.run.is_not(None))
+    )
+    names = (
+        sa.select(runs.controls).where(runs.id.in_(told)).group_by(runs.controls).order_by(sa.func.max(runs.started_at))
+    )
+    controls: dict[tuple[str, str], Control] = {}
+    for name in connection.scalars(names).all():
+        for baseline, stored in content(connection, bytes(name)):
+            control = codec.revive(Control, stored)
+            controls[baseline, control.id] = control
+    return Known(known, controls)
+
+
+def entries(
+    risks: Iterable[RiskRecord], treatments: Mapping[str, Treatment], known: Known, policy: score.Policy, today: date
+) -> list[Entry]:
+    """The register's lines, dearest first."""
+    found = [_entry(risk, treatments.get(risk.fingerprint, Treatment()), known, policy, today) for risk in risks]
+    return sorted(found, key=lambda one: (-one.loss, one.risk.asset, one.risk.control, one.risk.subject))
+
+
+def _entry(risk: RiskRecord, treatment: Treatment, known: Known, policy: score.Policy, today: date) -> Entry:
+    asset, control = known.assets.get(risk.asset), known.controls.get((risk.baseline, risk.control))
+    fixed = risk.state == "fixed"
+    loss, level = 0.0, ""
+    if not fixed:
+        level = NOT_KNOWN
+        if asset is not None and control is not None:
+            loss = _alone(risk, asset, known.controls, policy)
+            level = score.word(score.points(loss, policy.tolerances.asset))
+    return Entry(
+        risk=risk,
+        treatment=treatment,
+        title=control.title if control else risk.control,
+        loss=loss,
+        level=level,
+        due=None if fixed else _due(risk, treatment, level, policy, today),
+        chosen=treatment.on(today),
+        acceptance=treatment.acceptance_state(today, fixed),
+    )
+
+
+def _alone(risk: RiskRecord, asset: Asset, controls: Controls, policy: score.Policy) -> float:
+    finding = Finding(asset.id, risk.baseline, risk.control, risk.subject, Outcome.FAIL, weakness=risk.weakness)
+    (weak,) = score.weaknesses(asset, [finding], controls, policy)
+    return policy.attempts * weak.v * weak.l
+
+
+def _due(risk: RiskRecord, treatment: Treatment, level: str, policy: score.Policy, today: date) -> date:
+    """An accepted risk is due when that ends; any other so many days after it was found, by its level."""
+    if treatment.bearing is not None and today <= treatment.bearing.until:
+        return treatment.bearing.until
+    days = policy.due_within("within tolerance" if level == NOT_KNOWN else level)
+    return (treatment.began_at or risk.opened_at).astimezone(UTC).date() + timedelta(days=days)
+
+
+def plain(entry: Entry, today: date) -> dict[str, Any]:
+    """One line as JSON: dates as YYYY-MM-DD."""
+    risk, treatment = entry.risk, entry.treatment
+    bearing = codec.plain(treatment.bearing)
+    if bearing is not None:
+        bearing = {**bearing, "until": f"{bearing['until']}", "state": entry.acceptance}
+    return {
+        **codec.plain(risk),
+        "title": entry.title,
+        "expected_loss": entry.loss,
+        "level": entry.level,
+        "owner": treatment.owner,
+        "treatment": entry.chosen,
+        "due": f"{entry.due}" if entry.due else None,
+        "overdue": entry.overdue_on(today),
+        "acceptance": bearing,
+        "links": list(treatment.links),
+        "notes": codec.plain(treatment.notes),
+    }

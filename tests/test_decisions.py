@@ -1,0 +1,215 @@
+"""Decisions about risks: in a SQLite file, and by the verbs of `riskline register`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scanner.cli import riskline
+from scanner.errors import UsageError
+from scanner.register import open_register
+from scanner.register.lifecycle import fingerprint
+from scanner.register.treatment import Bearing, refuse_unsound
+from scanner.scoring.standing import Acceptance
+
+from .decisions_contract import BOB, SSH, DecisionContract
+from .register_contract import fail, ok, record
+
+TODAY = datetime.now(UTC).date()
+Verb = Callable[..., Result]
+
+
+class TestSqlite(DecisionContract):
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return str(tmp_path / "register.db")
+
+
+@pytest.fixture
+def verb(tmp_path: Path) -> Verb:
+    """`riskline register …` on a register with two risks of one asset."""
+    url = str(tmp_path / "register.db")
+    opened = open_register(url)
+    record(opened, 0, {"a": [fail("ssh"), fail("users", "bob"), fail("users", "=eve()")]})
+    opened.close()
+
+    def run(name: str, *words: str) -> Result:
+        found = CliRunner().invoke(riskline, ["register", name, "--register", url, *words])
+        if isinstance(found.exception, Exception) and not isinstance(found.exception, SystemExit):
+            raise found.exception
+        return found
+
+    return run
+
+
+def listed(verb: Verb, *words: str) -> dict[str, dict[str, Any]]:
+    return {one["fingerprint"]: one for one in json.loads(verb("list", "--format", "json", *words).output)}
+
+
+def accept(verb: Verb, *risks: str, days: int = 100, **other: str) -> Result:
+    said = {"owner": "anna", "approver": "bert", "reason": "replaced in spring", **other}
+    words = [word for name, value in said.items() for word in (f"--{name}", value)]
+    return verb("accept", *risks, *words, "--until", f"{TODAY + timedelta(days=days)}")
+
+
+def test_the_list_shows_the_dearest_first_with_level_and_due_date(verb: Verb) -> None:
+    found = list(listed(verb).values())
+    assert [one["expected_loss"] for one in found] == sorted((one["expected_loss"] for one in found), reverse=True)
+    assert found[0]["control"] == "ssh"
+    assert {one["level"] for one in found} <= {"very low", "low", "within tolerance", "above tolerance"}
+    assert verb("list").output.splitlines()[0].split() == [
+        "Risk", "Level", "Loss/year", "Asset", "Control", "State", "Owner", "Treatment", "Due",
+    ]  # fmt: skip
+
+
+def test_a_stricter_policy_makes_a_risk_due_sooner(verb: Verb, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tolerances: {asset: 0.001, service: 1, organisation: 1}\ndue_days: {far_above_tolerance: 1}\n")
+    strict = listed(verb, "--policy", str(policy))[SSH]
+    assert (strict["level"], strict["due"]) == ("far above tolerance", "2026-11-02")
+    assert strict["due"] < listed(verb)[SSH]["due"]
+
+
+def test_a_risk_is_named_by_the_beginning_of_its_fingerprint_or_by_its_place(verb: Verb) -> None:
+    assert "anna" in verb("assign", SSH[:8], "--owner", "anna").output
+    verb("assign", "users@a", "--owner", "carl")
+    assert [one["owner"] for one in listed(verb).values()].count("carl") == 2
+    assert listed(verb, "--owner", "anna").keys() == {SSH}
+    for word, complaint in ((SSH[:3], "could be several"), ("0" * 64, "there is no risk"), ("ssh@b", "no risk of ssh")):
+        with pytest.raises(UsageError, match=complaint):
+            verb("show", word)
+
+
+def test_an_accepted_risk_stays_in_the_list_at_its_full_cost(verb: Verb) -> None:
+    before = listed(verb)[SSH]
+    accept(verb, SSH)
+    after = listed(verb)[SSH]
+    assert after["treatment"] == "accept"
+    assert after["due"] == f"{TODAY + timedelta(days=100)}"
+    assert {**after, "treatment": "", "due": "", "acceptance": None, "owner": "", "overdue": 0} == {
+        **before, "treatment": "", "due": "", "owner": "", "overdue": 0,
+    }  # fmt: skip
+    assert "Accepted: 1 valid, 0 expiring, 0 expired, 0 unused" in verb("list").output
+    assert listed(verb, "--accepted").keys() == {SSH}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"approver": "anna"}, "another person"),
+        ({"approver": " Anna "}, "another person"),
+        ({"approver": " "}, "needs approver"),
+        ({"reason": ""}, "needs reason"),
+        ({"owner": ""}, "needs owner"),
+        ({"days": 0}, "must end after today"),
+        ({"days": 366}, "365 days"),
+        ({"who": " "}, "--who must be a name"),
+    ],
+)
+def test_an_acceptance_that_is_not_whole_is_refused_and_leaves_nothing(
+    verb: Verb, change: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        accept(verb, SSH, **change)
+    assert listed(verb)[SSH]["acceptance"] is None
+
+
+def test_the_policy_says_how_long_an_acceptance_may_last(verb: Verb, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("longest_acceptance_days: 30\n")
+    with pytest.raises(UsageError, match="30 days"):
+        accept(verb, SSH, days=31, policy=str(policy))
+    accept(verb, SSH, days=30, policy=str(policy))
+    assert "1 expiring" in verb("list").output
+    with pytest.raises(UsageError, match="30 days"):
+        verb("renew", SSH, "--approver", "carl", "--until", f"{TODAY + timedelta(days=40)}", "--policy", str(policy))
+
+
+def test_a_renewed_acceptance_keeps_owner_and_reason(verb: Verb) -> None:
+    with pytest.raises(UsageError, match="is not accepted"):
+        verb("renew", SSH, "--approver", "carl", "--until", f"{TODAY + timedelta(days=40)}")
+    accept(verb, SSH)
+    verb("renew", SSH, "--approver", "carl", "--until", f"{TODAY + timedelta(days=200)}")
+    found = listed(verb)[SSH]["acceptance"]
+    assert (found["owner"], found["approver"], found["reason"]) == ("anna", "carl", "replaced in spring")
+    assert found["until"] == f"{TODAY + timedelta(days=200)}"
+
+
+@pytest.mark.parametrize("until", ["soon", "2027-13-01", "2027-02-30", "20270101"])
+def test_a_day_that_is_none_is_refused(verb: Verb, until: str) -> None:
+    with pytest.raises(UsageError, match="is no date"):
+        verb("accept", SSH, "--owner", "a", "--approver", "b", "--reason", "c", "--until", until)
+
+
+def test_the_history_of_a_risk_is_shown_with_who_and_why(verb: Verb) -> None:
+    verb("note", SSH, "--text", "asked the \x1b[31mvendor", "--link", "https://tickets.example/7", "--who", "carl")
+    verb("treat", SSH, "--as", "transfer", "--note", "insured", "--who", "dora")
+    shown = verb("show", SSH).output
+    assert "carl: noted, link https://tickets.example/7 (asked the \\x1b[31mvendor)" in shown
+    assert "dora: treated, treatment transfer (insured)" in shown
+    assert "\x1b" not in shown
+    (one,) = json.loads(verb("show", SSH, "--format", "json").output)
+    assert [event["change"] for event in one["history"]] == ["opened", "noted", "treated"]
+    with pytest.raises(UsageError, match="begins with https"):
+        verb("note", SSH, "--link", "javascript:alert(1)")
+    with pytest.raises(UsageError, match="say something"):
+        verb("note", SSH, "--text", " ")
+
+
+def test_the_export_holds_every_risk_and_no_formula(verb: Verb, tmp_path: Path) -> None:
+    accept(verb, "users@a")
+    rows = list(csv.DictReader(io.StringIO(verb("export").output)))
+    assert {row["subject"] for row in rows} == {"", "bob", "'=eve()"}
+    assert {row["approver"] for row in rows} == {"", "bert"}
+    verb("export", "--format", "json", "--output", str(tmp_path / "all.json"))
+    told = json.loads((tmp_path / "all.json").read_text())
+    assert len(told["risks"]) == 3
+    assert [event["change"] for event in told["events"]] == ["opened"] * 3 + ["accepted"] * 2
+    assert told["head"] in verb("verify").output
+
+
+def test_verify_says_what_was_altered_and_leaves_with_1(verb: Verb, tmp_path: Path) -> None:
+    accept(verb, SSH)
+    good = verb("verify")
+    assert (good.exit_code, good.output.splitlines()[0]) == (0, "4 events, nothing altered or removed")
+    head = good.output.split("head: ")[1].strip()
+    verb("note", BOB, "--text", "later")
+    assert verb("verify", "--head", head).exit_code == 0
+    assert verb("verify", "--head", "ab" * 32).exit_code == 1
+    with pytest.raises(UsageError, match="64 digits"):
+        verb("verify", "--head", "abc")
+    opened = open_register(str(tmp_path / "register.db"))
+    with opened.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE events SET why = 'fine' WHERE change = 'accepted'")
+    opened.close()
+    bad = verb("verify")
+    assert (bad.exit_code, "altered: event 4 is not what was written" in bad.output) == (1, True)
+
+
+def test_a_fixed_risk_is_listed_only_when_asked_for(verb: Verb, tmp_path: Path) -> None:
+    accept(verb, SSH)
+    opened = open_register(str(tmp_path / "register.db"))
+    record(opened, 1, {"a": [ok("ssh"), fail("users", "bob")]})
+    opened.close()
+    assert SSH not in listed(verb)
+    assert SSH in listed(verb, "--state", "fixed")
+    assert f"unused: {SSH[:8]}  ssh on a" in verb("list").output
+
+
+def test_an_acceptance_in_words_is_as_strict_as_in_the_score() -> None:
+    risk: Any = Acceptance("a", "c", "", "x", "y", "z", TODAY)
+    refuse_unsound(risk, Bearing("x", "y", "z", TODAY + timedelta(days=1)), TODAY, 1)
+    with pytest.raises(UsageError, match="1 days"):
+        refuse_unsound(risk, Bearing("x", "y", "z", TODAY + timedelta(days=2)), TODAY, 1)
+
+
+def test_fingerprints_are_of_places_and_of_nothing_that_was_observed(verb: Verb) -> None:
+    assert set(listed(verb)) == {SSH, BOB, fingerprint("a", "users", "=eve()")}
