@@ -17,11 +17,11 @@ SHOWN = 4
 """Numbers in one cell; more are counted."""
 
 
-def svg(risks: Sequence[Risk]) -> Markup:
-    """The map. Risk n of the list is the number n; its text alternative lists the same."""
+def svg(risks: Sequence[Risk], numbers: Sequence[int] = ()) -> Markup:
+    """The map. Risk n of the list is the number n, or what `numbers` says; its text alternative lists the same."""
     at: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for number, risk in enumerate(risks, 1):
-        if risk.likelihood and risk.impact:
+    for number, risk in zip(numbers or range(1, len(risks) + 1), risks, strict=True):
+        if risk.likelihood and risk.impact and number not in at[risk.likelihood, risk.impact]:
             at[risk.likelihood, risk.impact].append(number)
     width, height = LEFT + 5 * CELL + 8, TOP + 5 * CELL + 50
     parts = [

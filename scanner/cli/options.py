@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scanner.score import Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
+FORMATS = ("table", "html", "json", "csv", "markdown", "board")
+"""What a run can be written as; each is a module of reports/."""
 
 
 def complete_baselines(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -133,7 +135,7 @@ output_options = _stack(
         "-f",
         "--format",
         "format",
-        type=click.Choice(["table", "html", "json", "csv", "markdown"]),
+        type=click.Choice(FORMATS),
         help="What to print, or to write to --output. Default: a table, or what the file's name says.",
     ),
     click.option(

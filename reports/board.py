@@ -1,0 +1,189 @@
+"""The board's page: one A4 sheet for leaders, without a script. What stands, what to do first and what that buys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from scanner import score
+from scanner.inert import printable
+from scanner.model import Finding, Outcome, Risk, Run, Score
+
+from . import frameworks, heat_map, page, view
+from .plain_words import counted, often, share, told
+
+FIRST = 5
+"""How many places the list has."""
+MOST = 15
+"""How many risks may share them."""
+RATES = 8
+"""How many frameworks fit the sheet."""
+EFFORTS = {"minutes": "minutes each", "hours": "hours each", "days": "days each", "weeks": "weeks each"}
+BAD = ("", "slight", "minor", "moderate", "major", "severe")
+BLIND: Mapping[str, str] = {
+    "unreachable": "out of reach",
+    "auth-failed": "that did not let the scan in",
+    "denied": "on which the scan lacks a right",
+    "not-attested": "waiting for a person's answer",
+    "attestation-expired": "waiting for a person's answer",
+    "no-baseline": "without rules of their own yet",
+}
+"""Reason → what is said of it; every other one is an answer that could not be used."""
+READINESS = {"organisation.incident": "Ready for an incident", "organisation.recovery": "Ready to recover"}
+"""Beginning of a root cause → a line of its own on the sheet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One place on the list: the risks of one service that are told, and fixed, in the same words."""
+
+    risks: tuple[Risk, ...]
+    harm: str
+    remedy: str
+    where: str
+    often: str
+    bad: str
+    effort: str
+    owner: str
+
+
+def render(run: Run) -> bytes:
+    """One HTML page in UTF-8 that loads nothing, runs nothing and prints on one sheet of A4."""
+    style = page.own("board.css")
+    places = _places(run)
+    numbered = [(number, risk) for number, one in enumerate(places, 1) for risk in one.risks]
+    risks = [risk for _, risk in numbered]
+    made = page.template("board.html.j2").render(
+        run=run,
+        headline=headline(run),
+        chance=often(run.organisation.chance) if run.organisation.expected_loss else "",
+        after=_after(run, risks),
+        agreed=f"{view.amount(view.policy_of(run).tolerances.organisation, view.policy_of(run))}",
+        now=view.amount(run.organisation.expected_loss, view.policy_of(run)),
+        points=view.points,
+        seen=share(run.organisation.judged, run.organisation.applicable),
+        map=heat_map.svg(risks, [number for number, _ in numbered]),
+        places=places,
+        changes=len(risks),
+        blind=_blind(run),
+        ready=_ready(run),
+        rates=_rates(run),
+        counted=counted,
+        style=style,
+        policy=page.content_policy(style),
+    )
+    return str(made).encode("utf-8", errors="backslashreplace")
+
+
+def headline(run: Run) -> str:
+    """The verdict against the tolerance in one sentence."""
+    total = run.organisation
+    if not run.visited or not (total.judged or total.expected_loss):
+        return "Nothing could be judged, so nothing is known of the risk."
+    least = "at least " if total.coverage < 0.9 else ""
+    if total.score > 50:
+        return f"The risk is above the level you agreed: {least}{view.points(total)}, where 50 is the agreed level."
+    if least:
+        return f"What could be seen is within the level you agreed: at least {view.points(total)} of 50."
+    return f"The risk is within the level you agreed: {view.points(total)}, where 50 is the agreed level."
+
+
+def _after(run: Run, risks: Iterable[Risk]) -> Score | None:
+    """The organisation's score once these risks are fixed, worked out anew; None where there are none."""
+    fixed = {(risk.service, risk.root_cause) for risk in risks}
+    if not fixed:
+        return None
+
+    def open(service: str, finding: Finding) -> Finding:
+        control = run.controls.get((finding.baseline, finding.control))
+        mended = finding.outcome is Outcome.FAIL and control is not None and (service, control.cause) in fixed
+        return replace(finding, outcome=Outcome.PASS) if mended else finding
+
+    pairs = [(one.asset, [open(one.asset.service, found) for found in one.findings]) for one in run.visited]
+    return score.assess(pairs, run.controls, view.policy_of(run)).organisation
+
+
+def _places(run: Run) -> list[_Place]:
+    """The largest risks, at most FIRST places; those that would be told in the same words share one."""
+    worst = view.worst_rows(run)
+    places: dict[tuple[str, str, str], list[Risk]] = {}
+    for risk in run.risks[:MOST]:
+        row = worst.get((risk.service, risk.root_cause))
+        title, why = (row.control.title, row.control.why) if row and row.control else (risk.title, "")
+        words = (risk.service, *told(title, why, risk.root_cause))
+        if words not in places and len(places) == FIRST:
+            break
+        places.setdefault(words, []).append(risk)
+    return [_place(run, risks, words, worst) for words, risks in places.items()]
+
+
+def _place(
+    run: Run, risks: list[Risk], words: tuple[str, str, str], worst: Mapping[tuple[str, str], view.Row]
+) -> _Place:
+    service, what, fix = words
+    assets = {asset for risk in risks for asset in risk.assets}
+    owners = sorted({one.asset.owner for one in run.visited if one.asset.id in assets and one.asset.owner})
+    rows = [worst.get((service, risk.root_cause)) for risk in risks]
+    efforts = [row.control.effort for row in rows if row and row.control]
+    effort = max(efforts, key=list(EFFORTS).index, default="")
+    return _Place(
+        tuple(risks),
+        what,
+        fix,
+        _where(service, len(assets)),
+        often(_together([risk.chance for risk in risks])),
+        BAD[max(risk.impact for risk in risks)],
+        f"{EFFORTS.get(effort, 'not known')}{f', {len(risks)} changes' if len(risks) > 1 else ''}",
+        printable(", ".join(owners) or "nobody yet", 60),
+    )
+
+
+def _together(chances: Iterable[float]) -> float:
+    """Chance that any of several causes leads to a loss within a year, taken as independent as the score does."""
+    return 1 - math.prod(1 - chance for chance in chances)
+
+
+def _where(service: str, systems: int) -> str:
+    if service == "unassigned":
+        return f"{counted(systems, 'system')} without a named service"
+    return f"{printable(service, 40)}, {counted(systems, 'system')}"
+
+
+def _blind(run: Run) -> list[str]:
+    """What could not be judged, one sentence for each kind of reason, the largest first."""
+    assets: dict[str, set[str]] = {}
+    unknown: dict[str, int] = {}
+    for finding in run.findings:
+        if finding.outcome is Outcome.UNKNOWN:
+            said = BLIND.get(finding.reason, "with an answer of no use")
+            assets.setdefault(said, set()).add(finding.asset)
+            unknown[said] = unknown.get(said, 0) + 1
+    ordered = sorted(unknown, key=lambda said: (-unknown[said], said))
+    return [
+        f"{counted(len(assets[said]), 'system')} {said}: {counted(unknown[said], 'rule')} not judged."
+        for said in ordered
+    ]
+
+
+def _rates(run: Run) -> list[tuple[frameworks.Rate, str]]:
+    """Each framework with its share of requirements met; another edition of a framework that is there is left out."""
+    found = frameworks.rates(frameworks.requirements(run))
+    names = {rate.framework for rate in found}
+    return [
+        (rate, share(rate.passed, rate.asked))
+        for rate in found
+        if rate.asked and ("_" not in rate.framework or rate.framework.partition("_")[0] not in names)
+    ][:RATES]
+
+
+def _ready(run: Run) -> list[tuple[str, str]]:
+    """('Ready to recover', '3 of 8 shown, 1 not so, 4 not answered') for each part that the run asked about."""
+    lines = []
+    for beginning, name in READINESS.items():
+        keys = {key for key, control in run.controls.items() if control.cause.startswith(f"{beginning}.")}
+        found = [finding.outcome for finding in run.findings if (finding.baseline, finding.control) in keys]
+        shown, missing, open = (found.count(one) for one in (Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN))
+        if shown + missing + open:
+            lines.append((name, f"{shown} of {shown + missing + open} shown, {missing} missing, {open} not answered"))
+    return lines

@@ -1,0 +1,88 @@
+"""The board's page in a real browser: one sheet of A4, silent, readable on a telephone, every word in its drawing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from reports import board
+from scanner.model import Run
+from tests.run_of import run_of
+from tests.test_board import of_real_controls
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")]
+RUNS = {"every outcome": run_of(), "every control that ships": of_real_controls()}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        # The page under test is our own; root in a container cannot have Chromium's sandbox.
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def opened(browser: Browser, folder: Path, run: Run, width: int = 1000) -> Page:
+    file = folder / "board.html"
+    file.write_bytes(board.render(run))
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(file.as_uri())
+    return page
+
+
+def test_it_says_no_error_and_asks_nobody(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "board.html"
+    file.write_bytes(board.render(run_of()))
+    page = browser.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    assert said == []
+    assert asked == [file.as_uri()]
+    assert page.locator("script").count() == 0
+    assert page.locator(".verdict").inner_text().startswith("The risk is above the level you agreed")
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_it_prints_on_one_sheet(browser: Browser, tmp_path: Path, run: Run) -> None:
+    sheet = opened(browser, tmp_path, run).pdf(prefer_css_page_size=True)
+    assert sheet.count(b"/Type /Page\n") == 1
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_a_telephone_needs_no_sideways_scrolling(browser: Browser, tmp_path: Path, run: Run, width: int) -> None:
+    page = opened(browser, tmp_path, run, width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cells = "[...document.querySelectorAll('th, td')].map(one => one.getBoundingClientRect())"
+    assert page.evaluate(f"Math.max(...{cells}.map(box => box.right))") <= width
+    assert page.evaluate(f"Math.min(...{cells}.map(box => box.width))") > 20
+
+
+def test_every_word_of_the_map_stands_inside_it(browser: Browser, tmp_path: Path) -> None:
+    outside = opened(browser, tmp_path, of_real_controls()).evaluate(
+        """() => { const svg = document.querySelector('svg'), box = svg.viewBox.baseVal;
+        return [...svg.querySelectorAll('text')].filter(text => { const own = text.getBBox();
+        return own.x < box.x || own.y < box.y || own.x + own.width > box.width || own.y + own.height > box.height; })
+        .map(text => text.textContent); }"""
+    )
+    assert outside == []
+
+
+def test_the_smallest_letters_can_be_read_on_paper(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, run_of())
+    page.emulate_media(media="print")
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('p, li, td, small, dd')].map(one => parseFloat(getComputedStyle(one).fontSize))"
+    )
+    assert min(sizes) >= 10  # CSS pixels: 7.5 points

@@ -1,0 +1,307 @@
+"""The board's page: plain words, nothing technical, no false comfort, one sentence against what was agreed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reports import board, frameworks, plain_words, view
+from scanner import catalogue, score
+from scanner.catalogue import Catalogue
+from scanner.inert import printable
+from scanner.load import read_document
+from scanner.model import Access, Asset, Control, Criticality, Effect, Finding, Outcome, Run, Ssh
+
+from .run_of import HOSTILE, controls, run_of, run_of_one_host, scored
+
+BLOCKS = {
+    "p",
+    "li",
+    "h1",
+    "h2",
+    "h3",
+    "dt",
+    "dd",
+    "td",
+    "th",
+    "caption",
+    "figcaption",
+    "footer",
+    "text",
+    "desc",
+    "title",
+}
+
+
+class Said(HTMLParser):
+    """The page's text, one piece for each block, style left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces = [""]
+        self.tags: list[str] = [""]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag in BLOCKS:
+            self.pieces.append("")
+
+    def handle_data(self, text: str) -> None:
+        if self.tags[-1] != "style":
+            self.pieces[-1] += text
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"style", *BLOCKS}:
+            self.tags.append("")
+            self.pieces.append("")
+
+
+def said(run: Run) -> list[str]:
+    page = Said()
+    page.feed(board.render(run).decode())
+    return [" ".join(piece.split()) for piece in page.pieces if piece.strip()]
+
+
+def technical() -> Run:
+    """A run whose controls speak as technically as they like."""
+    known = {
+        key: replace(
+            one, title=f"SSH on port 22 has {one.title}", why="CVE-2024-6387 in /usr/sbin/sshd, see `ss -tlnp`."
+        )
+        for key, one in controls().items()
+    }
+    return run_of(known=known)
+
+
+def of_real_controls() -> Run:
+    """A host that fails every control that ships with Riskline."""
+    known: dict[tuple[str, str], Control] = {}
+    for file in sorted(Catalogue().baseline_files().values()) + sorted(Path(file_of_parts()).glob("*.yaml")):
+        for entry in read_document(file).get("controls", []):
+            known[file.stem, entry["id"]] = Control(
+                entry["id"], entry.get("title", ""), entry.get("why", ""), entry.get("fix", ""),
+                root_cause=str(entry.get("root_cause", "")), exploit=5, effect=Effect("total", "total", "total"),
+            )  # fmt: skip
+    host = Asset("web-1", access=Access(ssh=Ssh()), zone="internet", service="webshop", owner="Platform team")
+    return scored([(host, [Finding("web-1", *key, "", Outcome.FAIL) for key in known])], known)
+
+
+def file_of_parts() -> str:
+    return str(next(iter(Catalogue().baseline_files().values())).parent / "parts")
+
+
+RUNS = {
+    "every outcome": run_of(),
+    "technical words": technical(),
+    "one host": run_of_one_host(60),
+    "every control that ships": of_real_controls(),
+}
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_no_sentence_has_more_than_twenty_words(run: Run) -> None:
+    for piece in said(run):
+        for sentence in re.split(r"(?<=[.!?:])\s+|·", piece):
+            assert len(sentence.split()) <= 20, sentence
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_nothing_technical_stands_on_the_page(run: Run) -> None:
+    text = "\n".join(said(run))
+    ids = {control for _, control in run.controls} | {control.cause for control in run.controls.values()}
+    assert not [name for name in ids if name in text]
+    assert not re.search(r"CVE-|\bport \d|\d/(?:tcp|udp)|`|(?:^|\s)/\w|\w+\(\d\)|\bsudo\b|\bsshd\b", text)
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_every_abbreviation_is_explained_where_it_stands(run: Run) -> None:
+    for piece in said(run):
+        for abbreviation in re.findall(r"\b[A-Z][A-Z0-9]+\b", piece):
+            assert re.search(rf"{abbreviation}[\w .-]* \([A-Za-z ]+\)", piece), piece
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_nobody_is_blamed(run: Run) -> None:
+    assert not re.search(
+        r"careless|negligen|lazy|stupid|guilt|blame|culprit|sloppy|incompeten", " ".join(said(run)), re.I
+    )
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_nothing_is_rounded_to_zero_or_to_certainty(run: Run) -> None:
+    assert not re.search(r"(?<!\d)0 ?%|100 ?%", " ".join(said(run)))
+
+
+def test_the_words_of_a_family_are_plain_themselves() -> None:
+    for sentences in (*plain_words.FAMILY.values(), *plain_words._FAMILIES):
+        assert all(plain_words.plain(sentence) for sentence in sentences), sentences
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Set `PermitRootLogin no`.", "Read /etc/shadow.", "See CVE-2024-1.", "It listens on port 22.", "Open 22/tcp.",
+        "TLS is old.", "An IPv6 router.", "The file sshd_config.", "Use sshd(8).", "Root can log in.", "",
+        "One two three four five six seven eight nine ten one two three four five six seven eight nine ten one.",
+        "A careless administrator did it.", "C:\\Windows is open.", "Look at https://example.org now.",
+    ],
+)  # fmt: skip
+def test_this_is_not_plain(text: str) -> None:
+    assert not plain_words.plain(text)
+
+
+def test_a_control_s_own_words_stand_where_they_are_plain() -> None:
+    assert plain_words.told("Every account has a password", "An empty password opens the account", "x.y") == (
+        "An empty password opens the account.",
+        "Make sure of this: Every account has a password.",
+    )
+    assert plain_words.told("SSH is closed", "An empty password opens it.", "ssh.open") == plain_words.FAMILY["ssh"]
+    assert "weaker than agreed" in plain_words.told("SSH is closed", "It is TLS.", "unheard.of")[0]
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"),
+    [
+        (0.0001, "less than 1 in 100 years (< 1 %)"),
+        (0.01, "1 in 100 years (1 %)"),
+        (0.25, "1 in 4 years (25 %)"),
+        (0.5, "1 in 2 years (50 %)"),
+        (0.9, "most years (90 %)"),
+        (0.9999, "every year (> 99 %)"),
+    ],
+)
+def test_a_chance_is_told_as_a_frequency(chance: float, words: str) -> None:
+    assert plain_words.often(chance) == words
+
+
+def test_a_share_is_never_rounded_to_nothing_or_all() -> None:
+    told = [plain_words.share(part, 1000) for part in (0, 1, 375, 999, 1000)]
+    assert told == ["none", "< 1 %", "38 %", "> 99 %", "all"]
+    assert plain_words.share(0, 0) == "none"
+
+
+# ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_verdict_is_held_against_what_was_agreed() -> None:
+    run = run_of()
+    seen = replace(run.organisation, judged=100, applicable=100)
+    above = replace(run, organisation=replace(seen, score=76.2))
+    assert board.headline(above) == "The risk is above the level you agreed: 76, where 50 is the agreed level."
+    within = replace(run, organisation=replace(seen, score=50.0))
+    assert board.headline(within) == "The risk is within the level you agreed: 50, where 50 is the agreed level."
+
+
+def test_what_was_seen_in_part_is_said_to_be_at_least() -> None:
+    run = run_of()
+    half = replace(run, organisation=replace(run.organisation, score=40.0, judged=80, applicable=100))
+    assert "at least 40" in board.headline(half)
+    assert "What could be seen" in board.headline(half)
+
+
+def test_a_run_that_judged_nothing_is_not_called_good() -> None:
+    run = run_of()
+    lost = tuple(one for one in run.visited if one.asset.id == "db-1")
+    total = score.assess([(one.asset, one.findings) for one in lost], run.controls, score.Policy())
+    text = " ".join(said(replace(run, visited=lost, organisation=total.organisation, risks=total.risks)))
+    assert "Nothing could be judged, so nothing is known of the risk." in text
+    assert "Nothing that was judged needs to be fixed" not in text
+    assert "Risk today ?" in text
+    assert "1 system out of reach: 4 rules not judged." in text
+
+
+def test_what_the_changes_bring_is_worked_out_and_not_added_up() -> None:
+    run = run_of()
+    fixed = scored(
+        [
+            (one.asset, [replace(f, outcome=Outcome.PASS) if f.outcome is Outcome.FAIL else f for f in one.findings])
+            for one in run.visited
+        ],
+        run.controls,
+    )
+    assert len(run.risks) <= board.FIRST
+    assert f"would bring the risk to {view.points(fixed.organisation)}." in " ".join(said(run))
+
+
+def test_at_most_five_places_are_told_and_all_of_them_are_on_the_map() -> None:
+    page = board.render(of_real_controls()).decode()
+    numbers = re.findall(r'<span class="no">(\d)</span>', page)
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+    assert len(numbers) <= 5
+    map = re.search(r'<desc id="map-d">([^<]*)</desc>', page)
+    assert map is not None
+    assert {number for group in re.findall(r"risk ([\d, ]+)", map[1]) for number in re.findall(r"\d", group)} == set(
+        numbers
+    )
+
+
+def test_every_place_names_service_likelihood_damage_fix_effort_and_owner() -> None:
+    text = " ".join(said(run_of()))
+    assert "How likely: most years (95 %) · How bad: major · Where: webshop, 1 system" in text
+    assert "What fixes it: Make sure of this: Every account has a password." in text
+    assert "Effort: hours each · Owner: Platform team" in text
+
+
+def test_an_asset_without_owner_or_service_is_said_to_have_none() -> None:
+    host = Asset("here", access=Access(ssh=Ssh()), zone="internet", criticality=Criticality(5, 5, 5))
+    run = scored([(host, [Finding("here", "standard", "ACC-02", "", Outcome.FAIL)])], controls())
+    text = " ".join(said(run))
+    assert "Owner: nobody yet" in text
+    assert "1 system without a named service" in text
+
+
+def test_pass_rates_count_the_unknown_as_not_met() -> None:
+    rates = {rate.framework: rate for rate in frameworks.rates(frameworks.requirements(run_of()))}
+    assert rates["cis"].passed == 0
+    assert (rates["cis"].failed, rates["nist-800-53"].failed) == (2, 2)
+    assert "CIS benchmarks (Center for Internet Security)" in said(run_of())
+
+
+def test_the_page_is_small_has_no_script_and_loads_nothing() -> None:
+    for run in RUNS.values():
+        page = board.render(run).decode()
+        assert len(page.encode()) < 100_000
+        assert not re.search(r"<script|javascript:|\b(?:src|href|on\w+)=|url\(|@import", page)
+        assert "default-src &#39;none&#39;" in page
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=[repr(text)[:30] for text in HOSTILE])
+def test_hostile_text_changes_no_markup_and_shows_no_control_character(text: str) -> None:
+    def tags(run: Run) -> list[str]:
+        page = Said()
+        page.feed(board.render(run).decode())
+        return page.tags
+
+    hostile = run_of(text.__add__, authored=text.__add__)
+    named = replace(
+        hostile, visited=tuple(replace(v, asset=replace(v.asset, owner=text, id=text)) for v in hostile.visited)
+    )
+    assert tags(hostile) == tags(run_of("calm ".__add__, authored="ALL ".__add__))
+    page = board.render(named).decode()
+    assert "<script" not in page
+    assert page == "".join(char for char in page if char == "\n" or printable(char) == char)
+
+
+def test_its_format_can_be_asked_for() -> None:
+    assert catalogue.report("board").render(run_of()) == board.render(run_of())
+
+
+def _luminance(colour: str) -> float:
+    full = "".join(2 * digit for digit in colour[1:]) if len(colour) == 4 else colour[1:]
+    parts = [int(full[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_every_text_stands_out_from_what_it_stands_on() -> None:
+    style = (Path(board.__file__).parent / "templates" / "board.css").read_text()
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6})", style.split("}")[0]))
+    pairs = [(ink, on) for ink in ("ink", "soft") for on in ("page", "card")]
+    pairs += [("ink", f"l{number}") for number in range(1, 6)]
+    for ink, on in pairs:
+        light, dark = sorted((_luminance(colours[ink]), _luminance(colours[on])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, on)
