@@ -184,8 +184,8 @@ def refuse_writable(path: Path) -> None:
 
 
 def report(name: str) -> ModuleType:
-    """The renderer module of that name ("html", "json", "csv", "table" …)."""
-    found = _import_named(f"{room('reports').__name__}.{name}")
+    """The renderer module of that name ("html", "json", "csv", "compliance-csv" …)."""
+    found = _import_named(f"{room('reports').__name__}.{name.replace('-', '_')}")
     if found is None or not hasattr(found, "render"):
         raise UsageError(f"there is no report format {name!r}")
     return found

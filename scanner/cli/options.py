@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scanner.score import Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
-FORMATS = ("table", "html", "json", "csv", "markdown", "board")
+FORMATS = ("table", "html", "json", "csv", "markdown", "board", "compliance", "compliance-csv")
 """What a run can be written as; each is a module of reports/."""
 
 
