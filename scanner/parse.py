@@ -157,6 +157,6 @@ def rows(text: str) -> list[Row]:
     for entry in entries:
         if not isinstance(entry, dict) or not {"subject", "account", "region", "item"} <= set(entry):
             raise Unparsable(str(entry)[:200])
-        names = [str(entry[key]) for key in ("subject", "account", "region")]
-        found.append(Row(*names, entry["item"], str(entry.get("of", ""))))
+        subject, account, region = (str(entry[key]) for key in ("subject", "account", "region"))
+        found.append(Row(subject, account, region, entry["item"], str(entry.get("of", ""))))
     return found

@@ -1,0 +1,161 @@
+"""One AWS call, all its pages: from a question to rows, or to the problem that kept them away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import jmespath  # type: ignore[import-untyped]
+from botocore import exceptions as boto
+
+from scanner.model import Probe, Problem
+
+from .aws_errors import TooLate, TooMuch, code_of, judge
+from .aws_permissions import action_of, allowed, read_form
+from .aws_session import Account, Clients
+
+MAX_PAGES = 2000
+REPORT_TRIES = 30
+MORE = ("NextToken", "nextToken", "NextMarker")
+"""Signs of a further page, in the answer of an operation that botocore cannot page through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row before it is written down. `place` is the region that its own second wave is asked in."""
+
+    subject: str
+    region: str
+    item: Any
+    of: str = ""
+
+    @property
+    def place(self) -> str:
+        """A bucket is listed everywhere and answers only where it is."""
+        at = self.item.get("BucketRegion") if isinstance(self.item, dict) else None
+        return at if isinstance(at, str) and at else self.region
+
+    def scope(self, account: Account) -> dict[str, Any]:
+        """What `identity` and the `params` of a second wave can name: the item's own words, and `_…` around them."""
+        around = {"_": self.item, "_account": account.id, "_partition": account.partition, "_region": self.region}
+        return {**(self.item if isinstance(self.item, dict) else {}), **around}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one call. about: the subject that it was to cover."""
+
+    about: str
+    told: tuple[Told, ...] = ()
+    problem: Problem | None = None
+    detail: str = ""
+
+
+def put(probe: Probe, clients: Clients, account: Account, region: str, parent: Told | None) -> Answer:
+    """Put a question once: in a region, about a parent's row in the second wave. Raises AuthFailed once expired."""
+    service, operation, form = str(probe.ask[1]), str(probe.ask[2]), read_form(probe)
+    about = parent.subject if parent else region
+    if not allowed(operation):
+        return Answer(about, problem="unsupported", detail=f"{operation} is not among the operations that only read")
+    action = str(form["permission"])
+    try:
+        client = clients.of(service, region)
+        action = action_of(service, client.meta.method_to_api_mapping.get(operation, operation), action)
+        pages = _pages(client, operation, _params(form, account, parent))
+        return _rows(pages, probe, form, account, region, parent)
+    except boto.ClientError as error:
+        if code_of(error) in form["absent"]:
+            return Answer(about, (Told(about if parent or form["everywhere"] else account.id, region, None, about),))
+        problem, detail = judge(error, action, region)
+    except (boto.BotoCoreError, TooLate, TooMuch, AttributeError) as error:
+        problem, detail = judge(error, action, region)
+        if problem == "unreachable" and not clients.offered(service, region, account.partition):
+            problem, detail = "unsupported", f"{service} is not offered in {region}"
+    return Answer(about, problem=problem, detail=f"{service} {operation}: {detail}")
+
+
+def _params(form: Mapping[str, Any], account: Account, parent: Told | None) -> dict[str, Any]:
+    if parent is None:
+        return {name: account.id if value == "_account" else value for name, value in form["params"].items()}
+    scope = parent.scope(account)
+    return {name: jmespath.search(str(path), scope) for name, path in form["params"].items()}
+
+
+def _pages(client: Any, operation: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if operation == "get_credential_report":
+        _have_report_made(client)
+    if client.can_paginate(operation):
+        yield from client.get_paginator(operation).paginate(**params)
+    else:
+        yield getattr(client, operation)(**params)
+
+
+def _have_report_made(client: Any) -> None:
+    """Users' credentials come as a report that IAM makes on request, in seconds, and keeps for four hours."""
+    for _ in range(REPORT_TRIES):
+        if client.generate_credential_report()["State"] == "COMPLETE":
+            return
+        time.sleep(1)
+
+
+def _rows(
+    pages: Iterator[dict[str, Any]],
+    probe: Probe,
+    form: Mapping[str, Any],
+    account: Account,
+    region: str,
+    parent: Told | None,
+) -> Answer:
+    about = parent.subject if parent else region
+    told: list[Told] = []
+    size = number = 0
+    page: dict[str, Any] = {}
+    for number, page in enumerate(pages, 1):
+        page.pop("ResponseMetadata", None)
+        for item in _items(form["items"], page):
+            plain = _plain(item)
+            size += len(json.dumps(plain))
+            told.append(_named(plain, form, account, region, parent))
+        if size > probe.max_bytes or number == MAX_PAGES:
+            return Answer(about, problem="truncated", detail=f"more than {probe.max_bytes} bytes or {MAX_PAGES} pages")
+    if number == 1 and _cut(page):
+        return Answer(about, problem="truncated", detail="there are more pages than can be asked for")
+    return Answer(about, tuple(told))
+
+
+def _cut(page: Mapping[str, Any]) -> bool:
+    """Whether a single answer says that there is more: never to be judged as if it were all."""
+    return bool(page.get("IsTruncated")) or any(page.get(key) for key in MORE)
+
+
+def _items(path: str, page: dict[str, Any]) -> list[Any]:
+    found = jmespath.search(path, page) if path else [page]
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def _named(item: Any, form: Mapping[str, Any], account: Account, region: str, parent: Told | None) -> Told:
+    of = parent.subject if parent else ""
+    row = Told(of or (region if form["everywhere"] else account.id), region, item, of)
+    if not form["identity"]:
+        return row
+    name = jmespath.search(form["identity"], row.scope(account))
+    return Told(str(name), region, item, of) if name else row
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: instants in ISO 8601 UTC, bytes as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, datetime):
+        return (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
