@@ -12,7 +12,7 @@ import click
 from scanner.errors import UsageError
 
 if TYPE_CHECKING:
-    from scanner.model import Run
+    from scanner.model import Asset, Finding, Run
     from scanner.register import Register
     from scanner.register.ledger import Entry
     from scanner.score import Policy
@@ -70,3 +70,17 @@ def _meant(entries: Sequence[Entry], word: str) -> list[Entry]:
     if len(word) < LEAST_LETTERS or len(matching) > 1:
         raise UsageError(f"{word!r} could be several risks; write more of its fingerprint, or CONTROL@ASSET")
     raise UsageError(f"there is no risk {word!r}; see: riskline register list")
+
+
+def standing_of(register: Register, run: Run) -> list[tuple[Asset, list[Finding]]]:
+    """What counts in a run, asset by asset: its findings and, in the last run, what it could not judge again."""
+    from scanner.scoring.standing import with_last_known
+
+    last = register.runs(1)
+    if not last or last[0].id != run.id:
+        return [(one.asset, list(one.findings)) for one in run.visited]
+    pairs = []
+    for one in run.visited:
+        known = [each for each in register.last_known(one.asset.id) if (each.baseline, each.control) in run.controls]
+        pairs.append((one.asset, with_last_known(one.findings, known)))
+    return pairs
