@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "diff": ("drift", "Show what changed between two runs, verdict by verdict or fact by fact."),
     "register": ("register", "The risks: who deals with each, how, until when; and the proof of their history."),
     "budget": ("budget", "What to do first, for so many days or so much money, and what that buys."),
+    "explain": ("explain", "The arithmetic of one number, step by step."),
     "attest": ("attest", "Answer a question that no scanner can answer."),
     "inventory": ("inventory", "Check and list the inventory."),
     "baseline": ("baseline", "List, show and check baselines."),

@@ -64,12 +64,18 @@ def _meant(entries: Sequence[Entry], word: str) -> list[Entry]:
         if of_both:
             return of_both
         raise UsageError(f"no risk of {control} on {asset} is recorded; see: riskline register list --asset {asset}")
-    matching = [one for one in entries if one.risk.fingerprint.startswith(word.lower())]
-    if len(word) >= LEAST_LETTERS and len(matching) == 1:
-        return matching
-    if len(word) < LEAST_LETTERS or len(matching) > 1:
-        raise UsageError(f"{word!r} could be several risks; write more of its fingerprint, or CONTROL@ASSET")
-    raise UsageError(f"there is no risk {word!r}; see: riskline register list")
+    name = one_fingerprint([one.risk.fingerprint for one in entries], word)
+    return [one for one in entries if one.risk.fingerprint == name]
+
+
+def one_fingerprint(known: Sequence[str], begun: str) -> str:
+    """The only fingerprint that begins like this; UsageError where there is none, or more than one."""
+    matching = [name for name in known if name.startswith(begun.lower())]
+    if len(begun) >= LEAST_LETTERS and len(matching) == 1:
+        return matching[0]
+    if len(begun) < LEAST_LETTERS or len(matching) > 1:
+        raise UsageError(f"{begun!r} could be several risks; write more of its fingerprint, or CONTROL@ASSET")
+    raise UsageError(f"there is no risk {begun!r}; see: riskline register list")
 
 
 def standing_of(register: Register, run: Run) -> list[tuple[Asset, list[Finding]]]:
