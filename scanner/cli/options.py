@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     from scanner.score import Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
-FORMATS = ("table", "html", "json", "csv", "markdown", "board", "compliance", "compliance-csv")
+FORMATS = (
+    "table",
+    "html",
+    "json",
+    "csv",
+    "markdown",
+    "board",
+    "compliance",
+    "compliance-csv",
+    "sarif",
+    "junit",
+    "ocsf",
+)
 """What a run can be written as; each is a module of reports/."""
 
 
@@ -144,7 +156,7 @@ output_options = _stack(
         "outputs",
         type=click.Path(path_type=Path, dir_okay=False),
         multiple=True,
-        help="Write the report to this file (.html, .json, .csv, .md, .txt). Repeatable.",
+        help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif). Repeatable.",
     ),
 )
 talk_options = _stack(

@@ -14,7 +14,15 @@ import click
 from scanner.errors import UsageError
 from scanner.model import Run
 
-SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+SUFFIXES = {
+    ".html": "html",
+    ".htm": "html",
+    ".json": "json",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".txt": "table",
+    ".sarif": "sarif",
+}
 
 
 def refuse_unwritable(outputs: tuple[Path, ...], format: str | None) -> None:
