@@ -20,6 +20,7 @@ from scanner.model import Asset, Gap, Probe, Problem, Reply
 from . import Bounds
 from .aws_call import Answer, Told, put
 from .aws_permissions import read_form
+from .aws_report import put_report
 from .aws_session import AT_ONCE, Account, Budget, Clients, begin
 
 LOG = logging.getLogger("riskline.aws")
@@ -85,10 +86,15 @@ class _Visit:
         return [
             (
                 parent.subject if parent else region,
-                self.pool.submit(put, probe, self.clients, self.account, region, parent),
+                self._submit(probe, region, parent),
             )
             for region, parent in self._places(probe)
         ]
+
+    def _submit(self, probe: Probe, region: str, parent: Told | None) -> Future[Answer]:
+        if probe.ask[1:3] == ("iam", "get_credential_report"):
+            return self.pool.submit(put_report, self.clients, self.account, self.budget)
+        return self.pool.submit(put, probe, self.clients, self.account, region, parent)
 
     def _places(self, probe: Probe) -> Iterator[tuple[str, Told | None]]:
         if probe.ask[0] != "api":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +18,6 @@ from .aws_permissions import action_of, allowed, read_form
 from .aws_session import Account, Clients
 
 MAX_PAGES = 2000
-REPORT_TRIES = 30
 MORE = ("NextToken", "nextToken", "NextMarker")
 """Signs of a further page, in the answer of an operation that botocore cannot page through."""
 
@@ -86,20 +84,10 @@ def _params(form: Mapping[str, Any], account: Account, parent: Told | None) -> d
 
 
 def _pages(client: Any, operation: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    if operation == "get_credential_report":
-        _have_report_made(client)
     if client.can_paginate(operation):
         yield from client.get_paginator(operation).paginate(**params)
     else:
         yield getattr(client, operation)(**params)
-
-
-def _have_report_made(client: Any) -> None:
-    """Users' credentials come as a report that IAM makes on request, in seconds, and keeps for four hours."""
-    for _ in range(REPORT_TRIES):
-        if client.generate_credential_report()["State"] == "COMPLETE":
-            return
-        time.sleep(1)
 
 
 def _rows(
