@@ -14,6 +14,7 @@ from typing import Literal
 from . import score
 from .drift import VerdictChange, verdicts
 from .model import Asset, Run, _Strict
+from .scoring.standing import with_last_known
 
 Answer = Literal["approve", "review", "block"]
 
@@ -56,7 +57,7 @@ class Decision:
 def decide(before: Run, after: Run, policy: GatePolicy, scale: score.Policy, expected: Iterable[str] = ()) -> Decision:
     """Hold the later run against the earlier one. expected: asset ids that the later run had to visit."""
     changes = verdicts(before, after)
-    was, now = _losses(before, scale), _losses(after, scale)
+    was, now = _losses(before, scale), _losses(after, scale, before)
     common = was.keys() & now.keys()
     totals = sum(was[id] for id in common), sum(now[id] for id in common)
     assets = {one.asset.id: one.asset for one in after.visited}
@@ -72,11 +73,15 @@ def decide(before: Run, after: Run, policy: GatePolicy, scale: score.Policy, exp
     return Decision(worst, reasons, tuple(changes), *totals)
 
 
-def _losses(run: Run, scale: score.Policy) -> dict[str, float]:
-    return {
-        one.asset.id: score.score_asset(one.asset, one.findings, run.controls, scale).expected_loss
-        for one in run.visited
-    }
+def _losses(run: Run, scale: score.Policy, earlier: Run | None = None) -> dict[str, float]:
+    """What each asset can expect to lose; what failed earlier and cannot be judged now still counts."""
+    failed = {one.asset.id: one.findings for one in earlier.visited} if earlier else {}
+    found = {}
+    for one in run.visited:
+        known = [each for each in failed.get(one.asset.id, ()) if (each.baseline, each.control) in run.controls]
+        standing = with_last_known(one.findings, known)
+        found[one.asset.id] = score.score_asset(one.asset, standing, run.controls, scale).expected_loss
+    return found
 
 
 def _new(limits: Limits, changes: Sequence[VerdictChange], run: Run, scale: score.Policy) -> Iterator[str]:

@@ -73,6 +73,11 @@ def test_an_asset_that_should_have_been_visited_and_was_not_blocks() -> None:
     assert (found.answer, found.reasons) == ("block", ("db-1 was not visited",))
 
 
+def test_what_cannot_be_judged_any_more_does_not_lower_the_loss() -> None:
+    found = gate(FAIL, UNKNOWN)
+    assert found.loss_after == found.loss_before > 0
+
+
 def test_a_gate_without_limits_lets_everything_pass() -> None:
     before, after = run({("host", "GRAVE", ""): PASS}, 5), run({("host", "GRAVE", ""): FAIL}, 5)
     assert decide(before, after, GatePolicy(block=Limits(), review=Limits()), Policy()).answer == "approve"

@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write the report of a recorded run."),
     "runs": ("report", "List the recorded runs."),
     "diff": ("drift", "Show what changed between two runs, verdict by verdict or fact by fact."),
+    "gate": ("gate", "May this change go ahead? Hold the run after it against the one before."),
     "register": ("register", "The risks: who deals with each, how, until when; and the proof of their history."),
     "budget": ("budget", "What to do first, for so many days or so much money, and what that buys."),
     "explain": ("explain", "The arithmetic of one number, step by step."),

@@ -149,8 +149,10 @@ def _print_plan(plan: BudgetPlan, policy: Policy) -> None:
         action = step.action
         click.secho(printable(f"{number:>3}. {action.title} ({action.service})"), bold=True)
         where = ", ".join(action.assets[:6]) + (f" and {len(action.assets) - 6} more" if len(action.assets) > 6 else "")
-        click.echo(printable(f"     {action.fix}"))
-        click.echo(printable(f"     on {where}; closes {action.findings} findings of {action.root_cause}"))
+        if action.fix:
+            click.echo(printable(f"     {action.fix}"))
+        closes = f"{action.findings} finding{'s' if action.findings > 1 else ''}"
+        click.echo(printable(f"     on {where}; closes {closes} of {action.root_cause}"))
         click.echo(
             f"     {action.cost / 100:g} days; saves {step.saving:.3g} {policy.unit} a year ({step.saving_alone:.3g} if"
             f" done alone), leaves {step.loss_after:.3g}"

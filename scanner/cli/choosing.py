@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 LEAST_LETTERS = 4
 """A fingerprint's beginning that is shorter names a risk by accident."""
 
+
+def _myself() -> str:
+    return os.environ.get("RISKLINE_WHO") or getpass.getuser()
+
+
+who_option = click.option(
+    "--who", default=_myself, show_default="$RISKLINE_WHO, else your login name", help="Who says so; kept for good."
+)
 policy_option = click.option(
     "--policy",
     "policy_path",

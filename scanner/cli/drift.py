@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +38,7 @@ def diff(before: str, after: str, register_url: str, facts: bool, format: str) -
         else:
             from scanner import drift
 
-            _show_verdicts(drift.verdicts(old, new), new, format)
+            show_verdicts(drift.verdicts(old, new), new, format)
 
 
 def _drifted(register: Register, old: Run, new: Run) -> list[FactChange]:
@@ -67,7 +68,8 @@ def _show_facts(changes: list[FactChange], format: str) -> None:
         click.echo("No answer differs.")
 
 
-def _show_verdicts(changes: list[VerdictChange], run: Run, format: str) -> None:
+def show_verdicts(changes: Sequence[VerdictChange], run: Run, format: str) -> None:
+    """Print changes by kind; run: the later one, for the titles of its controls."""
     from dataclasses import asdict
 
     from scanner.inert import printable

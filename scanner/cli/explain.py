@@ -92,7 +92,8 @@ def _print_finding(of: FindingSum, unit: str) -> None:
         f"  score: 100 × {of.alone:.4g} / ({of.alone:.4g} + {of.tolerance:g} that an asset may cost) = {of.score:.0f},"
         f" {word(of.score)}"
     )
-    click.echo(printable(f"\nBeside everything else in {of.service}"))
+    click.echo()
+    click.echo(printable(f"Beside everything else in {of.service}"))
     if of.counts:
         click.echo(
             f"  the service costs {of.service_loss:.4g} with it and {of.service_loss_without:.4g} without it: fixing it"

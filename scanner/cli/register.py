@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import getpass
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -30,13 +28,6 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def _myself() -> str:
-    return os.environ.get("RISKLINE_WHO") or getpass.getuser()
-
-
-who_option = click.option(
-    "--who", default=_myself, show_default="$RISKLINE_WHO, else your login name", help="Who says so; kept for good."
-)
 risks_argument = click.argument("risks", nargs=-1, required=True, metavar="RISK...")
 
 
@@ -238,7 +229,7 @@ def _print_event(seq: int, event: Any) -> None:
 @register.command()
 @risks_argument
 @given.register_option
-@who_option
+@choosing.who_option
 @click.option("--owner", required=True, help="Who deals with it: a person, not a team.")
 @click.option("--note", default="", help="What the new owner should know.")
 def assign(risks: tuple[str, ...], register_url: str, who: str, owner: str, note: str) -> None:
@@ -249,7 +240,7 @@ def assign(risks: tuple[str, ...], register_url: str, who: str, owner: str, note
 @register.command()
 @risks_argument
 @given.register_option
-@who_option
+@choosing.who_option
 @click.option("--as", "choice", type=click.Choice(["mitigate", "transfer", "avoid"]), required=True)
 @click.option("--note", default="", help="Why, or how.")
 def treat(risks: tuple[str, ...], register_url: str, who: str, choice: str, note: str) -> None:
@@ -265,7 +256,7 @@ def treat(risks: tuple[str, ...], register_url: str, who: str, choice: str, note
 @risks_argument
 @given.register_option
 @choosing.policy_option
-@who_option
+@choosing.who_option
 @click.option("--owner", required=True, help="Who bears the risk.")
 @click.option("--approver", required=True, help="Who agreed to that: another person.")
 @click.option("--reason", required=True, help="Why bearing it is better than fixing it.")
@@ -292,7 +283,7 @@ def accept(
 @risks_argument
 @given.register_option
 @choosing.policy_option
-@who_option
+@choosing.who_option
 @click.option("--approver", required=True, help="Who agreed to it again.")
 @click.option("--reason", default="", help="Why it is still right. Default: the reason that was given before.")
 @click.option("--until", metavar="YYYY-MM-DD", required=True, help="The new last day on which it holds (UTC).")
@@ -317,7 +308,7 @@ def renew(
 @register.command()
 @risks_argument
 @given.register_option
-@who_option
+@choosing.who_option
 @click.option("--text", default="", help="The comment.")
 @click.option("--link", default="", help="A ticket's address.")
 def note(risks: tuple[str, ...], register_url: str, who: str, text: str, link: str) -> None:

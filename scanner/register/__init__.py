@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from .chain import Event
 from .database import open_database
-from .deciding import Decision
+from .deciding import Answer, Decision
 from .recalling import RiskRecord, RunSummary
 from .store import Register
 
-__all__ = ["Decision", "Event", "Register", "RiskRecord", "RunSummary", "open_register"]
+__all__ = ["Answer", "Decision", "Event", "Register", "RiskRecord", "RunSummary", "open_register"]
 
 
 def open_register(url: str) -> Register:

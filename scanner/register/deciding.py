@@ -55,6 +55,39 @@ def _refuse_pointless(connection: sa.Connection, name: str, state: str, made: De
         raise UsageError(f"risk {name[:12]} is not accepted; begin with: riskline register accept")
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gate said of one change. run: what was found after it; against: what that was held against."""
+
+    at: datetime
+    change: str
+    answer: str
+    run: str
+    against: str
+    who: str
+    reasons: str
+
+
+def write_answer(connection: sa.Connection, given: Answer) -> None:
+    """Add the gate's answer to the history. It is about no single risk, so its place is empty."""
+    details = {"against": given.against, "answer": given.answer, "change": given.change}
+    said = json.dumps({key: column(value) for key, value in details.items()})
+    place = (given.run, "", "", chain.GATED)
+    chain.append(connection, [chain.Event(instant(given.at), *place, column(given.who), column(given.reasons), said)])
+
+
+def answers(connection: sa.Connection) -> list[Answer]:
+    """What the gate said, newest first."""
+    events = tables.events.c
+    query = sa.select(tables.events).where(events.asset == "", events.change == chain.GATED).order_by(events.seq.desc())
+    found = []
+    for event in map(chain.event_of, connection.execute(query)):
+        said = json.loads(event.details)
+        at = datetime.fromisoformat(event.at)
+        found.append(Answer(at, said["change"], said["answer"], event.run, said["against"], event.who, event.why))
+    return found
+
+
 def treatments(connection: sa.Connection, fingerprint: str | None = None) -> dict[str, Treatment]:
     """What people decided, by fingerprint; of one risk or of all."""
     events = tables.events.c

@@ -17,7 +17,7 @@ from scanner.scoring.standing import Acceptance
 from . import chain, codec, tables
 from .codec import column
 from .database import Database, make_ready, reading, writing
-from .deciding import Decision, decide, treatments
+from .deciding import Answer, Decision, answers, decide, treatments, write_answer
 from .ledger import Known, read_known
 from .recalling import RiskRecord, RunSummary, content, find_run, read_controls, risk_record, summaries, visits
 from .recording import Controls, asset_row, counts, insert_contents, insert_new, move_risks_on, put_visit, run_columns
@@ -161,6 +161,16 @@ class Register:
         """Write what somebody decided about risks by fingerprint: all of it, or nothing and UsageError."""
         with writing(self.database) as connection:
             decide(connection, made, at)
+
+    def record_answer(self, given: Answer) -> None:
+        """Keep what the gate said of a change."""
+        with writing(self.database) as connection:
+            write_answer(connection, given)
+
+    def answers(self) -> list[Answer]:
+        """What the gate said of changes, newest first."""
+        with reading(self.database) as connection:
+            return answers(connection)
 
     def treatments(self) -> dict[str, Treatment]:
         """What people decided, by the fingerprint of the risk."""

@@ -1,0 +1,173 @@
+"""`riskline gate`: may a change go ahead, by what was found before and after it?"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scanner.errors import UsageError
+
+from . import choosing
+from . import options as given
+
+if TYPE_CHECKING:
+    from scanner.gate import Decision, GatePolicy
+    from scanner.model import Run
+    from scanner.register import Register
+
+EXIT_CODE = {"approve": 0, "review": 3, "block": 1}
+_CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,79}\Z")
+
+
+@click.command()
+@click.argument("run_id", metavar="[RUN]", default="latest")
+@click.option("--change", required=True, metavar="ID", help="The change's id in your own system, such as CHG-123.")
+@click.option("--against", metavar="RUN", help="Default: the last run that a gate approved, else the one before.")
+@click.option(
+    "--policy",
+    "gate_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What is too much (see gate.example.yaml). Default: the built-in limits.",
+)
+@given.limit_option
+@choosing.who_option
+@given.register_option
+@click.option("--dry-run", is_flag=True, help="Answer, but record nothing.")
+@click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def gate(
+    ctx: click.Context,
+    run_id: str,
+    change: str,
+    against: str | None,
+    gate_path: Path | None,
+    limit: tuple[str, ...],
+    who: str,
+    register_url: str,
+    dry_run: bool,
+    format: str,
+) -> None:
+    """Answer approve, review or block for a change, by what RUN (default: the latest) found after it.
+
+    Scan first, then ask. An asset of the earlier run that RUN did not visit blocks: name the assets that the change
+    touches with --limit. The answer is kept in the history under the change's id.
+
+    \b
+    riskline scan --limit web-1 && riskline gate --change CHG-123 --limit web-1
+
+    Exit codes: 0 approve, 3 review, 1 block, 2 wrong usage.
+    """
+    from scanner.gate import decide
+    from scanner.register import open_register
+
+    if not _CHANGE.match(change):
+        raise UsageError(f"--change {change!r}: letters, digits and . _ : / # - only, at most 80")
+    policy = _policy(gate_path)
+    with contextlib.closing(open_register(register_url)) as register:
+        after = register.run(run_id)
+        before = register.run(against) if against else _earlier(register, after)
+        if before.id == after.id:
+            raise UsageError(f"run {after.id} cannot be held against itself; scan after the change, then ask")
+        before, after = _limited(before, limit), _limited(after, limit)
+        expected = [one.asset.id for one in before.visited]
+        if not expected and not after.visited:
+            raise UsageError(f"--limit {' '.join(limit)}: neither run visited such an asset")
+        found = decide(before, after, policy, choosing.policy_of(register, None, after), expected)
+        if not dry_run:
+            _record(register, change, found, before, after, who)
+    if format == "json":
+        click.echo(json.dumps(_plain(change, found, before, after), indent=2, default=str))
+    else:
+        _print(change, found, before, after)
+    ctx.exit(EXIT_CODE[found.answer])
+
+
+def _policy(path: Path | None) -> GatePolicy:
+    from scanner.gate import GatePolicy
+    from scanner.policy_file import read_as
+
+    return read_as(GatePolicy, path, "the gate policy") if path else GatePolicy()
+
+
+def _earlier(register: Register, after: Run) -> Run:
+    """The last run before this one that a gate approved; where there is none, the last one that ended."""
+    known = [one for one in register.runs(10_000) if one.started_at <= after.started_at and one.id != after.id]
+    ids = {one.id for one in known}
+    approved = [one.run for one in register.answers() if one.answer == "approve" and one.run in ids]
+    ended = [one.id for one in known if one.state != "running"]
+    for found in (*approved[:1], *ended[:1]):
+        return register.run(found)
+    raise UsageError(f"there is no run before {after.id} to hold it against; scan before the change, too")
+
+
+def _limited(run: Run, patterns: tuple[str, ...]) -> Run:
+    """The run with only the assets that are meant; an asset that the other run alone has is no mistake here."""
+    from scanner.inventory import limit
+    from scanner.model import Inventory
+
+    if not patterns:
+        return run
+    kept: set[str] = set()
+    for pattern in patterns:
+        with contextlib.suppress(UsageError):
+            every = Inventory(run.inventory, tuple(one.asset for one in run.visited))
+            kept |= {asset.id for asset in limit(every, (pattern,)).assets}
+    return replace(run, visited=tuple(one for one in run.visited if one.asset.id in kept))
+
+
+def _record(register: Register, change: str, found: Decision, before: Run, after: Run, who: str) -> None:
+    from scanner.model import utc_now
+    from scanner.register import Answer
+
+    reasons = "; ".join(found.reasons)[:4000]
+    register.record_answer(Answer(utc_now(), change, found.answer, after.id, before.id, who, reasons))
+
+
+def _counts(found: Decision, after: Run) -> dict[str, int]:
+    """Findings by what became of them; unchanged: all others of the later run."""
+    counts: Counter[str] = Counter(change.kind for change in found.changes)
+    there = sum(change.after is not None for change in found.changes)
+    kinds = ("new", "blind", "fixed", "judged", "gone", "other")
+    return {**{kind: counts[kind] for kind in kinds}, "unchanged": len(after.findings) - there}
+
+
+def _plain(change: str, found: Decision, before: Run, after: Run) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {
+        "change": change,
+        "answer": found.answer,
+        "reasons": list(found.reasons),
+        "run": after.id,
+        "against": before.id,
+        "loss_before": found.loss_before,
+        "loss_after": found.loss_after,
+        "counts": _counts(found, after),
+        "changes": [asdict(one) for one in found.changes],
+    }
+
+
+def _print(change: str, found: Decision, before: Run, after: Run) -> None:
+    from scanner.inert import printable
+
+    from .drift import show_verdicts
+
+    colour = {"approve": "green", "review": "yellow", "block": "red"}[found.answer]
+    click.secho(f"{change}: {found.answer}", fg=colour, bold=True)
+    click.echo(f"Run {after.id} held against {before.id}, {len(after.visited)} assets.")
+    for reason in found.reasons or ("Nothing is new above the limits, and nothing went blind.",):
+        click.echo(printable(f"  - {reason}"))
+    unit = after.policy.get("unit", "points")
+    click.echo(f"Expected yearly loss of these assets: {found.loss_before:.4g}, now {found.loss_after:.4g} {unit}.")
+    click.echo(
+        ", ".join(f"{number} {kind}" for kind, number in _counts(found, after).items() if number) or "No findings"
+    )
+    click.echo()
+    show_verdicts(found.changes, after, "text")

@@ -1,0 +1,147 @@
+"""`riskline gate` on recorded runs: what it compares, what it answers, and what it keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scanner.cli import riskline
+from scanner.errors import UsageError
+from scanner.gate import GatePolicy
+from scanner.model import Finding, Outcome
+from scanner.policy_file import read_as
+from scanner.register import open_register
+
+from .recorded import record_example
+
+ROOT = Path(__file__).parent.parent
+NEW = [Finding("lab-9", "b", "samba", "", Outcome.FAIL)]
+Gate = Callable[..., Result]
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return str(tmp_path / "register.db")
+
+
+@pytest.fixture
+def gate(url: str) -> Gate:
+    def run(*words: str, change: str = "CHG-1") -> Result:
+        found = CliRunner().invoke(riskline, ["gate", "--register", url, "--who", "anna", "--change", change, *words])
+        if isinstance(found.exception, UsageError):
+            raise found.exception
+        return found
+
+    return run
+
+
+def test_a_change_that_changed_nothing_is_approved_and_kept(url: str, gate: Gate) -> None:
+    record_example(url, "before")
+    record_example(url, "after")
+    said = gate()
+    assert (said.exit_code, said.output.splitlines()[0]) == (0, "CHG-1: approve")
+    assert "Run after held against before, 6 assets." in said.output
+    register = open_register(url)
+    (kept,) = register.answers()
+    assert (kept.change, kept.answer, kept.run, kept.against, kept.who) == (
+        "CHG-1",
+        "approve",
+        "after",
+        "before",
+        "anna",
+    )
+    assert register.verify() == []
+    assert not register.treatments()
+    register.close()
+
+
+def test_what_is_new_blocks_with_its_reason_and_the_exit_code_says_so(url: str, gate: Gate) -> None:
+    record_example(url, "before")
+    record_example(url, "after", {"lab-9": NEW})
+    said = gate()
+    assert said.exit_code == 1
+    assert "lab-9: no longer true that “samba”" in said.output
+    assert "new (1)" in said.output
+    told = json.loads(gate("--format", "json").output)
+    assert (told["answer"], told["counts"]["new"], told["counts"]["unchanged"]) == ("block", 1, 9)
+    assert told["loss_after"] > told["loss_before"]
+
+
+def test_a_written_policy_decides_and_its_mistakes_have_lines(url: str, gate: Gate, tmp_path: Path) -> None:
+    record_example(url, "before")
+    record_example(url, "after", {"lab-9": NEW})
+    policy = tmp_path / "gate.yaml"
+    policy.write_text("block: {new_loss: 1000}\nreview: {new_loss: 0.01}\n")
+    assert gate("--policy", str(policy)).exit_code == 3
+    policy.write_text("block: {}\nreview: {}\n")
+    assert gate("--policy", str(policy)).exit_code == 0
+    policy.write_text("block:\n  new_los: 1\n")
+    with pytest.raises(UsageError, match=r"gate.yaml:2: .*did you mean 'new_loss'"):
+        gate("--policy", str(policy))
+
+
+def test_it_is_held_against_the_last_run_that_was_approved(url: str, gate: Gate) -> None:
+    """A block does not become the new normal by asking once more after the next scan."""
+    record_example(url, "one")
+    record_example(url, "two")
+    assert gate().exit_code == 0
+    record_example(url, "three", {"lab-9": NEW})
+    assert gate().exit_code == 1
+    record_example(url, "four", {"lab-9": NEW})
+    assert "Run four held against two" in gate().output
+    assert gate("--against", "three").exit_code == 0
+    record_example(url, "five", {"lab-9": NEW})
+    assert "Run five held against four" in gate().output
+    assert "Run three held against two" in gate("three").output
+
+
+def test_an_asset_that_was_not_visited_blocks_unless_the_limit_leaves_it_out(url: str, gate: Gate) -> None:
+    record_example(url, "before")
+    record_example(url, "after", without=["db-1", "fs-1", "jump-1", "lab-9"])
+    said = gate()
+    assert (said.exit_code, "db-1 was not visited" in said.output) == (1, True)
+    assert gate("--limit", "web-*").exit_code == 0
+    assert gate("--limit", "webshop").exit_code == 1
+    assert gate("--limit", "db-1").exit_code == 1
+    with pytest.raises(UsageError, match="neither run visited"):
+        gate("--limit", "moon")
+
+
+def test_what_went_blind_is_reviewed_and_does_not_look_cheaper(url: str, gate: Gate) -> None:
+    record_example(url, "before")
+    blind = [Finding("fs-1", "b", name, "", Outcome.UNKNOWN, "unreachable") for name in ("samba", "smb-signing")]
+    record_example(url, "after", {"fs-1": blind})
+    told = json.loads(gate("--format", "json").output)
+    assert (told["answer"], told["counts"]["blind"]) == ("review", 2)
+    assert told["loss_after"] == told["loss_before"]
+
+
+def test_a_dry_run_keeps_nothing(url: str, gate: Gate) -> None:
+    record_example(url, "before")
+    record_example(url, "after")
+    gate("--dry-run")
+    register = open_register(url)
+    assert register.answers() == []
+    register.close()
+
+
+def test_there_has_to_be_something_to_hold_it_against(url: str, gate: Gate) -> None:
+    record_example(url, "only")
+    with pytest.raises(UsageError, match="there is no run before only"):
+        gate()
+    with pytest.raises(UsageError, match="against itself"):
+        gate("--against", "only")
+
+
+@pytest.mark.parametrize("change", ["", "two words", "a\nb", "x" * 81, "-f"])
+def test_an_id_that_could_be_anything_else_is_refused(url: str, gate: Gate, change: str) -> None:
+    with pytest.raises(UsageError, match="--change"):
+        gate(change=change)
+
+
+def test_the_example_is_the_defaults() -> None:
+    assert read_as(GatePolicy, ROOT / "gate.example.yaml", "the gate policy") == GatePolicy()
