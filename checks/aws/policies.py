@@ -34,10 +34,10 @@ def statements(document: object) -> list[Statement]:
         try:
             document = json.loads(document)
         except (ValueError, RecursionError) as error:
-            raise Unparsable(document[:200]) from error
+            raise Unparsable(str(document)[:200]) from error
     if not isinstance(document, Mapping):
         raise Unparsable(str(document)[:200])
-    told = document.get("Statement", [])
+    told: Any = document.get("Statement", [])
     found = told if isinstance(told, list) else [told]
     if not all(isinstance(entry, Mapping) for entry in found):
         raise Unparsable(str(document)[:200])
