@@ -123,7 +123,6 @@ def _place(
 ) -> _Place:
     service, what, fix = words
     assets = {asset for risk in risks for asset in risk.assets}
-    owners = sorted({one.asset.owner for one in run.visited if one.asset.id in assets and one.asset.owner})
     rows = [worst.get((service, risk.root_cause)) for risk in risks]
     efforts = [row.control.effort for row in rows if row and row.control]
     effort = max(efforts, key=list(EFFORTS).index, default="")
@@ -135,7 +134,7 @@ def _place(
         often(_together([risk.chance for risk in risks])),
         BAD[max(risk.impact for risk in risks)],
         f"{EFFORTS.get(effort, 'not known')}{f', {len(risks)} changes' if len(risks) > 1 else ''}",
-        printable(", ".join(owners) or "nobody yet", 60),
+        printable(view.owners(run, assets) or "nobody yet", 60),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -98,6 +98,12 @@ def worst_rows(run: Run) -> dict[tuple[str, str], Row]:
                 if key not in found or row.loss > found[key].loss:
                     found[key] = row
     return found
+
+
+def owners(run: Run, assets: Iterable[str]) -> str:
+    """Who owns these assets, by name: 'Data team, Platform team'; empty where nobody does."""
+    wanted = set(assets)
+    return ", ".join(sorted({one.asset.owner for one in run.visited if one.asset.id in wanted and one.asset.owner}))
 
 
 def counts(visited: Visited) -> dict[str, int]:

@@ -32,6 +32,10 @@ FORMATS = (
     "sarif",
     "junit",
     "ocsf",
+    "defectdojo",
+    "prometheus",
+    "simplerisk",
+    "cisoassistant",
 )
 """What a run can be written as; each is a module of reports/."""
 
@@ -156,7 +160,7 @@ output_options = _stack(
         "outputs",
         type=click.Path(path_type=Path, dir_okay=False),
         multiple=True,
-        help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif). Repeatable.",
+        help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif, .prom). Repeatable.",
     ),
 )
 talk_options = _stack(

@@ -22,11 +22,16 @@ SUFFIXES = {
     ".md": "markdown",
     ".txt": "table",
     ".sarif": "sarif",
+    ".prom": "prometheus",
 }
+BINARY = {"cisoassistant"}
+"""Formats that are no text: they go into a file, never to a terminal."""
 
 
 def refuse_unwritable(outputs: tuple[Path, ...], format: str | None) -> None:
     """Raise UsageError before anything is scanned, where a report could not be written afterwards."""
+    if format in BINARY and not outputs:
+        raise UsageError(f"--format {format} is an archive; name its file with --output")
     for path in outputs:
         _format_of(path, format)
         folder = path.absolute().parent
