@@ -34,10 +34,8 @@ SECURITY_CONTACT = Fact(
     ),
     parse.rows,
 )
-DEFAULT_ENCRYPTION = Fact(api("ec2", "get_ebs_encryption_by_default"), parse.rows)
 SNAPSHOTS = Fact(api("ec2", "get_snapshot_block_public_access_state"), parse.rows)
 IMAGES = Fact(api("ec2", "get_image_block_public_access_state"), parse.rows)
-DETECTORS = Fact(api("guardduty", "list_detectors", items="{DetectorIds: DetectorIds}"), parse.rows)
 ANALYZERS = Fact(
     api("accessanalyzer", "list_analyzers", items="{analyzers: analyzers[].{arn: arn, status: status, type: type}}"),
     parse.rows,
@@ -72,12 +70,6 @@ def security_contact(rows: list[Row]) -> str | None:
     return str(found) if found else None
 
 
-@check("aws.account.default_encryption", DEFAULT_ENCRYPTION)
-def default_encryption(rows: list[Row]) -> dict[str, bool]:
-    """Region -> whether new volumes are encrypted without being asked."""
-    return {row.subject: row.fields.get("EbsEncryptionByDefault") is True for row in rows}
-
-
 @check("aws.account.snapshot_sharing", SNAPSHOTS)
 def snapshot_sharing(rows: list[Row]) -> Setting:
     """Region -> State: unblocked, block-new-sharing, block-all-sharing."""
@@ -88,12 +80,6 @@ def snapshot_sharing(rows: list[Row]) -> Setting:
 def image_sharing(rows: list[Row]) -> Setting:
     """Region -> ImageBlockPublicAccessState: unblocked, block-new-sharing."""
     return settings(rows, "ImageBlockPublicAccessState")
-
-
-@check("aws.account.threat_detection", DETECTORS)
-def threat_detection(rows: list[Row]) -> dict[str, bool]:
-    """Region -> whether a GuardDuty detector exists there."""
-    return {row.subject: bool(row.fields.get("DetectorIds")) for row in rows}
 
 
 @check("aws.account.access_analyzer", ANALYZERS)

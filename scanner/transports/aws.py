@@ -100,7 +100,8 @@ class _Visit:
         if probe.ask[0] != "api":
             return
         if probe.each is not None:
-            yield from ((row.place, row) for row in self.rows[probe.each] if row.item is not None)
+            once = {row.subject: row for row in self.rows[probe.each] if row.item is not None}
+            yield from ((row.place, row) for row in once.values())
         elif read_form(probe)["everywhere"]:
             yield from ((region, None) for region in self.account.regions)
         else:

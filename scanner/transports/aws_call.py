@@ -33,9 +33,9 @@ class Told:
 
     @property
     def place(self) -> str:
-        """A bucket is listed everywhere and answers only where it is."""
-        at = self.item.get("BucketRegion") if isinstance(self.item, dict) else None
-        return at if isinstance(at, str) and at else self.region
+        """Buckets and trails are listed in other regions too, and answer where they live."""
+        told = self.item if isinstance(self.item, dict) else {}
+        return str(told.get("BucketRegion") or told.get("HomeRegion") or self.region)
 
     def scope(self, account: Account) -> dict[str, Any]:
         """What `identity` and the `params` of a second wave can name: the item's own words, and `_…` around them."""
