@@ -199,16 +199,21 @@ def writing(database: Database) -> Iterator[sa.Connection]:
 
 def make_ready(database: Database) -> None:
     """Create or upgrade the tables where that is ours to do; refuse what another or a newer program wrote."""
-    with reading(database) as connection:
-        version = _version(connection, database)
+    version = version_of(database)
     if version == tables.HEAD:
         return
     if version is not None and not database.upgrades_itself:
         raise UsageError(
             f"{database.name} was made by an older release; when everybody who uses it has this one, run: "
-            "python -m scanner.register upgrade URL"
+            f"riskline db upgrade --register {database.name}"
         )
     upgrade(database)
+
+
+def version_of(database: Database) -> str | None:
+    """The migration that the database stands at; None where it is empty."""
+    with reading(database) as connection:
+        return _version(connection, database)
 
 
 def upgrade(database: Database) -> None:

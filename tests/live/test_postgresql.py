@@ -20,10 +20,10 @@ import pytest
 import sqlalchemy as sa
 
 from scanner.errors import LockedError, RegisterError, UsageError
-from scanner.register import __main__ as by_hand
 from scanner.register import open_register, tables
 from tests.decisions_contract import DecisionContract
 from tests.register_contract import RegisterContract, begun, fail, record, visit
+from tests.upkeep_contract import UpkeepContract
 
 pytestmark = pytest.mark.live
 SETTINGS = """
@@ -114,6 +114,10 @@ class TestDecisions(DecisionContract):
     """Decisions, too."""
 
 
+class TestUpkeep(UpkeepContract):
+    """And looking after it."""
+
+
 def test_a_killed_writer_leaves_the_lock_and_what_it_stored(url: str) -> None:
     script = """
 import sys, time
@@ -191,18 +195,12 @@ def test_a_server_that_restarts_between_two_visits_is_no_loss(server: Server, ur
     register.close()
 
 
-def test_an_older_schema_is_upgraded_only_by_hand(
-    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_older_schema_is_upgraded_only_by_hand(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     open_register(url).close()
     monkeypatch.setattr(tables, "KNOWN", (*tables.KNOWN, "later"))
     monkeypatch.setattr(tables, "HEAD", "later")
-    with pytest.raises(UsageError, match=re.escape("python -m scanner.register upgrade")):
+    with pytest.raises(UsageError, match=re.escape("riskline db upgrade --register postgresql")):
         open_register(url)
-    monkeypatch.undo()
-    assert by_hand.main(["upgrade", url]) == 0
-    assert by_hand.main(["upgrade"]) == 2
-    assert "usage" in capsys.readouterr().err
 
 
 def test_a_role_that_may_only_read_can_report_and_is_told_what_it_may_not(server: Server, url: str) -> None:
