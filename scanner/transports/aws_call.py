@@ -10,6 +10,7 @@ from typing import Any
 
 import jmespath
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from scanner.model import Probe, Problem
 
@@ -62,14 +63,16 @@ def put(probe: Probe, clients: Clients, account: Account, region: str, parent: T
     action = str(form["permission"])
     try:
         client = clients.of(service, region)
-        action = action_of(service, client.meta.method_to_api_mapping.get(operation, operation), action)
+        if operation not in client.meta.method_to_api_mapping:
+            return Answer(about, problem="unsupported", detail=f"this boto3 knows no {service} {operation}")
+        action = action_of(service, client.meta.method_to_api_mapping[operation], action)
         pages = _pages(client, operation, _params(form, account, parent))
         return _rows(pages, probe, form, account, region, parent)
     except boto.ClientError as error:
         if code_of(error) in form["absent"]:
             return Answer(about, (Told(about if parent or form["everywhere"] else account.id, region, None, about),))
         problem, detail = judge(error, action, region)
-    except (boto.BotoCoreError, TooLate, TooMuch, AttributeError) as error:
+    except (boto.BotoCoreError, ResponseParserError, TooLate, TooMuch) as error:
         problem, detail = judge(error, action, region)
         if problem == "unreachable" and not clients.offered(service, region, account.partition):
             problem, detail = "unsupported", f"{service} is not offered in {region}"

@@ -8,6 +8,7 @@ import time
 from datetime import datetime
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from .aws_call import Answer, Told
 from .aws_errors import TooLate, TooMuch, code_of, judge
@@ -32,7 +33,7 @@ def put_report(clients: Clients, account: Account, budget: Budget) -> Answer:
         if code_of(error) in {"ReportNotPresent", "ReportInProgress"}:
             return Answer(account.id, problem="timed-out", detail="the credential report was not ready in time")
         problem, detail = judge(error, NEEDED, account.home)
-    except (boto.BotoCoreError, TooLate, TooMuch) as error:
+    except (boto.BotoCoreError, ResponseParserError, TooLate, TooMuch) as error:
         problem, detail = judge(error, NEEDED, account.home)
     return Answer(account.id, problem=problem, detail=f"iam credential report: {detail}")
 

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore import exceptions as boto
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from scanner import secrets
 from scanner.errors import AuthFailed, UsageError
@@ -122,7 +123,7 @@ def begin(access: Aws, bounds: Bounds) -> tuple[Clients, Account, Budget]:
         told = clients.of("sts", home).get_caller_identity()
     except UsageError as error:  # a credential's reference leads nowhere: this asset's trouble, not the run's
         raise AuthFailed(str(error)) from error
-    except (boto.BotoCoreError, boto.ClientError, TooLate, TooMuch) as error:
+    except (boto.BotoCoreError, boto.ClientError, ResponseParserError, TooLate, TooMuch) as error:
         raise of_the_visit(error, _needed(access), home) from error
     partition = str(told["Arn"]).split(":")[1]
     return clients, _regions(clients, access, str(told["Account"]), partition), budget
@@ -162,7 +163,7 @@ def _regions(clients: Clients, access: Aws, id: str, partition: str) -> Account:
     """The regions that are enabled, or those of the inventory that are; the others are said, never just left out."""
     try:
         told = clients.of("ec2", access.home_region).describe_regions(AllRegions=True)["Regions"]
-    except (boto.BotoCoreError, boto.ClientError, TooLate, TooMuch) as error:
+    except (boto.BotoCoreError, boto.ClientError, ResponseParserError, TooLate, TooMuch) as error:
         problem, detail = judge(error, "ec2:DescribeRegions", access.home_region)
         if problem == "auth-failed":
             raise AuthFailed(detail) from error
