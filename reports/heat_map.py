@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from scanner.model import Risk
 
-CELL, LEFT, TOP = 56, 62, 10
+CELL, LEFT, TOP = 56, 70, 10
 _LIKELY = ("< 1 %", "1–5 %", "5–20 %", "20–50 %", "> 50 %")
 _BAD = ("slight", "minor", "moderate", "major", "severe")
 _BOX = Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="var(--l{})" stroke="var(--line)"/>')

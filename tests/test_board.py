@@ -241,9 +241,9 @@ def test_at_most_five_places_are_told_and_all_of_them_are_on_the_map() -> None:
 
 def test_every_place_names_service_likelihood_damage_fix_effort_and_owner() -> None:
     text = " ".join(said(run_of()))
-    assert "How likely: most years (95 %) · How bad: major · Where: webshop, 1 system" in text
+    assert "How likely: most years (95 %) · How bad: major" in text
     assert "What fixes it: Make sure of this: Every account has a password." in text
-    assert "Effort: hours each · Owner: Platform team" in text
+    assert "Where: webshop, 1 system · Effort: hours each · Owner: Platform team" in text
 
 
 def test_an_asset_without_owner_or_service_is_said_to_have_none() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports import board
+from scanner import catalogue
 from scanner.model import Run
 from tests.run_of import run_of
 from tests.test_board import of_real_controls
@@ -79,6 +82,23 @@ def test_every_word_of_the_map_stands_inside_it(browser: Browser, tmp_path: Path
     assert outside == []
 
 
+@pytest.mark.parametrize("format", ["board", "compliance", "html"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_anybody_out(
+    browser: Browser, tmp_path: Path, format: str, scheme: Literal["light", "dark"]
+) -> None:
+    package = pytest.importorskip("axe_playwright_python")
+    file = tmp_path / "page.html"
+    file.write_bytes(catalogue.report(format).render(run_of()))
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(row => { row.open = true; })")
+    page.evaluate(importlib.resources.files(package).joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) > 10
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+
+
 def test_the_smallest_letters_can_be_read_on_paper(browser: Browser, tmp_path: Path) -> None:
     page = opened(browser, tmp_path, run_of())
     page.emulate_media(media="print")
@@ -86,3 +106,6 @@ def test_the_smallest_letters_can_be_read_on_paper(browser: Browser, tmp_path: P
         "[...document.querySelectorAll('p, li, td, small, dd')].map(one => parseFloat(getComputedStyle(one).fontSize))"
     )
     assert min(sizes) >= 10  # CSS pixels: 7.5 points
+    page.set_viewport_size({"width": 688, "height": 900})  # A4 without its margins
+    map = page.evaluate("document.querySelector('svg').getScreenCTM().a")
+    assert 13 * map >= 9
