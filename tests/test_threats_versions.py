@@ -1,0 +1,130 @@
+"""The order of versions, held against dpkg itself where there is one."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from scanner.errors import Unparsable
+from scanner.threats.versions import deb_key, key_of, rpm_key
+
+DEB_PIECES = [
+    "0",
+    "1",
+    "01",
+    "10",
+    "9",
+    "a",
+    "b",
+    "Z",
+    "~",
+    "~~",
+    "+",
+    ".",
+    "rc",
+    "deb12u",
+    "+b",
+    "dfsg",
+    "~bpo12",
+    "-",
+]
+
+
+def deb_version(chance: random.Random) -> str:
+    epoch = chance.choice(["", "", "0:", "1:", "10:"])
+    body = "".join(chance.choice(DEB_PIECES) for _ in range(chance.randint(0, 6)))
+    return f"{epoch}{chance.choice('0129')}{body}{chance.choice(['', '-0', '-1', '-1+b1', '-2~', '-1.1'])}"
+
+
+@pytest.mark.skipif(shutil.which("dpkg") is None, reason="needs dpkg to compare with")
+def test_debian_order_is_dpkgs_own() -> None:
+    chance = random.Random(7)
+    for _ in range(150):
+        left = deb_version(chance)
+        right = deb_version(chance) if chance.random() < 0.5 else left + chance.choice(DEB_PIECES)
+        try:
+            mine = deb_key(left) < deb_key(right)
+        except Unparsable:
+            continue
+        said = subprocess.run(["dpkg", "--compare-versions", left, "lt", right], check=False, capture_output=True)
+        assert mine == (said.returncode == 0), (left, right)
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        ("1.0~rc1-1", "1.0-1"),
+        ("1.0", "1.0a"),
+        ("1.0a", "1.0+b"),
+        ("1.9", "1.10"),
+        ("9", "1:0"),
+        ("6.1.192-2", "6.1.192+2"),
+        ("1.0-1~bpo12+1", "1.0-1"),
+    ],
+)
+def test_debian_versions_rise(lower: str, higher: str) -> None:
+    assert deb_key(lower) < deb_key(higher)
+
+
+@pytest.mark.parametrize(("one", "other"), [("1.0", "0:1.0-0"), ("1.0", "1.00"), ("1.0-1", "1.0-01"), ("1a", "1a0")])
+def test_debian_versions_written_differently_are_equal(one: str, other: str) -> None:
+    assert deb_key(one) == deb_key(other)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a1", "x:1", ":1", "1-", "1_0", "1 0", "-1", "1:", "1.0\n", "é1", "9" * 256, "2147483648:1", "²:1"]
+)
+def test_what_dpkg_refuses_is_refused(text: str) -> None:
+    with pytest.raises(Unparsable):
+        deb_key(text)
+
+
+# Pairs of rpm's own test suite: tests/rpmvercmp.at.
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        ("1.0", "2.0"),
+        ("2.0", "2.0.1"),
+        ("2.0.1", "2.0.1a"),
+        ("5.5p1", "5.5p2"),
+        ("5.5p1", "5.5p10"),
+        ("10xyz", "10.1xyz"),
+        ("xyz10", "xyz10.1"),
+        ("xyz.4", "8"),
+        ("5.5p2", "5.6p1"),
+        ("6.0", "6.0.rc1"),
+        ("10a2", "10b2"),
+        ("1.0~rc1", "1.0"),
+        ("1.0~rc1~git123", "1.0~rc1"),
+        ("1.0", "1.0^"),
+        ("1.0^git1", "1.0^git2"),
+        ("1.0^git1", "1.01"),
+        ("1.0^20160101", "1.0.1"),
+        ("1.0~rc1", "1.0~rc1^git1"),
+        ("1.0^git1~pre", "1.0^git1"),
+        ("a", "1"),
+        ("9-9", "1:0-0"),
+    ],
+)
+def test_rpm_versions_rise(lower: str, higher: str) -> None:
+    assert rpm_key(lower) < rpm_key(higher)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("2_0", "2.0"), ("1.0", "1.0."), ("a", "a+"), ("1.010", "1.10"), ("1", "0:1")]
+)
+def test_rpm_versions_written_differently_are_equal(one: str, other: str) -> None:
+    assert rpm_key(one) == rpm_key(other)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1-", "x:1", "1 0", "1:", "1-1-1", "é"])
+def test_what_rpm_refuses_is_refused(text: str) -> None:
+    with pytest.raises(Unparsable):
+        rpm_key(text)
+
+
+def test_an_order_that_is_not_known_is_not_guessed() -> None:
+    assert (key_of("Debian:12"), key_of("AlmaLinux:9"), key_of("npm")) == (deb_key, rpm_key, None)
