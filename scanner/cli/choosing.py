@@ -15,7 +15,7 @@ from scanner.errors import UsageError
 
 if TYPE_CHECKING:
     from scanner.model import Asset, Finding, Run
-    from scanner.register import Register
+    from scanner.register import Register, RiskRecord
     from scanner.register.ledger import Entry
     from scanner.score import Policy
 
@@ -53,39 +53,40 @@ def policy_of(register: Register, path: Path | None, run: Run | None = None) -> 
     return codec.revive(Policy, run.policy)
 
 
-def entries_of(register: Register, policy_path: Path | None, today: date) -> list[Entry]:
-    """Every risk of the register, dearest first."""
+def entries_of(
+    register: Register, policy_path: Path | None, today: date, risks: Sequence[RiskRecord] | None = None
+) -> list[Entry]:
+    """These risks, or every one of the register, dearest first."""
     from scanner.register.ledger import entries
 
-    policy = policy_of(register, policy_path)
-    return entries(register.risks(), register.treatments(), register.known(), policy, today)
+    policy, chosen = policy_of(register, policy_path), register.risks() if risks is None else risks
+    return entries(chosen, register.treatments(), register.known(), policy, today)
 
 
-def chosen(entries: Sequence[Entry], words: Sequence[str]) -> list[Entry]:
+def risks_of(register: Register, words: Sequence[str]) -> list[RiskRecord]:
     """The risks that are meant by fingerprints, their beginnings, or CONTROL@ASSET. Each at most once."""
-    found = [one for word in words for one in _meant(entries, word)]
-    return list({one.risk.fingerprint: one for one in found}.values())
+    found = [one for word in words for one in _meant(register, word)]
+    return list({one.fingerprint: one for one in found}.values())
 
 
-def _meant(entries: Sequence[Entry], word: str) -> list[Entry]:
+def _meant(register: Register, word: str) -> list[RiskRecord]:
     control, at, asset = word.partition("@")
-    if at:
-        of_both = [one for one in entries if (one.risk.control, one.risk.asset) == (control, asset)]
-        if of_both:
-            return of_both
+    if not at:
+        return [risk_of(register, word)]
+    found = [one for one in register.risks(asset) if one.control == control]
+    if not found:
         raise UsageError(f"no risk of {control} on {asset} is recorded; see: riskline register list --asset {asset}")
-    name = one_fingerprint([one.risk.fingerprint for one in entries], word)
-    return [one for one in entries if one.risk.fingerprint == name]
+    return found
 
 
-def one_fingerprint(known: Sequence[str], begun: str) -> str:
-    """The only fingerprint that begins like this; UsageError where there is none, or more than one."""
-    matching = [name for name in known if name.startswith(begun.lower())]
-    if len(begun) >= LEAST_LETTERS and len(matching) == 1:
-        return matching[0]
-    if len(begun) < LEAST_LETTERS or len(matching) > 1:
+def risk_of(register: Register, begun: str) -> RiskRecord:
+    """The only risk whose fingerprint begins like this; UsageError where there is none, or more than one."""
+    found = register.risks(begun=begun.lower()) if len(begun) >= LEAST_LETTERS else []
+    if len(begun) < LEAST_LETTERS or len(found) > 1:
         raise UsageError(f"{begun!r} could be several risks; write more of its fingerprint, or CONTROL@ASSET")
-    raise UsageError(f"there is no risk {begun!r}; see: riskline register list")
+    if not found:
+        raise UsageError(f"there is no risk {begun!r}; see: riskline register list")
+    return found[0]
 
 
 def standing_of(register: Register, run: Run) -> list[tuple[Asset, list[Finding]]]:

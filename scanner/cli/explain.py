@@ -63,9 +63,7 @@ def _place(register: Register, what: str, scopes: set[str]) -> tuple[str, str, s
     control, at, asset = what.partition("@")
     if at:
         return asset, control, None
-    risks = register.risks()
-    name = choosing.one_fingerprint([risk.fingerprint for risk in risks], what)
-    risk = next(risk for risk in risks if risk.fingerprint == name)
+    risk = choosing.risk_of(register, what)
     return risk.asset, risk.control, risk.subject
 
 

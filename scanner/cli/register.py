@@ -159,7 +159,7 @@ def show(risks: tuple[str, ...], register_url: str, policy_path: Path | None, fo
     """Show all that is known of a risk, with its history."""
     today = datetime.now(UTC).date()
     with _opened(register_url) as opened:
-        found = choosing.chosen(choosing.entries_of(opened, policy_path, today), risks)
+        found = choosing.entries_of(opened, policy_path, today, choosing.risks_of(opened, risks))
         events = {asset: opened.events(asset) for asset in {one.risk.asset for one in found}}
     if format == "json":
         from dataclasses import asdict
@@ -338,7 +338,8 @@ def _decide(
     who, now = _named(who, "--who"), utc_now()
     with _opened(register_url) as opened:
         policy = choosing.policy_of(opened, policy_path)
-        found = choosing.chosen(choosing.entries_of(opened, policy_path, now.date()), words)
+        meant = choosing.risks_of(opened, words)
+        found = choosing.entries_of(opened, policy_path, now.date(), meant)
         made = []
         for one in found:
             reason = why or (one.treatment.bearing.reason if change == "renewed" and one.treatment.bearing else "")
@@ -346,8 +347,8 @@ def _decide(
             _refuse_unsound(one, decision, now.date(), policy)
             made.append((one.risk.fingerprint, decision))
         opened.decide(made, now)
-        after = choosing.entries_of(opened, policy_path, now.date())
-    _print_table([one for one in after if one.risk.fingerprint in dict(made)], now.date())
+        after = choosing.entries_of(opened, policy_path, now.date(), meant)
+    _print_table(after, now.date())
 
 
 def _refuse_unsound(entry: Entry, decision: Any, today: date, policy: Policy) -> None:

@@ -137,12 +137,17 @@ class Register:
 
     # ── what lasts ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def risks(self, asset: str | None = None) -> list[RiskRecord]:
-        """Every risk that ever was, of one asset or of all, in the order of asset, control and subject."""
+    def risks(self, asset: str | None = None, begun: str = "") -> list[RiskRecord]:
+        """Every risk that ever was, of one asset or of all, in the order of asset, control and subject.
+
+        begun: only those whose fingerprint begins like this.
+        """
         risks, assets = tables.risks.c, tables.assets.c
         query = sa.select(tables.risks, assets.run).join(tables.assets).order_by(risks.asset, risks.control, risks.id)
         if asset is not None:
             query = query.where(risks.asset == column(asset))
+        if begun:
+            query = query.where(risks.fingerprint.startswith(begun, autoescape=True))
         with reading(self.database) as connection:
             return [risk_record(row) for row in connection.execute(query)]
 
