@@ -6,6 +6,7 @@ Source: https://schema.ocsf.io/1.5.0/classes/compliance_finding
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from scanner.inert import printable
@@ -33,14 +34,16 @@ STATUSES = {
 
 def render(run: Run) -> bytes:
     """JSON lines in UTF-8."""
-    lines = (json.dumps(event(run, one), ensure_ascii=True, allow_nan=False) for one in records(run))
+    seen_at = {one.asset.id: one.collected_at or run.started_at for one in run.visited}
+    lines = (
+        json.dumps(event(run, one, seen_at[one.asset.id]), ensure_ascii=True, allow_nan=False) for one in records(run)
+    )
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def event(run: Run, one: Record) -> dict[str, Any]:
+def event(run: Run, one: Record, at: datetime) -> dict[str, Any]:
     """One finding as an event. Its uid is the same in every run; the event's own is not."""
     finding, unknown = one.finding, one.finding.outcome is Outcome.UNKNOWN
-    at = next(v.collected_at for v in run.visited if v.asset.id == one.asset.id) or run.started_at
     status_id, status = STATUSES[finding.outcome]
     severity_id, severity = (0, "Unknown") if unknown else SEVERITIES[one.severity]
     return {
