@@ -61,6 +61,7 @@ def render(run: Run) -> bytes:
         after=_after(run, risks),
         agreed=f"{view.amount(view.policy_of(run).tolerances.organisation, view.policy_of(run))}",
         now=view.amount(run.organisation.expected_loss, view.policy_of(run)),
+        remembers=_remembers(run),
         points=view.points,
         seen=share(run.organisation.judged, run.organisation.applicable),
         map=heat_map.svg(risks, [number for number, _ in numbered]),
@@ -90,18 +91,25 @@ def headline(run: Run) -> str:
 
 
 def _after(run: Run, risks: Iterable[Risk]) -> Score | None:
-    """The organisation's score once these risks are fixed, worked out anew; None where there are none."""
+    """The organisation's score once these risks are fixed, worked out anew; None where that cannot be known."""
     fixed = {(risk.service, risk.root_cause) for risk in risks}
-    if not fixed:
+    if not fixed or _remembers(run):
         return None
 
-    def open(service: str, finding: Finding) -> Finding:
+    def mended(service: str, finding: Finding) -> Finding:
         control = run.controls.get((finding.baseline, finding.control))
-        mended = finding.outcome is Outcome.FAIL and control is not None and (service, control.cause) in fixed
-        return replace(finding, outcome=Outcome.PASS) if mended else finding
+        open = finding.outcome is Outcome.FAIL and control is not None and (service, control.cause) in fixed
+        return replace(finding, outcome=Outcome.PASS) if open else finding
 
-    pairs = [(one.asset, [open(one.asset.service, found) for found in one.findings]) for one in run.visited]
+    pairs = [(one.asset, [mended(one.asset.service, found) for found in one.findings]) for one in run.visited]
     return score.assess(pairs, run.controls, view.policy_of(run)).organisation
+
+
+def _remembers(run: Run) -> bool:
+    """Whether the score holds failures of earlier runs that nobody could look at again: they are not in this run."""
+    pairs = [(one.asset, one.findings) for one in run.visited]
+    seen = score.assess(pairs, run.controls, view.policy_of(run)).organisation
+    return not math.isclose(seen.expected_loss, run.organisation.expected_loss, rel_tol=1e-9)
 
 
 def _places(run: Run) -> list[_Place]:

@@ -227,6 +227,16 @@ def test_what_the_changes_bring_is_worked_out_and_not_added_up() -> None:
     assert f"would bring the risk to {view.points(fixed.organisation)}." in " ".join(said(run))
 
 
+def test_no_better_figure_is_promised_where_earlier_failures_still_count() -> None:
+    run = run_of()
+    more = replace(run, organisation=replace(run.organisation, expected_loss=run.organisation.expected_loss + 5))
+    text = " ".join(said(more))
+    assert "would bring the risk to" not in text
+    assert "cannot be worked out" in text
+    assert "Earlier failures that nobody could look at again still count." in text
+    assert "Earlier failures" not in " ".join(said(run))
+
+
 def test_at_most_five_places_are_told_and_all_of_them_are_on_the_map() -> None:
     page = board.render(of_real_controls()).decode()
     numbers = re.findall(r'<span class="no">(\d)</span>', page)
