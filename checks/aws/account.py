@@ -7,8 +7,6 @@ from scanner.parse import Row
 
 from .rows import Setting, one, settings, value
 
-CALLER = api("sts", "get_caller_identity", everywhere=False, identity="Account")
-IDENTITY = Fact(CALLER, parse.rows)
 SUMMARY = Fact(api("iam", "get_account_summary", everywhere=False, items="SummaryMap"), parse.rows)
 PASSWORDS = Fact(
     api("iam", "get_account_password_policy", everywhere=False, items="PasswordPolicy", absent=("NoSuchEntity",)),
@@ -18,8 +16,8 @@ BLOCK = Fact(
     api(
         "s3control",
         "get_public_access_block",
-        each=CALLER,
-        params={"AccountId": "Account"},
+        everywhere=False,
+        params={"AccountId": "_account"},
         absent=("NoSuchPublicAccessBlockConfiguration",),
     ),
     parse.rows,

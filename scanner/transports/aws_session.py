@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import boto3
 from botocore import exceptions as boto
@@ -73,6 +75,8 @@ class Clients:
             user_agent_extra="riskline",
             **for_endpoint,
         )
+        if _is_number(endpoint):
+            session.events.register("before-sign.s3-control", _ask_by_number)
         session.events.register("before-send", budget.on_request)
         session.events.register("before-parse", budget.on_answer)
 
@@ -95,6 +99,22 @@ class Clients:
         with self._lock:
             for client in self._made.values():
                 client.close()
+
+
+def _is_number(endpoint: str | None) -> bool:
+    """Whether an endpoint is named by its address, as test servers are: 'http://127.0.0.1:5000'."""
+    try:
+        return bool(ip_address(urlsplit(endpoint or "").hostname or ""))
+    except ValueError:
+        return False
+
+
+def _ask_by_number(request: Any, **_: Any) -> None:
+    """S3 Control puts the account before the host's name; before an address, that leads nowhere: take it off."""
+    parts = urlsplit(request.url)
+    account, _dot, host = parts.netloc.partition(".")
+    if account.isdigit() and len(account) == 12:
+        request.url = urlunsplit(parts._replace(netloc=host))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 ACCOUNT = "123456789012"
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+MISSING = {"access-analyzer", "GetSnapshotBlockPublicAccessState", "GetImageBlockPublicAccessState"}
+"""What this moto does not know, and falls over instead of saying so."""
 CODES = {
     "denied": (403, "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"),
     "throttled": (400, "Throttling", "ThrottlingException", "RequestLimitExceeded"),
@@ -93,7 +95,7 @@ class _App:
                 return _refusal(environ, start_response, call, CODES[fault], body)
         if environ["PATH_INFO"].startswith("/v20180820/"):
             environ["HTTP_HOST"] = f"{ACCOUNT}.s3-control.us-east-1.amazonaws.com"
-        if call.service == "access-analyzer":  # moto knows nothing of it, and falls over the question
+        if call.service in MISSING or call.operation in MISSING:
             return _refusal(environ, start_response, call, (501, "NotImplemented", "NotImplemented", "Not"), body)
         answer: Iterable[bytes] = self._moto(environ, start_response)
         return answer
@@ -141,7 +143,6 @@ def moto_server(seed: Callable[[Server], None] | None = None) -> Iterator[Server
     """A fresh account on a free port of loopback. seed: what to put into it; its calls are not counted."""
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     from moto.core.model_instances import reset_model_data
-    from moto.moto_api._internal.moto_random import Random  # noqa: F401 - loads moto's own API before the first call
 
     reset_model_data()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
