@@ -63,10 +63,11 @@ def bucket_logged(known: list[Row], logging: list[Row]) -> dict[str, bool]:
     }
 
 
-@check("aws.trails.object_events", SELECTORS)
-def object_events(selectors: list[Row], kind: str) -> bool:
-    """Whether some trail writes down who reads (ReadOnly) or writes (WriteOnly) objects of all buckets."""
-    return any(_tells_objects(row, kind) for row in selectors)
+@check("aws.trails.object_events", SELECTORS, STATUS)
+def object_events(selectors: list[Row], status: list[Row], kind: str) -> bool:
+    """Whether some trail that is on writes down who reads (ReadOnly) or writes (WriteOnly) objects of all buckets."""
+    logging = _logging(status)
+    return any(row.of in logging and _tells_objects(row, kind) for row in selectors)
 
 
 def _tells_objects(row: Row, kind: str) -> bool:
@@ -81,6 +82,7 @@ def _tells_objects(row: Row, kind: str) -> bool:
         of_objects = (fields.get("resources.type") or {}).get("Equals") == ["AWS::S3::Object"]
         reading = (fields.get("readOnly") or {}).get("Equals")
         wanted = {"ReadOnly": ["true"], "WriteOnly": ["false"]}[kind]
-        if of_objects and "resources.ARN" not in fields and reading in (None, wanted):
+        of_all = set(fields) <= {"eventCategory", "resources.type", "readOnly"}  # any other field leaves some out
+        if of_objects and of_all and reading in (None, wanted):
             return True
     return False
