@@ -94,7 +94,7 @@ class DecisionContract:
     ) -> None:
         record(register, 1, {"a": [ok("ssh"), fail("users", "bob")]})
         before = register.head()
-        with pytest.raises(UsageError, match=r"is fixed|is not accepted"):
+        with pytest.raises(UsageError, match=r"is closed|is not accepted"):
             made = [(BOB, decided("noted", "with the other")), (SSH, decided(change, "why", **BEARING))]
             register.decide(made, FIRST_DAY)
         with pytest.raises(UsageError, match="there is no risk"):
@@ -124,6 +124,19 @@ class DecisionContract:
         assert again.due == first.due + timedelta(days=counted_from)
         assert again.overdue_on(again.due + timedelta(days=1))
         assert not again.overdue_on(again.due)
+
+    def test_an_asset_that_is_no_more_takes_its_risks_with_it_until_it_is_seen_again(self, register: Register) -> None:
+        with pytest.raises(UsageError, match="no run has visited moon"):
+            register.retire("moon", "eve", "gone", FIRST_DAY)
+        assert register.retire("a", "eve", "switched off", FIRST_DAY + timedelta(hours=1)) == 2
+        assert register.retire("a", "eve", "again", FIRST_DAY + timedelta(hours=2)) == 0
+        found = ledger(register, on(0))
+        assert [(one.risk.state, one.loss, one.due) for one in found.values()] == [("retired", 0, None)] * 2
+        assert register.last_known("a") == []
+        assert register.verify() == []
+        record(register, 1, {"a": [fail("ssh"), fail("users", "bob")]})
+        assert [one.risk.state for one in ledger(register, on(1)).values()] == ["reopened"] * 2
+        assert len(register.last_known("a")) == 2
 
     # ── history ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -111,7 +111,7 @@ def test_an_accepted_risk_stays_in_the_list_at_its_full_cost(verb: Verb) -> None
         ({"owner": ""}, "needs owner"),
         ({"days": 0}, "must end after today"),
         ({"days": 366}, "365 days"),
-        ({"who": " "}, "--who must be a name"),
+        ({"who": " "}, "--who must not be empty"),
     ],
 )
 def test_an_acceptance_that_is_not_whole_is_refused_and_leaves_nothing(
@@ -202,6 +202,15 @@ def test_a_fixed_risk_is_listed_only_when_asked_for(verb: Verb, tmp_path: Path) 
     assert SSH not in listed(verb)
     assert SSH in listed(verb, "--state", "fixed")
     assert f"unused: {SSH[:8]}  ssh on a" in verb("list").output
+
+
+def test_a_retired_asset_leaves_the_list_and_stays_in_the_record(verb: Verb) -> None:
+    assert verb("retire", "a", "--reason", "scrapped", "--who", "dora").output == "a: 3 risks closed\n"
+    assert listed(verb) == {}
+    assert set(listed(verb, "--state", "retired")) == set(listed(verb, "--state", "retired", "--asset", "a"))
+    assert "dora: retired (scrapped)" in verb("show", SSH).output
+    with pytest.raises(UsageError, match="--reason must not be empty"):
+        verb("retire", "a", "--reason", " ")
 
 
 def test_an_acceptance_in_words_is_as_strict_as_in_the_score() -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from scanner.register.ledger import Entry
     from scanner.score import Policy
 
-STATES = ("new", "open", "reopened", "stale", "fixed")
+STATES = ("new", "open", "reopened", "stale", "fixed", "retired")
+CLOSED = {"fixed", "retired"}
 COLUMNS = (
     "fingerprint", "asset", "service", "control", "subject", "title", "state", "level", "expected_loss", "owner",
     "treatment", "due", "overdue", "accepted_until", "approver", "reason", "links", "opened_at", "changed_at",
@@ -53,7 +54,9 @@ def register() -> None:
 @register.command(name="list")
 @given.register_option
 @choosing.policy_option
-@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only these. Default: all but fixed.")
+@click.option(
+    "--state", "states", type=click.Choice(STATES), multiple=True, help="Only these. Default: all that are open."
+)
 @click.option("--asset", help="Only of this asset.")
 @click.option("--service", help="Only of this service.")
 @click.option("--owner", help="Only this person's.")
@@ -80,7 +83,7 @@ def list_(
     today = datetime.now(UTC).date()
     with _opened(register_url) as opened:
         everything = choosing.entries_of(opened, policy_path, today)
-    wanted = set(states) or (set(STATES) if accepted else set(STATES) - {"fixed"})
+    wanted = set(states) or (set(STATES) if accepted else set(STATES) - CLOSED)
     found = [
         one
         for one in everything
@@ -322,6 +325,24 @@ def note(risks: tuple[str, ...], register_url: str, who: str, text: str, link: s
     _decide(risks, register_url, None, "noted", who, text, lambda _: {"link": link} if link else {})
 
 
+@register.command()
+@click.argument("asset")
+@given.register_option
+@choosing.who_option
+@click.option("--reason", required=True, help="Why there is no such asset any more.")
+def retire(asset: str, register_url: str, who: str, reason: str) -> None:
+    """Close all risks of an ASSET that is no more. Take it out of the inventory, too.
+
+    Nothing else than this and a passing control closes a risk: an asset that cannot be reached keeps its own. Should a
+    later scan visit it after all, what fails there is reopened.
+    """
+    from scanner.model import utc_now
+
+    with _opened(register_url) as opened:
+        number = opened.retire(asset, _named(who, "--who"), _named(reason, "--reason"), utc_now())
+    click.echo(f"{asset}: {number} risks closed")
+
+
 def _decide(
     words: tuple[str, ...],
     register_url: str,
@@ -368,7 +389,7 @@ def _named(name: str, option: str) -> str:
     from scanner.errors import UsageError
 
     if not name.strip():
-        raise UsageError(f"{option} must be a name")
+        raise UsageError(f"{option} must not be empty")
     return name.strip()
 
 

@@ -19,8 +19,8 @@ from .lifecycle import fingerprint
 
 START = bytes(32)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_STATE_AFTER = {"opened": "open", "reopened": "open", "fixed": "fixed"}
-_MAY_FOLLOW = {None: {"opened"}, "open": {"fixed"}, "fixed": {"reopened"}}
+_STATE_AFTER = {"opened": "open", "reopened": "open", "fixed": "fixed", "retired": "retired"}
+_MAY_FOLLOW = {None: {"opened"}, "open": {"fixed", "retired"}, "fixed": {"reopened"}, "retired": {"reopened"}}
 _DECIDED = {"assigned", "treated", "accepted", "renewed", "noted"}
 """What people do to a risk that is known; its state stays what it is."""
 GATED = "gated"

@@ -50,9 +50,27 @@ def decide(connection: sa.Connection, made: Sequence[tuple[str, Decision]], at: 
 
 def _refuse_pointless(connection: sa.Connection, name: str, state: str, made: Decision) -> None:
     if made.change == "accepted" and state != "open":
-        raise UsageError(f"risk {name[:12]} is fixed; there is nothing to accept")
+        raise UsageError(f"risk {name[:12]} is closed; there is nothing to accept")
     if made.change == "renewed" and treatments(connection, name).get(name, Treatment()).bearing is None:
         raise UsageError(f"risk {name[:12]} is not accepted; begin with: riskline register accept")
+
+
+def retire(connection: sa.Connection, asset: str, who: str, why: str, at: datetime) -> int:
+    """Close every open risk of an asset. Should a scan find it again after all, what fails there is reopened."""
+    risks, known = tables.risks.c, tables.assets.c
+    name = column(asset)
+    if connection.scalar(sa.select(known.id).where(known.id == name)) is None:
+        raise UsageError(f"no run has visited {asset}; see: riskline register list")
+    asset_row(connection, asset)
+    open = sa.and_(risks.asset == name, risks.state == "open")
+    names = connection.scalars(sa.select(risks.fingerprint).where(open).order_by(risks.id)).all()
+    closed = {"state": "retired", "changed_at": instant(at), "stale_since": None}
+    connection.execute(tables.risks.update().where(open).values(**closed))
+    # the next visit is held against the risks again, even if it finds exactly what the last one found
+    connection.execute(tables.assets.update().where(known.id == name).values(applied=b""))
+    said = (column(who), column(why))
+    chain.append(connection, [chain.Event(instant(at), "", name, each, "retired", *said) for each in names])
+    return len(names)
 
 
 @dataclass(frozen=True, slots=True)

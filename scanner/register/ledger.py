@@ -13,7 +13,7 @@ from scanner import score
 from scanner.model import Asset, Control, Finding, Outcome, Visited
 
 from . import codec, tables
-from .recalling import RiskRecord, content
+from .recalling import CLOSED, RiskRecord, content
 from .recording import Controls
 from .treatment import AcceptanceState, Treatment
 
@@ -83,7 +83,7 @@ def entries(
 
 def _entry(risk: RiskRecord, treatment: Treatment, known: Known, policy: score.Policy, today: date) -> Entry:
     asset, control = known.assets.get(risk.asset), known.controls.get((risk.baseline, risk.control))
-    fixed = risk.state == "fixed"
+    fixed = risk.state in CLOSED
     loss, level = 0.0, ""
     if not fixed:
         level = NOT_KNOWN

@@ -19,7 +19,7 @@ from scanner.model import Control, Finding, Outcome
 from .codec import column
 
 Change = Literal["opened", "fixed", "reopened"]
-State = Literal["open", "fixed"]
+State = Literal["open", "fixed", "retired"]
 Place = tuple[str, str]
 """Control and subject, on one asset."""
 

@@ -14,7 +14,8 @@ from scanner.model import Control, Visited
 from . import codec, tables
 from .recording import Controls
 
-RiskState = Literal["new", "open", "reopened", "stale", "fixed"]
+RiskState = Literal["new", "open", "reopened", "stale", "fixed", "retired"]
+CLOSED = ("fixed", "retired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class RunSummary:
 class RiskRecord:
     """One failed control on one subject of one asset, over time.
 
-    state: new in the asset's last run, open, reopened once fixed, stale (open, not judged since `stale_since`), fixed.
+    state: new in the asset's last run, open, reopened once fixed, stale (open, not judged since `stale_since`), fixed,
+    retired (its asset is no more, somebody said).
     weakness: share of the control that was missing when last seen.
     """
 
@@ -117,7 +119,7 @@ def visits(connection: sa.Connection, run_id: str) -> list[Visited]:
 
 
 def risk_record(row: sa.Row[Any]) -> RiskRecord:
-    state: RiskState = "fixed"
+    state: RiskState = row.state
     if row.state == "open":
         fresh = "reopened" if row.reopened else "new" if row.opened_run == row.run else "open"
         state = "stale" if row.stale_since else fresh  # type: ignore[assignment]

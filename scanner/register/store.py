@@ -17,9 +17,9 @@ from scanner.scoring.standing import Acceptance
 from . import chain, codec, tables
 from .codec import column
 from .database import Database, make_ready, reading, writing
-from .deciding import Answer, Decision, answers, decide, treatments, write_answer
+from .deciding import Answer, Decision, answers, decide, retire, treatments, write_answer
 from .ledger import Known, read_known
-from .recalling import RiskRecord, RunSummary, content, find_run, read_controls, risk_record, summaries, visits
+from .recalling import CLOSED, RiskRecord, RunSummary, content, find_run, read_controls, risk_record, summaries, visits
 from .recording import Controls, asset_row, counts, insert_contents, insert_new, move_risks_on, put_visit, run_columns
 from .treatment import Treatment, acceptance
 
@@ -159,13 +159,18 @@ class Register:
         return [
             Finding(asset, risk.baseline, risk.control, risk.subject, Outcome.FAIL, weakness=risk.weakness)
             for risk in self.risks(asset)
-            if risk.state != "fixed"
+            if risk.state not in CLOSED
         ]
 
     def decide(self, made: Sequence[tuple[str, Decision]], at: datetime) -> None:
         """Write what somebody decided about risks by fingerprint: all of it, or nothing and UsageError."""
         with writing(self.database) as connection:
             decide(connection, made, at)
+
+    def retire(self, asset: str, who: str, why: str, at: datetime) -> int:
+        """Close the open risks of an asset that is no more; how many those were. UsageError where it is not known."""
+        with writing(self.database) as connection:
+            return retire(connection, asset, who, why, at)
 
     def record_answer(self, given: Answer) -> None:
         """Keep what the gate said of a change."""

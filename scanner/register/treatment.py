@@ -90,7 +90,7 @@ def fold(events: Iterable[Event]) -> dict[str, Treatment]:
 def _after(before: Treatment, event: Event) -> Treatment:
     said: dict[str, str] = json.loads(event.details) if event.details else {}
     at = datetime.fromisoformat(event.at)
-    if event.change == "fixed":
+    if event.change in {"fixed", "retired"}:
         return replace(before, fixed_at=at)
     if event.change == "reopened":
         again = before.fixed_at is not None and at - before.fixed_at > timedelta(days=SAME_DAYS)
