@@ -1,0 +1,92 @@
+"""Fetch feeds over HTTPS: conditional, streamed to a file, bounded in bytes and in total time."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .reading import FeedRefused, Limits
+from .store import Form, Standing, confirmed, standing, take
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Where a feed is published."""
+
+    name: str
+    form: Form
+    url: str
+
+
+_OSV = "https://osv-vulnerabilities.storage.googleapis.com"
+# One archive per ecosystem: folders per release, such as Debian:12, are no longer exported.
+FEEDS: tuple[Feed, ...] = (
+    Feed("Debian", "osv", f"{_OSV}/Debian/all.zip"),
+    Feed("Ubuntu", "osv", f"{_OSV}/Ubuntu/all.zip"),
+    Feed("AlmaLinux", "osv", f"{_OSV}/AlmaLinux/all.zip"),
+    Feed("Rocky", "osv", f"{_OSV}/Rocky%20Linux/all.zip"),
+    Feed("kev", "kev", "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"),
+    Feed("epss", "epss", "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"),
+)
+
+
+def update(folder: Path, feed: Feed, now: datetime, limits: Limits, deadline_s: float = 600.0) -> tuple[Standing, bool]:
+    """Bring a feed up to date: what is in force now, and whether it is new. FeedRefused leaves the old one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    old = standing(folder, feed.name)
+    tag = old.etag if old is not None and old.url == feed.url else ""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".fetching-") as file:
+        path = Path(file.name)
+        etag = fetch(feed.url, path, tag, limits.max_bytes, deadline_s)
+        if etag is None:
+            confirmed(folder, feed.name, now)
+            again = standing(folder, feed.name)
+            assert again is not None
+            return again, False
+        return take(folder, feed.name, feed.form, path, now, limits, feed.url, etag), True
+
+
+def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) -> str | None:
+    """Write what an address offers to a file: its tag ("" where it gives none), or None where it has not changed.
+
+    Plain HTTP is taken from this machine alone. Any other address, status, length or delay is FeedRefused.
+    """
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    _safe(url)
+    ends = time.monotonic() + deadline_s
+    headers = {"Accept-Encoding": "identity", **({"If-None-Match": etag} if etag else {})}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=min(30.0, deadline_s)) as answer:
+            _safe(answer.url)
+            if answer.status_code == 304 and etag:
+                return None
+            if answer.status_code != 200:
+                raise FeedRefused(f"{url}: answered {answer.status_code} {answer.reason}")
+            # chunks as they come: iter_content would wait for a full one from a peer that trickles
+            size = 0
+            with path.open("wb") as written:
+                while chunk := answer.raw.read1(1 << 16):
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise FeedRefused(f"{url}: longer than {max_bytes} bytes")
+                    if time.monotonic() > ends:
+                        raise FeedRefused(f"{url}: not done within {deadline_s:g} s")
+                    written.write(chunk)
+            wanted = answer.headers.get("Content-Length")
+            if wanted is not None and wanted != str(size):
+                raise FeedRefused(f"{url}: cut off after {size} of {wanted} bytes")
+            return str(answer.headers.get("ETag", ""))[:200]
+    except (requests.RequestException, HTTPError, OSError) as error:
+        raise FeedRefused(f"{url}: could not be fetched ({error})") from error
+
+
+def _safe(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}):
+        raise FeedRefused(f"{url}: feeds are fetched over https only")

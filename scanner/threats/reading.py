@@ -1,0 +1,274 @@
+"""Feeds as records: OSV archives, the list of exploited flaws (KEV), the chances of exploitation (EPSS).
+
+A feed is an answer of a stranger: every byte is counted while it is unpacked, names inside an archive never reach the
+disk, and a record that is amiss is listed while the others are used. A feed that is amiss as a whole is FeedRefused.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from scanner.errors import RisklineError, Unparsable
+
+from .versions import key_of
+
+CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
+_STREAM = re.compile(r"(?<!\S)[A-Za-z0-9][A-Za-z0-9_+-]*:[A-Za-z0-9][A-Za-z0-9_.-]*(?!\S)")
+State = Literal["flaw", "ignored", "unwatched", "incomparable"]
+
+
+class FeedRefused(RisklineError):
+    """A feed that is not used: what is wrong with it. The one before it stays in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one feed. ratio: unpacked ÷ packed bytes of an archive; bad_share: records that may be amiss."""
+
+    max_bytes: int = 1 << 30
+    max_unpacked_bytes: int = 8 << 30
+    max_record_bytes: int = 32 << 20
+    max_records: int = 2_000_000
+    ratio: float = 100.0
+    bad_share: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Versions of one package that have the flaw: from `first` to before `fixed`, or up to and with it where `last`.
+
+    Keys as bytes (see versions); first b"" is the beginning, fixed None is "no fix yet".
+    """
+
+    ecosystem: str
+    package: str
+    first: bytes
+    fixed: bytes | None
+    fixed_text: str
+    last: bool
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """Published flaws that one update mends. stream: the module streams that it is for: 'idm:DL1 idm:client'."""
+
+    id: str
+    cves: tuple[str, ...]
+    modified_at: datetime
+    cvss: str
+    summary: str
+    stream: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record that could not be used, and why."""
+
+    name: str
+    why: str
+
+
+def instant(text: object) -> datetime:
+    """'2026-08-18T12:55:00Z', with +0000 too, or a bare date -> aware UTC. Unparsable otherwise."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError as error:
+        raise Unparsable(f"not a date: {str(text)[:60]!r}") from error
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def read_json(content: bytes) -> Any:
+    """JSON as RFC 8259 has it: NaN and Infinity, which Python would take, are Unparsable."""
+    try:
+        return json.loads(content, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise Unparsable(f"not JSON: {content[:40]!r}") from error
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(word)
+
+
+def osv(path: Path, limits: Limits) -> Iterator[Advisory | Bad]:
+    """Every record of an OSV archive (all.zip). Withdrawn ones are left out."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if entry.filename.endswith(".json")]
+            _bounded(entries, path.stat().st_size, limits)
+            for entry in entries:
+                with archive.open(entry) as opened:
+                    content = opened.read(entry.file_size + 1)
+                if len(content) != entry.file_size:
+                    raise FeedRefused(f"{path.name}: an entry is not as long as the archive says")
+                found = _record(entry.filename, content)
+                if found is not None:
+                    yield found
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise FeedRefused(f"{path.name}: not a whole zip archive ({error})") from error
+
+
+def _bounded(entries: list[zipfile.ZipInfo], packed: int, limits: Limits) -> None:
+    total = sum(entry.file_size for entry in entries)
+    if len(entries) > limits.max_records:
+        raise FeedRefused(f"{len(entries)} records, more than the {limits.max_records} allowed")
+    if total > limits.max_unpacked_bytes or total > packed * limits.ratio:
+        raise FeedRefused(f"it unpacks to {total} bytes from {packed}: more than is allowed")
+    if any(entry.file_size > limits.max_record_bytes for entry in entries):
+        raise FeedRefused(f"one record is larger than {limits.max_record_bytes} bytes")
+
+
+def _record(name: str, content: bytes) -> Advisory | Bad | None:
+    try:
+        return advisory(read_json(content))
+    except (Unparsable, KeyError, TypeError, AttributeError, ValueError) as error:
+        return Bad(name[:120], f"{type(error).__name__}: {str(error)[:160]}")
+
+
+def advisory(record: Any) -> Advisory | None:
+    """One OSV record; None where it was withdrawn. Source: ossf.github.io/osv-schema.
+
+    CVE names stand in the id, `aliases`, `upstream` or (AlmaLinux) `related`.
+    """
+    id, modified = _text(record["id"]), instant(record["modified"])
+    if record.get("withdrawn"):
+        return None
+    words = [id, *(_text(w) for key in ("aliases", "upstream", "related") for w in record.get(key) or ())]
+    cves = tuple(dict.fromkeys(cve for word in words for cve in CVE.findall(word)))
+    scores = [s for one in (record, *record["affected"]) for s in one.get("severity") or ()]
+    cvss = next((_text(s["score"]) for s in scores if s.get("type") == "CVSS_V3"), "")
+    summary = str(record.get("summary") or record.get("details") or "")[:200]
+    spans = tuple(span for one in record["affected"] for span in _spans(one))
+    modular = any("module" in span.fixed_text for span in spans)
+    stream = " ".join(_STREAM.findall(summary)) if modular else ""
+    return Advisory(id, cves, modified, cvss, summary, stream, spans)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise Unparsable(f"a text is wanted, not {str(value)[:60]!r}")
+    return value[:400]
+
+
+def _spans(affected: Any) -> Iterator[Span]:
+    place = affected["package"]
+    ecosystem, name = _text(place["ecosystem"]), _text(place["name"])
+    own = {**(affected.get("database_specific") or {}), **(affected.get("ecosystem_specific") or {})}
+    urgency = str(own.get("urgency", "")).lower()
+    state: State = (
+        "unwatched" if urgency == "end-of-life" else "ignored" if urgency in {"unimportant", "ignored"} else "flaw"
+    )
+    ranges = [one for one in affected.get("ranges") or () if one.get("type") == "ECOSYSTEM"]
+    for one in ranges:
+        first: str | None = None
+        for event in one["events"]:
+            if "introduced" in event:
+                if first is not None:
+                    yield _span(ecosystem, name, first, None, False, state)
+                first = _text(event["introduced"])
+            elif first is not None and ("fixed" in event or "last_affected" in event):
+                last = "last_affected" in event
+                yield _span(ecosystem, name, first, _text(event["last_affected" if last else "fixed"]), last, state)
+                first = None
+        if first is not None:
+            yield _span(ecosystem, name, first, None, False, state)
+    for version in () if ranges else affected.get("versions") or ():
+        yield _span(ecosystem, name, _text(version), version, True, state)
+
+
+def _span(ecosystem: str, name: str, first: str, fixed: str | None, last: bool, state: State) -> Span:
+    """A span with its keys; where a version has no place in the order, that is said and nothing is guessed."""
+    key = key_of(ecosystem)
+    try:
+        if key is None:
+            raise Unparsable(f"the order of versions of {ecosystem} is not known here")
+        start = b"" if first == "0" else key(first)
+        end = None if fixed is None else b"" if fixed == "0" and not last else key(fixed)
+        return Span(ecosystem, name, start, end, fixed or "", last, state)
+    except Unparsable:
+        return Span(ecosystem, name, b"", None, (fixed or first)[:80], last, "incomparable")
+
+
+@dataclass(frozen=True, slots=True)
+class Exploited:
+    """A flaw that is exploited now, since when it is on the list, and whether by extortionists."""
+
+    cve: str
+    added_at: datetime
+    ransomware: bool
+
+
+def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad]]:
+    """CISA's list: when it was released, and its entries. The count that it declares must be the one it has."""
+    try:
+        with path.open("rb") as opened:
+            whole = read_json(_bounded_read(opened, limits))
+        released, entries = instant(whole["dateReleased"]), whole["vulnerabilities"]
+        if whole["count"] != len(entries):
+            raise FeedRefused(f"it declares {whole['count']} entries and has {len(entries)}")
+    except (Unparsable, KeyError, TypeError) as error:
+        raise FeedRefused(f"{path.name}: not a list of exploited flaws ({error})") from error
+    good: list[Exploited] = []
+    bad: list[Bad] = []
+    for number, entry in enumerate(entries):
+        try:
+            cve = _text(entry["cveID"])
+            if not CVE.fullmatch(cve):
+                raise Unparsable(f"not a CVE: {cve[:40]!r}")
+            ransomware = entry.get("knownRansomwareCampaignUse") == "Known"
+            good.append(Exploited(cve, instant(entry["dateAdded"]), ransomware))
+        except (Unparsable, KeyError, TypeError, AttributeError) as error:
+            bad.append(Bad(f"entry {number}", str(error)[:160]))
+    return released, good, bad
+
+
+def epss(path: Path, limits: Limits) -> tuple[datetime, str, list[tuple[str, float, float]], list[Bad]]:
+    """EPSS scores (CSV, packed or not): their date, the model, and (CVE, chance, percentile) of each."""
+    good: list[tuple[str, float, float]] = []
+    bad: list[Bad] = []
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            content = _bounded_read(gzip.GzipFile(fileobj=raw) if packed else raw, limits)
+        head, _, rest = content.decode("utf-8").partition("\n")
+        found = re.fullmatch(r"#model_version:([^,]+),score_date:(\S+)\s*", head)
+        if not found or not rest.startswith("cve,epss,percentile") or not rest.endswith("\n"):
+            raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: {head[:60]!r}")
+        released, model = instant(found[2]), found[1]
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError, Unparsable) as error:
+        raise FeedRefused(f"{path.name}: not a whole list of EPSS scores ({error})") from error
+    rows = csv.reader(io.StringIO(rest))
+    next(rows)
+    for row in rows:
+        try:
+            cve, chance, percentile = row[0], float(row[1]), float(row[2])
+            sound = all(math.isfinite(n) and 0 <= n <= 1 for n in (chance, percentile))
+            if len(row) != 3 or not sound or not CVE.fullmatch(cve):
+                raise ValueError("not CVE, chance 0..1, percentile 0..1")
+            good.append((cve, chance, percentile))
+        except (ValueError, IndexError) as error:
+            bad.append(Bad(",".join(row)[:80], str(error)[:160]))
+    return released, model, good, bad
+
+
+def _bounded_read(opened: BinaryIO | gzip.GzipFile, limits: Limits) -> bytes:
+    """All of it, or FeedRefused beyond 512 MiB: these lists are some MiB long."""
+    most = min(limits.max_unpacked_bytes, 512 << 20)
+    content = opened.read(most + 1)
+    if len(content) > most:
+        raise FeedRefused(f"longer than {most} bytes")
+    return content

@@ -1,0 +1,210 @@
+"""The local store of feeds: one compact SQLite file each, built beside the old one and switched in one step.
+
+    FOLDER/Debian.db           in force        FOLDER/Debian.previous.db    what `feeds rollback` brings back
+
+Everything is read and gated before the switch; whatever goes wrong, the old file stays and its age is said.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from .reading import Advisory, Bad, FeedRefused, Limits, epss, kev, osv
+
+Form = Literal["osv", "kev", "epss"]
+LEAST_SHARE = 0.8
+"""A feed with fewer records than this share of the last one is cut, not cleaned."""
+FUTURE = timedelta(days=2)
+LISTED_BAD = 100
+_TABLES = """
+CREATE TABLE meta(form, url, etag, records INTEGER, bad INTEGER, newest TEXT, fetched_at TEXT, model TEXT);
+CREATE TABLE bad(name TEXT, why TEXT);
+CREATE TABLE adv(n INTEGER PRIMARY KEY, id TEXT, cves TEXT, cvss TEXT, summary TEXT, stream TEXT);
+CREATE TABLE span(eco TEXT, pkg TEXT, first BLOB, fixed BLOB, fixed_text TEXT, last INTEGER, state TEXT, adv INTEGER);
+CREATE TABLE kev(cve TEXT PRIMARY KEY, added TEXT, ransomware INTEGER) WITHOUT ROWID;
+CREATE TABLE epss(cve TEXT PRIMARY KEY, chance REAL, percentile REAL) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a stored feed. newest_at: of its records, or of the list itself. bad: records not used."""
+
+    name: str
+    form: Form
+    url: str
+    etag: str
+    records: int
+    bad: int
+    newest_at: datetime
+    fetched_at: datetime
+    model: str
+
+    def age_days(self, now: datetime) -> float:
+        """Days since this was last known to be what the publisher offers."""
+        return (now - self.fetched_at).total_seconds() / 86400
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """Where a feed is stored."""
+    return folder / f"{name}.db"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A stored feed, read-only. FeedRefused where it is not one."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            if db.execute("PRAGMA user_version").fetchone() != (1,):
+                raise FeedRefused(f"{path}: not a feed of this release; run `riskline feeds update`")
+            yield db
+    except sqlite3.DatabaseError as error:
+        raise FeedRefused(f"{path}: not a readable feed ({error}); run `riskline feeds update`") from error
+
+
+def standing(folder: Path, name: str) -> Standing | None:
+    """What is stored under a name; None where nothing is."""
+    path = path_of(folder, name)
+    if not path.exists():
+        return None
+    with opened(path) as db:
+        row = db.execute("SELECT form, url, etag, records, bad, newest, fetched_at, model FROM meta").fetchone()
+    if row is None:
+        raise FeedRefused(f"{path}: says nothing of itself; run `riskline feeds update`")
+    form, url, etag, records, bad, newest, fetched, model = row
+    newest_at, fetched_at = datetime.fromisoformat(newest), datetime.fromisoformat(fetched)
+    return Standing(name, form, url, etag, records, bad, newest_at, fetched_at, model)
+
+
+def bad_records(folder: Path, name: str) -> list[Bad]:
+    """The first records that could not be used, with why."""
+    with opened(path_of(folder, name)) as db:
+        return [Bad(*row) for row in db.execute("SELECT name, why FROM bad")]
+
+
+def take(
+    folder: Path, name: str, form: Form, source: Path, now: datetime, limits: Limits, url: str = "", etag: str = ""
+) -> Standing:
+    """Read a feed's file, hold it against the gate, and switch to it. FeedRefused leaves the old one in force."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = path_of(folder, name)
+    fresh = folder / f".{name}.{os.getpid()}.new"
+    try:
+        fresh.unlink(missing_ok=True)
+        with closing(sqlite3.connect(fresh)) as db:
+            db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _TABLES)
+            records, bad, newest, model = _fill(db, form, source, limits)
+            db.executemany("INSERT INTO bad VALUES (?, ?)", [(one.name, one.why) for one in bad[:LISTED_BAD]])
+            found = Standing(name, form, url, etag, records, len(bad), newest, now, model)
+            gate(found, standing(folder, name), now, limits)
+            dates = newest.isoformat(), now.isoformat()
+            db.execute("INSERT INTO meta VALUES (?,?,?,?,?,?,?,?)", (form, url, etag, records, len(bad), *dates, model))
+            db.commit()
+            if db.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+                raise FeedRefused(f"{name}: the stored copy is damaged; is the disk sound?")
+        _switch(fresh, path)
+    except sqlite3.Error as error:
+        raise FeedRefused(f"{name}: could not be stored ({error})") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return found
+
+
+def confirmed(folder: Path, name: str, now: datetime) -> None:
+    """Note that the publisher still offers what is stored."""
+    with closing(sqlite3.connect(path_of(folder, name))) as db:
+        db.execute("UPDATE meta SET fetched_at = ?", (now.isoformat(),))
+        db.commit()
+
+
+def gate(fresh: Standing, old: Standing | None, now: datetime, limits: Limits) -> None:
+    """FeedRefused where a feed cannot be whole and new: too few records, too many bad ones, dates that run wrong."""
+    total = fresh.records + fresh.bad
+    if not fresh.records:
+        raise FeedRefused(f"{fresh.name}: it holds no record")
+    if fresh.bad > max(1, total * limits.bad_share):
+        raise FeedRefused(f"{fresh.name}: {fresh.bad} of {total} records are amiss")
+    if fresh.newest_at > now + FUTURE:
+        raise FeedRefused(f"{fresh.name}: it is dated {fresh.newest_at:%Y-%m-%d}, in the future")
+    if old is None:
+        return
+    if fresh.form != old.form:
+        raise FeedRefused(f"{fresh.name}: it is of the form {fresh.form}; what is stored is {old.form}")
+    if fresh.records < old.records * LEAST_SHARE:
+        raise FeedRefused(f"{fresh.name}: {fresh.records} records where there were {old.records}")
+    if fresh.newest_at < old.newest_at:
+        raise FeedRefused(f"{fresh.name}: it ends {fresh.newest_at:%Y-%m-%d}, what is stored {old.newest_at:%Y-%m-%d}")
+
+
+def _fill(db: sqlite3.Connection, form: Form, source: Path, limits: Limits) -> tuple[int, list[Bad], datetime, str]:
+    """The records of a file into the tables: how many, which were bad, the newest date, and EPSS's model."""
+    if source.stat().st_size > limits.max_bytes:
+        raise FeedRefused(f"{source.name}: longer than {limits.max_bytes} bytes")
+    if form == "kev":
+        released, listed, bad = kev(source, limits)
+        rows = [(one.cve, one.added_at.isoformat(), one.ransomware) for one in listed]
+        db.executemany("INSERT OR REPLACE INTO kev VALUES (?, ?, ?)", rows)
+        return len(listed), bad, released, ""
+    if form == "epss":
+        scored, model, scores, bad = epss(source, limits)
+        db.executemany("INSERT OR REPLACE INTO epss VALUES (?, ?, ?)", scores)
+        return len(scores), bad, scored, model
+    return _fill_advisories(db, osv(source, limits))
+
+
+def _fill_advisories(db: sqlite3.Connection, found: Iterable[Advisory | Bad]) -> tuple[int, list[Bad], datetime, str]:
+    bad: list[Bad] = []
+    newest: datetime | None = None
+    number = 0
+    for one in found:
+        if isinstance(one, Bad):
+            bad.append(one)
+            continue
+        number += 1
+        newest = max(newest or one.modified_at, one.modified_at)
+        row = (number, one.id, " ".join(one.cves), one.cvss, one.summary, one.stream)
+        db.execute("INSERT INTO adv VALUES (?, ?, ?, ?, ?, ?)", row)
+        spans = [(s.ecosystem, s.package, s.first, s.fixed, s.fixed_text, s.last, s.state, number) for s in one.spans]
+        db.executemany("INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)", spans)
+    db.execute("CREATE INDEX span_of ON span(eco, pkg)")
+    if newest is None:
+        raise FeedRefused("it holds no usable record")
+    return number, bad, newest, ""
+
+
+def _switch(fresh: Path, path: Path) -> None:
+    """Put the new file in force and keep the old one. A crash between the steps leaves a whole file in force."""
+    with fresh.open("rb") as written:
+        os.fsync(written.fileno())
+    previous = path.with_suffix(".previous.db")
+    if path.exists():
+        previous.unlink(missing_ok=True)
+        os.link(path, previous)
+    fresh.replace(path)
+
+
+def rollback(folder: Path, name: str) -> Standing:
+    """Put the feed before the one in force back in force. FeedRefused where none was kept."""
+    path = path_of(folder, name)
+    previous = path.with_suffix(".previous.db")
+    if not previous.exists():
+        raise FeedRefused(f"{name}: no earlier copy is kept in {folder}")
+    with opened(previous):
+        pass
+    previous.replace(path)
+    found = standing(folder, name)
+    assert found is not None
+    return found
+
+
+def stored(folder: Path) -> Sequence[str]:
+    """The names of all stored feeds."""
+    return sorted(p.name[:-3] for p in folder.glob("*.db") if not p.name.endswith(".previous.db") and p.name[0] != ".")

@@ -1,0 +1,186 @@
+"""Feeds: what is whole comes in, what is not is refused, and the old one stays."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from scanner.threats import store
+from scanner.threats.reading import Advisory, Exploited, FeedRefused, Limits, advisory, kev
+from scanner.threats.store import Form, Standing
+
+from .feeds_of import NOW, archive, cve, epss_list, kev_list, record
+
+
+def many(number: int) -> list[dict[str, object]]:
+    return [record(cve(n), "openssl", "3.0.11-1") for n in range(number)]
+
+
+def taken(folder: Path, form: Form, file: Path, limits: Limits | None = None) -> Standing:
+    return store.take(folder, form, form, file, NOW, limits or Limits())
+
+
+def test_one_bad_record_is_listed_and_the_rest_used(tmp_path: Path) -> None:
+    found = taken(tmp_path, "osv", archive(tmp_path / "a.zip", [*many(20), '{"id": "DEBIAN-CVE-2026-1"}']))
+    assert (found.records, found.bad) == (20, 1)
+    assert [one.name for one in store.bad_records(tmp_path, "osv")] == ["20.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<html>", '{"id": NaN}', "[" * 100_000, "[]", "null", '{"id": 1, "modified": "2026-01-01", "affected": []}'],
+)
+def test_a_record_of_another_shape_is_listed(tmp_path: Path, text: str) -> None:
+    assert taken(tmp_path, "osv", archive(tmp_path / "a.zip", [*many(3), text])).bad == 1
+
+
+def bomb(path: Path) -> Path:
+    return archive(path, [*many(3), " " * 50_000_000])
+
+
+def cut(path: Path) -> Path:
+    whole = archive(path, many(10)).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def lying(path: Path) -> Path:
+    """An archive whose directory says that an entry is shorter than it is."""
+    whole = bytearray(archive(path, many(3)).read_bytes())
+    at = whole.index(b"PK\x01\x02") + 24
+    whole[at : at + 4] = (10).to_bytes(4, "little")
+    path.write_bytes(whole)
+    return path
+
+
+def html(path: Path) -> Path:
+    path.write_text("<!doctype html><title>200 OK</title>")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (bomb, "unpacks to"),
+        (cut, "not a whole zip"),
+        (html, "not a whole zip"),
+        (lying, "not a whole zip"),
+        (lambda path: archive(path, many(2)), "2 records where there were 20"),
+        (lambda path: archive(path, []), "no usable record"),
+        (lambda path: archive(path, [*many(20), "x", "x", "x"]), "are amiss"),
+        (lambda path: archive(path, [{**one, "modified": "2031-01-01T00:00:00Z"} for one in many(20)]), "future"),
+        (lambda path: archive(path, [{**one, "modified": "2020-01-01T00:00:00Z"} for one in many(20)]), "it ends 2020"),
+    ],
+)
+def test_a_hostile_archive_is_refused_and_the_old_one_stays(tmp_path: Path, make: object, complaint: str) -> None:
+    taken(tmp_path, "osv", archive(tmp_path / "good.zip", many(20)))
+    before = store.path_of(tmp_path, "osv").read_bytes()
+    with pytest.raises(FeedRefused, match=complaint):
+        taken(tmp_path, "osv", make(tmp_path / "bad.zip"))  # type: ignore[operator]
+    assert store.path_of(tmp_path, "osv").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_file_longer_than_allowed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FeedRefused, match="longer than 10 bytes"):
+        taken(tmp_path, "osv", archive(tmp_path / "a.zip", many(3)), replace(Limits(), max_bytes=10))
+
+
+def test_names_in_an_archive_never_reach_the_disk(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
+        opened.writestr("../../escaped.json", '{"id": 1}')
+        for n in range(3):
+            opened.writestr(f"/{n}.json", json.dumps(many(3)[n]))
+    taken(tmp_path / "in" / "side", "osv", tmp_path / "a.zip")
+    assert not list(tmp_path.rglob("escaped*"))
+
+
+def test_rollback_brings_back_the_feed_before(tmp_path: Path) -> None:
+    taken(tmp_path, "kev", kev_list(tmp_path / "1", ["CVE-2026-10001"]))
+    taken(tmp_path, "kev", kev_list(tmp_path / "2", ["CVE-2026-10001", "CVE-2026-10002"]))
+    assert store.rollback(tmp_path, "kev").records == 1
+    with pytest.raises(FeedRefused, match="no earlier copy"):
+        store.rollback(tmp_path, "kev")
+
+
+def test_a_list_that_is_not_as_long_as_it_declares_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FeedRefused, match="declares 1404 entries and has 1"):
+        taken(tmp_path, "kev", kev_list(tmp_path / "k", ["CVE-2026-10001"], count=1404))
+
+
+def test_the_list_of_exploited_flaws_is_read(tmp_path: Path) -> None:
+    _, good, bad = kev(kev_list(tmp_path / "k", ["CVE-2026-10001", "GHSA-1"]), Limits())
+    assert [(one.cve, one.ransomware) for one in good] == [("CVE-2026-10001", True)]
+    assert isinstance(good[0], Exploited)
+    assert [one.name for one in bad] == ["entry 1"]
+
+
+def test_chances_in_scientific_notation_are_read(tmp_path: Path) -> None:
+    found = taken(tmp_path, "epss", epss_list(tmp_path / "e", ["CVE-2026-10001,5e-05,0.01"]))
+    with store.opened(store.path_of(tmp_path, "epss")) as db:
+        assert db.execute("SELECT * FROM epss").fetchall() == [("CVE-2026-10001", 0.00005, 0.01)]
+    assert (found.model, f"{found.newest_at:%Y-%m-%d}") == ("v2025.03.14", "2026-11-20")
+
+
+@pytest.mark.parametrize("row", ["CVE-2026-10001,nan,0.1", "CVE-2026-10001,1.5,0.1", "x,0.1,0.1", "CVE-2026-10001,0.1"])
+def test_a_chance_that_is_none_is_listed(tmp_path: Path, row: str) -> None:
+    assert taken(tmp_path, "epss", epss_list(tmp_path / "e", ["CVE-2026-10002,0.1,0.1", row])).bad == 1
+
+
+def test_cut_scores_are_refused(tmp_path: Path) -> None:
+    path = epss_list(tmp_path / "e", ["CVE-2026-10001,0.1,0.1"])
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(FeedRefused):
+        taken(tmp_path, "epss", path)
+    path.write_bytes(
+        gzip.compress(b"#model_version:v1,score_date:2026-11-20\ncve,epss,percentile\nCVE-2026-10001,0.1,0.")
+    )
+    with pytest.raises(FeedRefused, match="not a whole list"):
+        taken(tmp_path, "epss", path)
+
+
+def read(one: dict[str, object]) -> Advisory:
+    found = advisory(one)
+    assert found is not None
+    return found
+
+
+def test_a_withdrawn_advisory_is_left_out() -> None:
+    assert advisory(record(cve(1), "bash", "5.2", withdrawn="2026-01-01T00:00:00Z")) is None
+
+
+@pytest.mark.parametrize("key", ["aliases", "upstream", "related"])
+def test_the_cve_is_found_wherever_a_distribution_puts_it(key: str) -> None:
+    one = {**record("ALSA-2026:1", "bash", "5.2", upstream=[]), key: ["CVE-2026-10001"]}
+    assert read(one).cves == ("CVE-2026-10001",)
+
+
+def test_several_ranges_and_the_last_affected_version_are_read() -> None:
+    events = [
+        {"introduced": "0"},
+        {"fixed": "1.2"},
+        {"introduced": "2.0"},
+        {"last_affected": "2.3"},
+        {"introduced": "3"},
+    ]
+    spans = read(record(cve(1), "bash", None, events=events)).spans
+    assert [(s.fixed_text, s.last, s.fixed is None) for s in spans] == [
+        ("1.2", False, False),
+        ("2.3", True, False),
+        ("", False, True),
+    ]
+
+
+def test_the_age_of_a_feed_is_counted_from_its_last_confirmation(tmp_path: Path) -> None:
+    found = taken(tmp_path, "kev", kev_list(tmp_path / "1", ["CVE-2026-10001"]))
+    assert found.age_days(NOW + timedelta(days=3)) == 3
+    store.confirmed(tmp_path, "kev", NOW + timedelta(days=3))
+    again = store.standing(tmp_path, "kev")
+    assert again is not None
+    assert again.age_days(NOW + timedelta(days=3)) == 0
