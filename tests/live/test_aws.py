@@ -1,0 +1,273 @@
+"""The AWS transport and baseline against an account on loopback: what is asked, how often, what a refusal changes."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scanner.catalogue import Catalogue
+from scanner.collect import Collected, collect
+from scanner.evaluate import Judge
+from scanner.model import Access, Asset, Aws, Finding, Inventory, Outcome, Probe
+from scanner.plan import Plan, make_plan
+from scanner.transports import Bounds, aws_session
+from tests.live.moto_seed import GOOD_BUCKET, LIST_BUCKET, PUBLIC_BUCKET, TRAIL_BUCKET, seed
+from tests.live.moto_server import ACCOUNT, Call, Server, moto_server
+
+pytestmark = pytest.mark.live
+KEYS = {"access_key_id": "env:RISKLINE_TEST_KEY_ID", "secret_access_key": "env:RISKLINE_TEST_KEY"}
+REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with moto_server(seed) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keys by reference, and nothing of the tester's own account."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("RISKLINE_TEST_KEY_ID", "testing")
+    monkeypatch.setenv("RISKLINE_TEST_KEY", "testing")
+
+
+def access(server: Server) -> Aws:
+    return Aws(endpoint=server.url, regions=REGIONS, **KEYS)
+
+
+def plan_of(way: Aws, select: tuple[str, ...] = ()) -> Plan:
+    inventory = Inventory("inventory.yaml", (Asset("cloud", access=Access(aws=way)),))
+    return make_plan(inventory, Catalogue(), ["aws"], select)
+
+
+def scan(way: Aws, bounds: Bounds | None = None, select: tuple[str, ...] = ()) -> tuple[Collected, list[Finding]]:
+    (collected,) = collect(plan_of(way, select).assets, bounds or Bounds())
+    assert not collected.bug
+    return collected, Judge().findings(collected.planned, collected.evidence)
+
+
+def outcomes(findings: list[Finding], control: str) -> dict[str, str]:
+    return {finding.subject: finding.outcome.value for finding in findings if finding.control == control}
+
+
+def judged(findings: list[Finding]) -> set[tuple[str, str, str]]:
+    """Everything that was passed or failed."""
+    clear = {Outcome.PASS, Outcome.FAIL}
+    return {(f.control, f.subject, f.outcome.value) for f in findings if f.outcome in clear}
+
+
+@pytest.fixture(scope="module")
+def healthy(server: Server) -> list[Finding]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RISKLINE_TEST_KEY_ID", "testing")
+        patch.setenv("RISKLINE_TEST_KEY", "testing")
+        return scan(access(server))[1]
+
+
+def test_each_call_is_put_once_per_account_and_region(server: Server) -> None:
+    server.calls.clear()
+    scan(access(server))
+    said = Counter((call, body) for call, body in server.calls if call.operation != "GenerateCredentialReport")
+    assert len(said) > 100
+    assert [entry for entry, number in said.items() if number > 1] == []
+    assert {call.region for call, _ in said} == set(REGIONS)
+
+
+def test_nothing_that_is_sent_could_change_the_account(server: Server) -> None:
+    server.calls.clear()
+    scan(access(server))
+    reading = ("GET ", "Get", "List", "Describe", "GenerateCredentialReport", "POST /getAlternateContact?")
+    assert server.calls
+    assert [call for call, _ in server.calls if not call.operation.startswith(reading)] == []
+
+
+def test_buckets_are_judged_by_what_is_really_in_force(healthy: list[Finding]) -> None:
+    arn = "arn:aws:s3:::{}".format
+    assert outcomes(healthy, "S3-01") == {
+        arn(GOOD_BUCKET): "pass", arn(TRAIL_BUCKET): "pass", arn(PUBLIC_BUCKET): "fail", arn(LIST_BUCKET): "fail",
+    }  # fmt: skip
+    assert outcomes(healthy, "S3-04") == {
+        arn(GOOD_BUCKET): "pass", arn(TRAIL_BUCKET): "pass", arn(PUBLIC_BUCKET): "fail", arn(LIST_BUCKET): "fail",
+    }  # fmt: skip
+
+
+def test_people_are_judged_one_by_one(healthy: list[Finding]) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:user/{{}}".format
+    assert outcomes(healthy, "IAM-06") == {arn("ada"): "pass", arn("bob"): "fail"}
+    assert outcomes(healthy, "IAM-10") == {arn("ada"): "pass", arn("bob"): "fail"}
+    assert outcomes(healthy, "IAM-11") == {
+        f"arn:aws:iam::{ACCOUNT}:policy/everything": "fail", f"arn:aws:iam::{ACCOUNT}:policy/reading": "pass",
+    }  # fmt: skip
+
+
+def test_settings_of_a_region_are_judged_region_by_region(healthy: list[Finding]) -> None:
+    assert outcomes(healthy, "EBS-01") == {"us-east-1": "pass", "eu-west-1": "fail", "ap-southeast-2": "fail"}
+    assert outcomes(healthy, "LOG-08")["us-east-1"] == "pass"
+
+
+def test_open_groups_are_found_by_meaning(healthy: list[Finding]) -> None:
+    failing = [subject for subject, outcome in outcomes(healthy, "VPC-01").items() if outcome == "fail"]
+    assert len(failing) == 4  # a range over port 22 by IPv6, and everything by IPv4, in two regions
+    assert sum(outcome == "fail" for outcome in outcomes(healthy, "VPC-04").values()) == 2
+
+
+def test_nothing_is_unknown_but_what_the_account_does_not_offer(healthy: list[Finding]) -> None:
+    unknown = {(f.control, f.reason) for f in healthy if f.outcome is Outcome.UNKNOWN}
+    assert unknown == {("IAM-15", "unsupported"), ("EBS-04", "unsupported"), ("EBS-05", "unsupported")}
+    assert len({f.control for f in healthy}) >= 55
+
+
+def asks(probe: Probe, operation: str) -> bool:
+    return operation == probe.ask[2] or (probe.each is not None and asks(probe.each, operation))
+
+
+def controls_that_need(plan: Plan, operation: str) -> set[str]:
+    (planned,) = plan.assets
+    keys = {probe.key for probe in planned.visits["aws"] if asks(probe, operation)}
+    return {
+        one.control.id
+        for baseline in planned.baselines
+        for one in baseline.controls
+        if any(keys & set(term.keys) for term in one.terms)
+    }
+
+
+def named(operation: str) -> Callable[[Call], bool]:
+    return lambda call: call.operation == operation
+
+
+def inside(query: str) -> Callable[[Call], bool]:
+    return lambda call: call.service == "s3" and call.operation.endswith(f"?{query}")
+
+
+@pytest.mark.parametrize(
+    ("operation", "which", "action"),
+    [
+        ("describe_volumes", named("DescribeVolumes"), "ec2:DescribeVolumes"),
+        ("describe_security_groups", named("DescribeSecurityGroups"), "ec2:DescribeSecurityGroups"),
+        ("get_account_authorization_details", named("GetAccountAuthorizationDetails"), "iam:GetAccountAuthor"),
+        ("get_credential_report", named("GenerateCredentialReport"), "iam:GenerateCredentialReport"),
+        ("get_account_password_policy", named("GetAccountPasswordPolicy"), "iam:GetAccountPasswordPolicy"),
+        ("describe_trails", named("DescribeTrails"), "cloudtrail:DescribeTrails"),
+        ("list_keys", named("ListKeys"), "kms:ListKeys"),
+        ("get_bucket_policy", inside("policy"), "s3:GetBucketPolicy"),
+        ("get_bucket_encryption", inside("encryption"), "s3:GetEncryptionConfiguration"),
+        ("get_bucket_acl", inside("acl"), "s3:GetBucketAcl"),
+    ],
+)
+def test_a_denied_action_turns_exactly_its_own_controls_unknown(
+    server: Server, healthy: list[Finding], operation: str, which: Callable[[Call], bool], action: str
+) -> None:
+    with server.refuse(which, "denied"):
+        _, findings = scan(access(server))
+    denied = {f.control for f in findings if f.reason == "denied"}
+    assert denied == controls_that_need(plan_of(access(server)), operation) != set()
+    assert all(action in f.detail for f in findings if f.reason == "denied")
+    assert judged(findings) == {entry for entry in judged(healthy) if entry[0] not in denied}
+
+
+def test_a_region_that_is_denied_leaves_the_others_judged(server: Server, healthy: list[Finding]) -> None:
+    with server.refuse(
+        lambda call: call.operation == "GetEbsEncryptionByDefault" and call.region == "eu-west-1", "denied"
+    ):
+        _, findings = scan(access(server), select=("id=EBS-01",))
+    assert outcomes(findings, "EBS-01") == {"us-east-1": "pass", "eu-west-1": "unknown", "ap-southeast-2": "fail"}
+
+
+def test_a_bucket_that_is_denied_leaves_the_others_judged(server: Server) -> None:
+    with server.refuse(lambda call: call.operation == f"GET /{PUBLIC_BUCKET}?policy", "denied"):
+        _, findings = scan(access(server), select=("id=S3-0[14]",))
+    for control in ("S3-01", "S3-04"):
+        by_bucket = outcomes(findings, control)
+        assert by_bucket.pop(f"arn:aws:s3:::{PUBLIC_BUCKET}") == "unknown"
+        assert len(by_bucket) == 3 and "unknown" not in by_bucket.values()
+
+
+def test_a_trail_that_cannot_be_read_is_never_a_missing_trail(server: Server) -> None:
+    with server.refuse(named("GetTrailStatus"), "denied"):
+        _, findings = scan(access(server), select=("id=LOG-01",))
+    assert outcomes(findings, "LOG-01") == {"": "unknown"}
+
+
+def test_throttling_that_does_not_end_is_unknown(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_session, "ATTEMPTS", 2)
+    with server.refuse(named("DescribeDBInstances"), "throttled"):
+        _, findings = scan(access(server), select=("id=RDS-*",))
+    assert {f.reason for f in findings} == {"throttled"}
+
+
+def test_throttling_that_ends_loses_nothing(server: Server) -> None:
+    left = iter([True, True])
+    with server.refuse(lambda call: call.operation == "DescribeDBInstances" and next(left, False), "throttled"):
+        _, findings = scan(access(server), select=("id=RDS-01",))
+    assert sorted(outcomes(findings, "RDS-01").values()) == ["fail", "pass"]
+
+
+def test_credentials_that_expire_on_the_way_keep_what_was_answered(server: Server) -> None:
+    with server.refuse(lambda call: call.operation == "GetKeyRotationStatus", "expired"):
+        collected, findings = scan(access(server), select=("id=KMS-01", "id=EBS-01"))
+    assert "expired" in collected.evidence.failures["aws"]
+    assert set(outcomes(findings, "EBS-01").values()) == {"pass", "fail"}
+    assert {f.reason for f in findings if f.control == "KMS-01"} == {"auth-failed"}
+
+
+def test_no_credentials_at_all_is_said_with_the_remedy(server: Server) -> None:
+    way = replace(access(server), access_key_id=None, secret_access_key=None)
+    collected, findings = scan(way)
+    assert "aws sso login" in collected.evidence.failures["aws"]
+    assert {f.reason for f in findings} == {"auth-failed"}
+
+
+def test_a_reference_that_leads_nowhere_is_this_assets_trouble(server: Server) -> None:
+    collected, _ = scan(replace(access(server), access_key_id="env:RISKLINE_NOT_SET"))
+    assert "RISKLINE_NOT_SET" in collected.evidence.failures["aws"]
+
+
+def test_an_endpoint_where_nobody_listens_is_unreachable(server: Server) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        way = replace(access(server), endpoint=f"http://127.0.0.1:{held.getsockname()[1]}")
+        _, findings = scan(way)
+    assert {f.reason for f in findings} == {"unreachable"}
+
+
+def test_a_role_is_assumed_once(server: Server) -> None:
+    server.calls.clear()
+    way = replace(access(server), role=f"arn:aws:iam::{ACCOUNT}:role/audit", external_id="from-the-contract")
+    _, findings = scan(way, select=("id=EBS-01",))
+    asked = [body for call, body in server.calls if call.operation == "AssumeRole"]
+    assert len(asked) == 1 and "ExternalId=from-the-contract" in asked[0]
+    assert len(outcomes(findings, "EBS-01")) == 3
+
+
+def test_regions_come_from_the_account_where_the_inventory_names_none(server: Server) -> None:
+    _, findings = scan(replace(access(server), regions=()), select=("id=EBS-01",))
+    assert len(outcomes(findings, "EBS-01")) > 10
+
+
+def test_a_region_that_is_not_enabled_is_said(server: Server) -> None:
+    _, findings = scan(replace(access(server), regions=("us-east-1", "mars-north-1")), select=("id=EBS-01",))
+    assert outcomes(findings, "EBS-01") == {"us-east-1": "pass", "mars-north-1": "unknown"}
+
+
+def test_the_cap_on_bytes_ends_in_unknown_and_never_in_a_pass(server: Server, healthy: list[Finding]) -> None:
+    _, findings = scan(access(server), Bounds(max_bytes=40_000))
+    assert judged(findings) < judged(healthy)
+    assert "truncated" in {f.reason for f in findings}
+
+
+def test_the_deadline_ends_in_unknown_and_never_in_a_pass(server: Server, healthy: list[Finding]) -> None:
+    _, findings = scan(access(server), Bounds(deadline_s=1.0))
+    assert judged(findings) <= judged(healthy)
+    assert {f.reason for f in findings if f.outcome is Outcome.UNKNOWN} & {"timed-out", "unreachable"}
