@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scanner.cli import riskline
-from scanner.errors import UsageError
+from scanner.errors import RegisterError, UsageError
 from scanner.register import open_register
 from scanner.register.lifecycle import fingerprint
 from scanner.register.treatment import Bearing, refuse_unsound
@@ -192,6 +192,18 @@ def test_verify_says_what_was_altered_and_leaves_with_1(verb: Verb, tmp_path: Pa
     opened.close()
     bad = verb("verify")
     assert (bad.exit_code, "altered: event 4 is not what was written" in bad.output) == (1, True)
+
+
+@pytest.mark.parametrize("details", ["", "{", "{}", '{"owner": "x", "approver": "y", "until": "never"}'])
+def test_a_damaged_decision_is_named_and_never_read_as_another(verb: Verb, tmp_path: Path, details: str) -> None:
+    accept(verb, SSH)
+    opened = open_register(str(tmp_path / "register.db"))
+    with opened.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE events SET details = ? WHERE change = 'accepted'", (details,))
+    opened.close()
+    with pytest.raises(RegisterError, match=f"about risk {SSH[:12]} cannot be read; see: riskline register verify"):
+        verb("list")
+    assert verb("verify").exit_code == 1
 
 
 def test_a_fixed_risk_is_listed_only_when_asked_for(verb: Verb, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from scanner.errors import UsageError
+from scanner.errors import RegisterError, UsageError
 from scanner.scoring.standing import Acceptance
 
 from .chain import Event
@@ -79,11 +79,15 @@ class Treatment:
 
 
 def fold(events: Iterable[Event]) -> dict[str, Treatment]:
-    """Events, oldest first, as what they amount to, by fingerprint."""
+    """Events, oldest first, as what they amount to, by fingerprint. RegisterError where one was damaged."""
     found: dict[str, Treatment] = {}
     for event in events:
         if event.fingerprint:
-            found[event.fingerprint] = _after(found.get(event.fingerprint, Treatment()), event)
+            try:
+                found[event.fingerprint] = _after(found.get(event.fingerprint, Treatment()), event)
+            except (ValueError, LookupError) as error:
+                place = f"the decision of {event.at} about risk {event.fingerprint[:12]}"
+                raise RegisterError(f"{place} cannot be read; see: riskline register verify") from error
     return found
 
 
