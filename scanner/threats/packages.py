@@ -62,7 +62,7 @@ class Installed:
 
 
 def dpkg(text: str) -> tuple[Installed, ...]:
-    """'ii \\tlibssl3\\tamd64\\t3.0.11-1+b1\\topenssl\\t3.0.11-1\\n' -> (Installed('libssl3', …, 'openssl', '3.0.11-1'),).
+    """'ii \\tlibssl3\\tamd64\\t3.0.11-1+b1\\topenssl\\t3.0.11-1\\n' -> (Installed('libssl3', …),).
 
     Only n (not installed) and c (configuration files left) have no code on disk; U, F, H, W and t have.
     A signed kernel's source is `linux-signed-amd64` 6.1.192+2, while advisories speak of `linux` 6.1.192-2: the source
@@ -111,7 +111,7 @@ class Offer:
 
 
 def offers(text: str) -> tuple[Offer, ...]:
-    """'=\\tDebian\\toldstable\\tbash\\t5.2.15-2\\nend\\n' -> (Offer('Debian', 'oldstable', 'bash', '5.2.15-2', True),)."""
+    """'=\\tDebian\\toldstable\\tbash\\t5.2.15-2\\nend\\n' -> (Offer('Debian', …, True),)."""
     rows = text.splitlines()
     if not rows or rows[-1] != "end" or "failed" in rows:
         raise Unparsable("the package lists could not be read to their end")

@@ -1,0 +1,297 @@
+"""Known flaws as findings of one made-up baseline, `vulnerabilities`: pure, from stored evidence and stored feeds.
+
+One finding per advisory and package; what one upgrade mends has one root cause. Ranked above every list: a release or a
+package that nobody watches any more, a feed too old to say "no known flaws", a package that no advisory speaks of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from scanner.errors import Unparsable
+from scanner.model import Asset, Control, Effect, Evidence, Fact, Finding, Level, Outcome, Vector
+from scanner.scoring import vulnerability
+
+from . import packages, store
+from .matching import Hit, Matcher
+from .packages import Installed
+
+T = TypeVar("T")
+BASELINE = "vulnerabilities"
+LIMIT_DAYS = 7
+WATCHED = "advisories-are-fresh"
+COVERED = "packages-are-covered"
+CLEAN = "no-known-flaws"
+# The last day with free security updates. Sources: wiki.debian.org/LTS, ubuntu.com/about/release-cycle,
+# wiki.almalinux.org/release-notes, wiki.rockylinux.org/rocky/version
+ENDS: Mapping[str, date] = {
+    "Debian:10": date(2024, 6, 30),
+    "Debian:11": date(2026, 8, 31),
+    "Debian:12": date(2028, 6, 30),
+    "Debian:13": date(2030, 6, 30),
+    "Ubuntu:20.04:LTS": date(2025, 5, 31),
+    "Ubuntu:22.04:LTS": date(2027, 4, 30),
+    "Ubuntu:24.04:LTS": date(2029, 4, 30),
+    "AlmaLinux:8": date(2029, 3, 1),
+    "AlmaLinux:9": date(2032, 5, 31),
+    "AlmaLinux:10": date(2035, 5, 31),
+    "Rocky Linux:8": date(2029, 5, 31),
+    "Rocky Linux:9": date(2032, 5, 31),
+    "Rocky Linux:10": date(2035, 5, 31),
+}
+
+
+@dataclass(slots=True)
+class Threats:
+    """All stored feeds, open for reading. now: the instant by which their age is judged. Use as a context."""
+
+    folder: Path
+    now: datetime
+    limit_days: float = LIMIT_DAYS
+    standings: dict[str, store.Standing] = field(default_factory=dict)
+    matchers: dict[str, Matcher] = field(default_factory=dict)
+    exploited: frozenset[str] = frozenset()
+    chances: dict[str, float] = field(default_factory=dict)
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Threats:
+        for name in store.stored(self.folder):
+            found = store.standing(self.folder, name)
+            if found is None:
+                continue
+            self.standings[name] = found
+            db = self._open.enter_context(store.opened(store.path_of(self.folder, name)))
+            if found.form == "osv":
+                self.matchers[name] = Matcher(db)
+            elif found.form == "kev":
+                self.exploited = frozenset(row[0] for row in db.execute("SELECT cve FROM kev"))
+            else:
+                self.chances = dict(db.execute("SELECT cve, chance FROM epss"))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.close()
+
+
+def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tuple[list[Control], list[Finding]]:
+    """The controls and findings of one asset's known flaws; both empty where its packages were never asked for."""
+    asked = [one for one in (packages.DPKG_PACKAGES, packages.RPM_PACKAGES) if one.probe.key in evidence.replies]
+    if not asked:
+        return [], []
+    fact = next((one for one in asked if evidence.replies[one.probe.key].problem != "absent"), asked[0])
+    try:
+        installed = _fact(evidence, fact)
+        release = _fact(evidence, packages.RELEASE)
+    except _Missing as missing:
+        return _both([_said(asset, WATCHED, Outcome.UNKNOWN, missing.reason, detail=missing.detail)])
+    of_dpkg = fact is packages.DPKG_PACKAGES
+    elsewhere, unsure = _elsewhere(asset, evidence, installed, release, of_dpkg)
+    ecosystem = packages.ecosystem(release)
+    watched, matcher = _watched(asset, ecosystem, release, feed, today)
+    found = [watched, *unsure]
+    controls: dict[str, Control] = {}
+    if matcher is not None:
+        own = [one for one in installed if one.binary not in elsewhere]
+        try:
+            running = _fact(evidence, packages.RUNNING)
+        except _Missing as missing:
+            running = ""
+            if any(one.kernel for one in own):
+                why = "the running kernel is not known; the newest installed one was judged"
+                found.append(_said(asset, COVERED, Outcome.UNKNOWN, missing.reason, "kernel", detail=why))
+        if running and any(one.kernel for one in own) and running not in {one.kernel for one in own}:
+            why = f"the running kernel {running} comes from none of the installed packages"
+            found.append(_said(asset, COVERED, Outcome.UNKNOWN, "not-covered", "kernel", detail=why))
+        for hit in matcher.hits(ecosystem, own, running):
+            control = _control(hit, feed)
+            controls[control.id] = control
+            found.append(_finding(asset, control, hit))
+    found.append(_clean(asset, watched, found))
+    return [*_STANDING, *controls.values()], found
+
+
+def _both(found: list[Finding]) -> tuple[list[Control], list[Finding]]:
+    return list(_STANDING), found
+
+
+class _Missing(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+def _fact(evidence: Evidence, fact: Fact[T]) -> T:
+    reply = evidence.replies.get(fact.probe.key)
+    if reply is None:
+        raise _Missing("not-collected", f"this evidence holds no answer to {fact.probe.key[:80]}")
+    if reply.problem is not None:
+        raise _Missing(reply.problem, reply.detail)
+    try:
+        return fact.parse(reply.text)
+    except (Unparsable, ValueError, LookupError) as error:
+        raise _Missing("unparsable", str(error)[:300]) from error
+
+
+def _elsewhere(
+    asset: Asset, evidence: Evidence, installed: Sequence[Installed], release: Mapping[str, str], of_dpkg: bool
+) -> tuple[dict[str, str], list[Finding]]:
+    """Packages that the distribution's advisories do not speak of, and what is to be said of that."""
+    try:
+        offered = _fact(evidence, packages.OFFERS) if of_dpkg else None
+    except _Missing as missing:
+        why = f"where packages come from is not known: {missing.detail}"
+        return {}, [_said(asset, COVERED, Outcome.UNKNOWN, missing.reason, detail=why)]
+    if offered is not None and not offered:
+        why = (
+            "this host holds no package lists, so where its packages come from is not known; `apt update` fetches them"
+        )
+        elsewhere = packages.from_elsewhere(installed, release, offered)
+        return elsewhere, [_said(asset, COVERED, Outcome.UNKNOWN, "undetermined", detail=why)]
+    elsewhere = packages.from_elsewhere(installed, release, offered)
+    said = [
+        _said(asset, COVERED, Outcome.UNKNOWN, "not-covered", name, detail=f"{why}: no advisory here speaks of it")
+        for name, why in elsewhere.items()
+    ]
+    return elsewhere, said or [_said(asset, COVERED, Outcome.PASS, observed=f"{len(installed)} packages")]
+
+
+def _watched(
+    asset: Asset, ecosystem: str, release: Mapping[str, str], feed: Threats, today: date
+) -> tuple[Finding, Matcher | None]:
+    """Whether "nothing is known" would mean anything here, and by which feed."""
+    name = f"{release.get('ID', '?')} {release.get('VERSION_ID', '?')}"
+    for key, matcher in feed.matchers.items():
+        if ecosystem and matcher.watches(ecosystem):
+            one = feed.standings[key]
+            age = one.age_days(feed.now)
+            told = f"{key}: {one.records} advisories until {one.newest_at:%Y-%m-%d}, fetched {age:.0f} days ago"
+            ends = ENDS.get(ecosystem)
+            if ends is None or today > ends:
+                why = f"{name} has had no security updates since {ends}" if ends else f"when {name} ends is not known"
+                return _said(asset, WATCHED, Outcome.UNKNOWN, "no-longer-watched", "", told, why), matcher
+            if not 0 <= age + 1 <= feed.limit_days + 1:
+                why = f"feed {age:.0f} days old, more than {feed.limit_days:g}; run `riskline feeds update`"
+                return _said(asset, WATCHED, Outcome.UNKNOWN, "feed-too-old", "", told, why), matcher
+            return _said(asset, WATCHED, Outcome.PASS, "", "", told), matcher
+    why = f"no stored feed has advisories for {name}; run `riskline feeds update`"
+    return _said(asset, WATCHED, Outcome.UNKNOWN, "no-feed", "", "", why), None
+
+
+def _clean(asset: Asset, watched: Finding, found: Sequence[Finding]) -> Finding:
+    """The sum: clean only where the advisories are fresh, and everything that they speak of could be compared."""
+    open = [one for one in found if one.outcome is Outcome.FAIL]
+    if open:
+        return _said(asset, CLEAN, Outcome.NOT_APPLICABLE, f"{len(open)} known flaws are listed one by one")
+    doubts = [watched, *(one for one in found if one.outcome is Outcome.UNKNOWN and one.control != COVERED)]
+    doubt = next((one for one in doubts if one.outcome is Outcome.UNKNOWN), None)
+    if doubt is not None:
+        return _said(asset, CLEAN, Outcome.UNKNOWN, doubt.reason, "", "", doubt.detail)
+    return _said(asset, CLEAN, Outcome.PASS, observed="none", detail=watched.observed)
+
+
+def _said(
+    asset: Asset,
+    control: str,
+    outcome: Outcome,
+    reason: str = "",
+    subject: str = "",
+    observed: str = "",
+    detail: str = "",
+) -> Finding:
+    return Finding(asset.id, BASELINE, control, subject, outcome, reason, observed, "", detail)
+
+
+def _finding(asset: Asset, control: Control, hit: Hit) -> Finding:
+    outcomes = {"ignored": Outcome.NOT_APPLICABLE, "unwatched": Outcome.UNKNOWN, "incomparable": Outcome.UNKNOWN}
+    reasons = {
+        "ignored": "the distribution holds it to be of no weight",
+        "unwatched": "no-longer-watched",
+        "incomparable": "could-not-compare",
+        "no-fix": "no-fix",
+    }
+    expected = f"{hit.fixed} or later" if hit.fixed and hit.state == "fix" else ""
+    outcome = outcomes.get(hit.state, Outcome.FAIL)
+    detail = hit.why or hit.summary
+    observed = f"{hit.name} {hit.version}"
+    return Finding(
+        asset.id, BASELINE, control.id, hit.name, outcome, reasons.get(hit.state, ""), observed, expected, detail
+    )
+
+
+def _control(hit: Hit, feed: Threats) -> Control:
+    """An advisory about one package as a control. Without a CVSS vector: over the network, partial effect, assumed."""
+    label = ", ".join(hit.cves[:3]) or hit.advisory
+    exploit, vector, effect = _weight(hit, feed)
+    reboot, open = hit.state == "reboot", hit.state == "no-fix"
+    fix = f"Upgrade {hit.source} to {hit.fixed} or later: `apt install --only-upgrade` or `dnf upgrade`."
+    if reboot:
+        fix = "Restart the machine: the mended kernel is installed, the old one runs."
+    elif not hit.fixed or hit.state != "fix":
+        fix = f"There is no update yet: limit who can reach what uses {hit.source}, or do without it."
+    return Control(
+        id=f"{hit.advisory}/{hit.name}" + ({"reboot": "/reboot", "fix": ""}.get(hit.state, f"/{hit.state}")),
+        title=f"{hit.name} has no flaw {label}",
+        why=_line(hit.summary) or f"{label} is a published flaw.",
+        fix=fix,
+        vector=vector,
+        exploit=exploit,
+        effect=effect,
+        root_cause="restart into the newest kernel"
+        if reboot
+        else f"{'no fix for' if open else 'upgrade'} {hit.source}",
+        effort="minutes" if not open else "days",
+        references={"cve": hit.cves, "advisory": (hit.advisory,)},
+    )
+
+
+def _weight(hit: Hit, feed: Threats) -> tuple[Level, Vector, Effect]:
+    chances = [feed.chances[cve] for cve in hit.cves if cve in feed.chances]
+    exploited = any(cve in feed.exploited for cve in hit.cves)
+    chance = max(chances, default=None)
+    try:
+        cvss = vulnerability.metrics(hit.cvss)
+    except Unparsable:
+        level: Level = 3
+        if exploited or chance is not None:
+            level = vulnerability.exploit(exploited, chance, {})
+        return level, "network", Effect()
+    return vulnerability.exploit(exploited, chance, cvss), vulnerability.vector(cvss), vulnerability.effect(cvss)
+
+
+def _line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _standing() -> Iterator[Control]:
+    """The three controls that every asset has."""
+    yield Control(
+        id=WATCHED,
+        title="Fresh advisories exist for what is installed",
+        why="A flaw that nobody reports any more is there all the same.",
+        fix="Run `riskline feeds update`; move to a release that still gets security updates.",
+        root_cause="vulnerabilities.watched",
+    )
+    yield Control(
+        id=COVERED,
+        title="Every package comes from where advisories speak of it",
+        why="Flaws of packages from other places are published elsewhere, or not at all.",
+        fix="Follow the announcements of whoever makes the package, or install the distribution's own.",
+        root_cause="vulnerabilities.covered",
+    )
+    yield Control(
+        id=CLEAN,
+        title="No flaw is known in what is installed",
+        why="Attackers try published flaws first.",
+        fix="Install the updates named by the other findings.",
+        root_cause="vulnerabilities.clean",
+    )
+
+
+_STANDING: tuple[Control, ...] = tuple(_standing())
