@@ -92,6 +92,21 @@ def ladder(
     return plans
 
 
+def forecast(plan: BudgetPlan, per_quarter: int) -> list[float]:
+    """Expected yearly loss at the end of each quarter until the plan is done, at so many hundredths of a day in each.
+
+    A change counts when the work on it has ended; one is begun when the one before it has.
+    """
+    losses: list[float] = []
+    worked, now = 0, plan.loss_before
+    for step in plan.steps:
+        worked += step.action.cost
+        ended_in = max(0, math.ceil(worked / per_quarter) - 1)
+        losses += [now] * (ended_in - len(losses))
+        now = step.loss_after
+    return [*losses, now]
+
+
 def actions(pairs: Pairs, controls: Mapping[tuple[str, str], Control], policy: score.Policy) -> tuple[Action, ...]:
     """Every change that would remove some risk, in the order of their names."""
     return _Estate.of(pairs, controls, policy).actions

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import budget
-from scanner.budget import Action, BudgetPlan, actions, ladder
+from scanner.budget import Action, BudgetPlan, actions, forecast, ladder
 from scanner.model import Asset, Effect, Finding, Outcome
 from scanner.score import Policy
 
@@ -165,6 +165,17 @@ def test_two_equal_holes_are_closed_together_or_not_at_all() -> None:
     assert [step.action.root_cause for step in enough.steps] == ["c1", "c2"]
     assert [step.saving_alone for step in enough.steps] == [0, 0]
     assert enough.loss_after == 0
+
+
+def test_a_forecast_counts_a_change_in_the_quarter_in_which_it_is_done() -> None:
+    (plan,) = plans(EXAMPLE, [120])
+    costs, (before, first, second) = [60, 50], (plan.loss_before, *(step.loss_after for step in plan.steps))
+    assert [step.action.cost for step in plan.steps] == costs
+    assert forecast(plan, 110) == [second]
+    assert forecast(plan, 109) == [first, second]
+    assert forecast(plan, 60) == [first, second]
+    assert forecast(plan, 59) == [before, second]
+    assert forecast(plan, 25) == [before, before, first, first, second]
 
 
 def test_an_estate_without_risk_has_an_empty_plan() -> None:

@@ -71,6 +71,11 @@ def test_money_needs_a_day_rate_and_then_shows_the_return(url: str, tmp_path: Pa
     assert "EUR a year" in run(url, "--money", "1200", "--policy", str(policy))
 
 
+def test_a_rate_of_work_gives_a_forecast(url: str) -> None:
+    assert "by quarter: 40.77 now, 13.41 after 1, 4.431 after 2." in run(url, "--days", "1.2", "--rate", "0.6")
+    assert len(told(url, "--days", "1.2", "--rate", "0.6")["loss_after_quarter"]) == 2
+
+
 @pytest.mark.parametrize("words", [(), ("--days", "1", "--money", "1")])
 def test_a_budget_is_one_of_days_and_money(url: str, words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="say how much"):

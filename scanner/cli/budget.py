@@ -27,9 +27,16 @@ MOST_DAYS = 1_000_000
 @choosing.policy_option
 @click.option("--days", type=click.FloatRange(0, MOST_DAYS), help="The budget in working days.")
 @click.option("--money", type=click.FloatRange(0), help="The budget in the policy's currency; needs its `day_rate`.")
+@click.option("--rate", type=click.FloatRange(0.01, 10_000), help="Forecast: working days that are there in a quarter.")
 @click.option("-f", "--format", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def budget(
-    run_id: str, register_url: str, policy_path: Path | None, days: float | None, money: float | None, format: str
+    run_id: str,
+    register_url: str,
+    policy_path: Path | None,
+    days: float | None,
+    money: float | None,
+    rate: float | None,
+    format: str,
 ) -> None:
     """Choose the changes that cut the most risk of RUN (default: the latest) for a budget.
 
@@ -41,7 +48,7 @@ def budget(
     riskline budget --days 5
     riskline budget --money 10000 --policy policy.yaml
     """
-    from scanner.budget import ladder
+    from scanner.budget import forecast, ladder
     from scanner.register import open_register
 
     with contextlib.closing(open_register(register_url)) as register:
@@ -52,12 +59,20 @@ def budget(
     budgets = [int(limit * share) for share in RUNGS]
     plans = ladder(pairs, run.controls, policy, [*budgets, MOST_DAYS * 100])
     wanted = next(plan for plan in plans if plan.budget == limit)
+    ahead = forecast(wanted, round(rate * 100)) if rate else []
     if format == "json":
-        told = {"run": run.id, "unit": policy.unit, "ladder": [_plain(plan, policy) for plan in plans]}
+        told: dict[str, Any] = {"run": run.id, "unit": policy.unit, "ladder": [_plain(plan, policy) for plan in plans]}
+        if rate:
+            told["loss_after_quarter"] = ahead
         click.echo(json.dumps({**told, "plan": _plain(wanted, policy, steps=True)}, indent=2))
         return
     _print_ladder(plans, policy)
     _print_plan(wanted, policy)
+    if rate:
+        said = ", ".join(f"{loss:.4g} after {number}" for number, loss in enumerate(ahead[:40], 1))
+        click.echo(
+            f"At {rate:g} days in a quarter, {policy.unit} a year by quarter: {wanted.loss_before:.4g} now, {said}."
+        )
 
 
 def _hundredths(days: float | None, money: float | None, policy: Policy) -> int:
