@@ -72,7 +72,7 @@ class Estate:
     def riskline(self, *words: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "scanner.cli", *words]
         return subprocess.run(
-            argv, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=170, check=False
+            argv, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=500, check=False
         )
 
 
