@@ -27,7 +27,7 @@ def config_records(recorders: list[Row], recording: list[Row]) -> dict[str, bool
         )
         for row in recording
     }
-    return {region: complete.get(region, False) and on.get(region, False) for region in complete.keys() | on.keys()}
+    return {region: complete.get(region, False) and on.get(region, False) for region in sorted({*complete, *on})}
 
 
 @check("aws.watching.guardduty", DETECTORS)

@@ -1,0 +1,181 @@
+"""AWS without a server: the rights that are asked for, the calls that are allowed, and how errors are read."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checks.aws import policies
+from scanner import Unparsable, api, parse, sh
+from scanner.catalogue import Catalogue
+from scanner.errors import AuthFailed, UsageError
+from scanner.model import Access, Asset, Aws, Inventory, Probe
+from scanner.plan import make_plan
+from scanner.transports.aws_errors import judge
+from scanner.transports.aws_permissions import action_of, allowed, iam_policy, permissions
+
+
+def planned() -> list[Probe]:
+    inventory = Inventory("inventory.yaml", (Asset("cloud", access=Access(aws=Aws())),))
+    (asset,) = make_plan(inventory, Catalogue(), ["aws"]).assets
+    return list(asset.visits["aws"])
+
+
+def refusal(code: str, status: int = 400) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "X")  # type: ignore[typeddict-item]
+
+
+def test_the_policy_of_the_baseline_allows_reading_and_nothing_else() -> None:
+    document = iam_policy(planned())
+    (statement,) = document["Statement"]
+    assert (document["Version"], statement["Effect"], statement["Resource"]) == ("2012-10-17", "Allow", "*")
+    names = [action.partition(":")[2] for action in statement["Action"]]
+    assert len(names) > 35 and not any("*" in name for name in names)
+    assert {name for name in names if not name.startswith(("Get", "List", "Describe"))} == {"GenerateCredentialReport"}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "action"),
+    [
+        ("s3", "list_buckets", "s3:ListAllMyBuckets"),
+        ("s3", "get_bucket_encryption", "s3:GetEncryptionConfiguration"),
+        ("s3", "get_public_access_block", "s3:GetBucketPublicAccessBlock"),
+        ("s3control", "get_public_access_block", "s3:GetAccountPublicAccessBlock"),
+        ("rds", "describe_db_instances", "rds:DescribeDBInstances"),
+        ("efs", "describe_file_systems", "elasticfilesystem:DescribeFileSystems"),
+        ("accessanalyzer", "list_analyzers", "access-analyzer:ListAnalyzers"),
+        ("elbv2", "describe_load_balancers", "elasticloadbalancing:DescribeLoadBalancers"),
+    ],
+)
+def test_a_call_is_allowed_by_the_action_that_iam_knows(service: str, operation: str, action: str) -> None:
+    assert permissions([api(service, operation)]) == sorted([action, "ec2:DescribeRegions"])
+
+
+def test_what_the_question_itself_says_about_its_right_wins() -> None:
+    assert action_of("apigateway", "GetRestApis", "apigateway:GET") == "apigateway:GET"
+
+
+def test_no_question_to_aws_needs_no_right() -> None:
+    assert permissions([sh("id")]) == []
+    assert iam_policy([])["Statement"] == []
+
+
+@pytest.mark.parametrize("probe", [api("s3", "list_buckts"), api("s4", "list_buckets")])
+def test_a_call_that_does_not_exist_is_refused_by_name(probe: Probe) -> None:
+    with pytest.raises(UsageError, match=r"no (operation|service)"):
+        permissions([probe])
+
+
+@pytest.mark.parametrize(
+    "operation",
+    """delete_bucket put_object get_object get_secret_value decrypt get_parameters_by_path run_instances
+    get_password_data assume_role update_trail get_function listx generate_credential_report""".split(),
+)
+def test_what_writes_or_gives_away_content_is_not_allowed(operation: str) -> None:
+    assert not allowed(operation)
+
+
+def test_every_planned_call_is_allowed() -> None:
+    assert all(allowed(str(probe.ask[2])) for probe in planned())
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (refusal("AccessDenied", 403), "denied"),
+        (refusal("AccessDeniedException"), "denied"),
+        (refusal("Client.UnauthorizedOperation", 403), "denied"),
+        (refusal("com.amazonaws.kms#AccessDeniedException"), "denied"),
+        (refusal("ThrottlingException"), "throttled"),
+        (refusal("RequestLimitExceeded", 503), "throttled"),
+        (refusal("UnknownOperationException"), "unsupported"),
+        (refusal("UnrecognizedClientException"), "auth-failed"),
+        (refusal("InternalError", 500), "failed"),
+        (refusal("NoSuchBucket", 404), "failed"),
+        (EndpointConnectionError(endpoint_url="https://x"), "unreachable"),
+        (ReadTimeoutError(endpoint_url="https://x"), "timed-out"),
+    ],
+)
+def test_an_error_is_read_for_what_it_is(error: Exception, problem: str) -> None:
+    assert judge(error, "s3:ListAllMyBuckets", "eu-west-1")[0] == problem
+
+
+def test_a_denial_names_the_action_and_the_region() -> None:
+    _, detail = judge(refusal("AccessDenied"), "s3:ListAllMyBuckets", "eu-west-1")
+    assert "s3:ListAllMyBuckets" in detail and "eu-west-1" in detail
+
+
+@pytest.mark.parametrize("error", [refusal("ExpiredToken"), refusal("RequestExpired"), NoCredentialsError()])
+def test_credentials_that_do_not_work_any_more_end_the_visit(error: Exception) -> None:
+    with pytest.raises(AuthFailed):
+        judge(error, "s3:ListAllMyBuckets", "eu-west-1")
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '[{"subject": "x"}]', "<html>", "null"])
+def test_rows_of_another_shape_are_not_guessed_at(text: str) -> None:
+    with pytest.raises(Unparsable):
+        parse.rows(text)
+
+
+def test_rows_know_what_they_were_asked_about() -> None:
+    (row,) = parse.rows('[{"subject": "a", "account": "1", "region": "r", "item": null, "of": "b"}]')
+    assert (row.subject, row.of, row.item, row.fields) == ("a", "b", None, {})
+
+
+NARROW = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
+PUBLIC = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
+
+
+@given(st.lists(st.sampled_from(["deny", "own", "public", "narrow"]), max_size=6))
+def test_one_open_statement_makes_a_policy_public_wherever_it_stands(kinds: list[str]) -> None:
+    forms = {
+        "deny": {**PUBLIC, "Effect": "Deny"},
+        "own": {**PUBLIC, "Principal": {"AWS": "111111111111"}},
+        "public": PUBLIC,
+        "narrow": {**PUBLIC, "Condition": NARROW},
+    }
+    assert bool(policies.public({"Statement": [forms[kind] for kind in kinds]})) == ("public" in kinds)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.text(max_size=5),
+        lambda x: (
+            st.lists(x)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["Statement", "Effect", "Principal", "Condition", "Action", "AWS", "StringEquals", "Allow"]
+                ),
+                x,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_document_is_judged_or_called_unparsable(document: object) -> None:  # fmt: skip
+    try:
+        assert isinstance(policies.public(document), list)
+        assert isinstance(policies.administrator(document), bool)
+    except Unparsable:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("principal", "found"),
+    [
+        ({"AWS": "arn:aws:iam::222222222222:root"}, ["222222222222"]),
+        ({"AWS": ["222222222222", "arn:aws:iam::111111111111:role/x"]}, ["222222222222"]),
+        ({"Service": "ec2.amazonaws.com"}, []),
+        ("*", []),
+    ],
+)
+def test_other_accounts_are_found_by_arn_or_number(principal: object, found: list[str]) -> None:
+    assert policies.outside({"Statement": {"Effect": "Allow", "Principal": principal}}, "111111111111") == found
+
+
+def test_a_whole_service_is_seen_through_wildcards() -> None:
+    statement = {"Effect": "Allow", "Action": ["KMS:*"], "Resource": "*"}
+    assert policies.allows_all_of({"Statement": statement}, "kms")
+    assert not policies.allows_all_of({"Statement": statement}, "s3")
