@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import choosing
+from . import choosing, risk_text
 from . import options as given
 
 if TYPE_CHECKING:
@@ -99,58 +99,8 @@ def list_(
 
         click.echo(json.dumps([plain(one, today) for one in found], indent=2))
         return
-    _print_table(found, today)
-    _print_acceptances(everything)
-
-
-def _print_table(found: list[Entry], today: date) -> None:
-    if not found:
-        click.echo("No risk of this kind.")
-        return
-    from tabulate import tabulate
-
-    from scanner.inert import printable
-
-    rows = [
-        (
-            one.risk.fingerprint[:8],
-            one.level or "-",
-            f"{one.loss:.2g}",
-            printable(one.risk.asset, 24),
-            printable(f"{one.risk.control}{f' [{one.risk.subject}]' if one.risk.subject else ''}", 40),
-            one.risk.state,
-            printable(one.treatment.owner or "nobody", 20),
-            one.chosen or "undecided",
-            f"{one.due}{' overdue' if one.overdue_on(today) else ''}" if one.due else "-",
-        )
-        for one in found
-    ]
-    headers = ["Risk", "Level", "Loss/year", "Asset", "Control", "State", "Owner", "Treatment", "Due"]
-    click.echo(tabulate(rows, headers=headers, disable_numparse=True))
-
-
-def _print_acceptances(everything: list[Entry]) -> None:
-    """The soon expiring, the expired and the unused are named, whatever was asked for."""
-    from scanner.inert import printable
-
-    held = [one for one in everything if one.acceptance is not None]
-    if not held:
-        return
-    counts = [
-        f"{sum(one.acceptance == state for one in held)} {state}"
-        for state in ("valid", "expiring", "expired", "unused")
-    ]
-    click.echo(f"\nAccepted: {', '.join(counts)}")
-    for state in ("expiring", "expired", "unused"):
-        for one in held:
-            if one.acceptance == state and one.treatment.bearing is not None:
-                where = f"{one.risk.fingerprint[:8]}  {one.risk.control} on {one.risk.asset}"
-                click.echo(
-                    printable(
-                        f"  {state}: {where}, until {one.treatment.bearing.until}, borne by "
-                        f"{one.treatment.bearing.owner}"
-                    )
-                )
+    risk_text.show_table(found, today)
+    risk_text.show_acceptances(everything)
 
 
 @register.command()
@@ -183,47 +133,10 @@ def show(risks: tuple[str, ...], register_url: str, policy_path: Path | None, fo
         click.echo(json.dumps(told, indent=2))
         return
     for one in found:
-        _print_one(one, today)
+        risk_text.show_risk(one, today)
         for seq, event in events[one.risk.asset]:
             if event.fingerprint == one.risk.fingerprint:
-                _print_event(seq, event)
-
-
-def _print_one(one: Entry, today: date) -> None:
-    from scanner.inert import printable
-
-    risk, treatment = one.risk, one.treatment
-    click.secho(printable(f"{one.title}"), bold=True)
-    said = {
-        "risk": risk.fingerprint,
-        "where": f"{risk.control} on {risk.asset}{f' [{risk.subject}]' if risk.subject else ''}",
-        "service": risk.service,
-        "cause": risk.cause,
-        "state": f"{risk.state}, since {risk.changed_at:%Y-%m-%d}",
-        "level": f"{one.level or 'closed'}; expected to cost {one.loss:.3g} a year by itself",
-        "owner": treatment.owner or "nobody",
-        "treatment": one.chosen or "undecided",
-        "due": f"{one.due or '-'}{' (overdue)' if one.overdue_on(today) else ''}",
-        "tickets": ", ".join(treatment.links) or "none",
-    }
-    if treatment.bearing is not None:
-        bearing = treatment.bearing
-        said["acceptance"] = (
-            f"{one.acceptance}; until {bearing.until}, by {bearing.owner}, approved by {bearing.approver}"
-        )
-        said["because"] = bearing.reason
-    for name, text in said.items():
-        click.echo(printable(f"  {name:<11}{text}"))
-
-
-def _print_event(seq: int, event: Any) -> None:
-    from scanner.inert import printable
-
-    details = json.loads(event.details) if event.details else {}
-    more = "".join(f", {key} {value}" for key, value in details.items())
-    click.echo(
-        printable(f"  #{seq} {event.at[:16]} {event.who}: {event.change}{more}{f' ({event.why})' if event.why else ''}")
-    )
+                risk_text.show_event(seq, event)
 
 
 # ── deciding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -369,7 +282,7 @@ def _decide(
             made.append((one.risk.fingerprint, decision))
         opened.decide(made, now)
         after = choosing.entries_of(opened, policy_path, now.date(), meant)
-    _print_table(after, now.date())
+    risk_text.show_table(after, now.date())
 
 
 def _refuse_unsound(entry: Entry, decision: Any, today: date, policy: Policy) -> None:

@@ -1,0 +1,98 @@
+"""Risks as lines of text, for the verbs of `riskline register`. Nothing in them is obeyed by a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from scanner.inert import printable
+
+if TYPE_CHECKING:
+    from scanner.register import Event
+    from scanner.register.ledger import Entry
+
+
+def show_table(found: Sequence[Entry], today: date) -> None:
+    """One line for each risk."""
+    if not found:
+        click.echo("No risk of this kind.")
+        return
+    from tabulate import tabulate
+
+    rows = [
+        (
+            one.risk.fingerprint[:8],
+            one.level or "-",
+            f"{one.loss:.2g}",
+            printable(one.risk.asset, 24),
+            printable(f"{one.risk.control}{f' [{one.risk.subject}]' if one.risk.subject else ''}", 40),
+            one.risk.state,
+            printable(one.treatment.owner or "nobody", 20),
+            one.chosen or "undecided",
+            f"{one.due}{' overdue' if one.overdue_on(today) else ''}" if one.due else "-",
+        )
+        for one in found
+    ]
+    headers = ["Risk", "Level", "Loss/year", "Asset", "Control", "State", "Owner", "Treatment", "Due"]
+    click.echo(tabulate(rows, headers=headers, disable_numparse=True))
+
+
+def show_acceptances(everything: Sequence[Entry]) -> None:
+    """The soon expiring, the expired and the unused are named, whatever was asked for."""
+    held = [one for one in everything if one.acceptance is not None]
+    if not held:
+        return
+    counts = [
+        f"{sum(one.acceptance == state for one in held)} {state}"
+        for state in ("valid", "expiring", "expired", "unused")
+    ]
+    click.echo(f"\nAccepted: {', '.join(counts)}")
+    for state in ("expiring", "expired", "unused"):
+        for one in held:
+            if one.acceptance == state and one.treatment.bearing is not None:
+                where = f"{one.risk.fingerprint[:8]}  {one.risk.control} on {one.risk.asset}"
+                click.echo(
+                    printable(
+                        f"  {state}: {where}, until {one.treatment.bearing.until}, borne by "
+                        f"{one.treatment.bearing.owner}"
+                    )
+                )
+
+
+def show_risk(one: Entry, today: date) -> None:
+    """All that is known of one risk."""
+    risk, treatment = one.risk, one.treatment
+    click.secho(printable(f"{one.title}"), bold=True)
+    said = {
+        "risk": risk.fingerprint,
+        "where": f"{risk.control} on {risk.asset}{f' [{risk.subject}]' if risk.subject else ''}",
+        "service": risk.service,
+        "cause": risk.cause,
+        "state": f"{risk.state}, since {risk.changed_at:%Y-%m-%d}",
+        "level": f"{one.level or 'closed'}; expected to cost {one.loss:.3g} a year by itself",
+        "owner": treatment.owner or "nobody",
+        "treatment": one.chosen or "undecided",
+        "due": f"{one.due or '-'}{' (overdue)' if one.overdue_on(today) else ''}",
+        "tickets": ", ".join(treatment.links) or "none",
+    }
+    if treatment.bearing is not None:
+        bearing = treatment.bearing
+        said["acceptance"] = (
+            f"{one.acceptance}; until {bearing.until}, by {bearing.owner}, approved by {bearing.approver}"
+        )
+        said["because"] = bearing.reason
+    for name, text in said.items():
+        click.echo(printable(f"  {name:<11}{text}"))
+
+
+def show_event(seq: int, event: Event) -> None:
+    """One line of its history."""
+    details = json.loads(event.details) if event.details else {}
+    more = "".join(f", {key} {value}" for key, value in details.items())
+    click.echo(
+        printable(f"  #{seq} {event.at[:16]} {event.who}: {event.change}{more}{f' ({event.why})' if event.why else ''}")
+    )
