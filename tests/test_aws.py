@@ -68,11 +68,13 @@ def test_a_call_that_does_not_exist_is_refused_by_name(probe: Probe) -> None:
         permissions([probe])
 
 
-@pytest.mark.parametrize(
-    "operation",
-    """delete_bucket put_object get_object get_secret_value decrypt get_parameters_by_path run_instances
-    get_password_data assume_role update_trail get_function listx generate_credential_report""".split(),
-)
+FORBIDDEN = """
+delete_bucket put_object get_object get_secret_value decrypt get_parameters_by_path run_instances get_password_data
+assume_role update_trail get_function listx generate_credential_report
+"""
+
+
+@pytest.mark.parametrize("operation", FORBIDDEN.split())
 def test_what_writes_or_gives_away_content_is_not_allowed(operation: str) -> None:
     assert not allowed(operation)
 
