@@ -189,7 +189,8 @@ def _clean(asset: Asset, watched: Finding, found: Sequence[Finding]) -> Finding:
     open = [one for one in found if one.outcome is Outcome.FAIL]
     if open:
         return _said(asset, CLEAN, Outcome.NOT_APPLICABLE, f"{len(open)} known flaws are listed one by one")
-    doubts = [watched, *(one for one in found if one.outcome is Outcome.UNKNOWN and one.control != COVERED)]
+    elsewhere = [one for one in found if one.reason == "not-covered" and one.subject != "kernel"]
+    doubts = [watched, *(one for one in found if one.outcome is Outcome.UNKNOWN and one not in elsewhere)]
     doubt = next((one for one in doubts if one.outcome is Outcome.UNKNOWN), None)
     if doubt is not None:
         return _said(asset, CLEAN, Outcome.UNKNOWN, doubt.reason, "", "", doubt.detail)
@@ -287,7 +288,7 @@ def _standing() -> Iterator[Control]:
     )
     yield Control(
         id=CLEAN,
-        title="No flaw is known in what is installed",
+        title="No flaw is known in what the advisories cover",
         why="Attackers try published flaws first.",
         fix="Install the updates named by the other findings.",
         root_cause="vulnerabilities.clean",

@@ -1,0 +1,292 @@
+"""The traps between a package and an advisory, each by its name; and what a run says of known flaws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from scanner.model import Asset, Control, Evidence, Finding, Outcome, Problem, Reply
+from scanner.threats import packages, store
+from scanner.threats.findings import CLEAN, COVERED, ENDS, WATCHED, Threats, findings
+from scanner.threats.reading import Limits
+from scanner.threats.store import Form
+
+from .feeds_of import NOW, archive, cve, epss_list, kev_list, record
+
+DEBIAN = 'ID=debian\nVERSION_ID="12"\n'
+ALMA = 'ID=almalinux\nVERSION_ID="9.4"\n'
+TODAY = NOW.date()
+
+
+def row(binary: str, version: str, source: str = "", source_version: str = "", state: str = "ii ") -> str:
+    return "\t".join([state, binary, "amd64", version, source or binary, source_version or version])
+
+
+def offers_of(rows: list[str], origin: str = "Debian") -> str:
+    said = [line.split("\t") for line in rows]
+    return "".join(f"=\t{origin}\toldstable\t{words[1]}\t{words[3]}\n" for words in said) + "end\n"
+
+
+def evidence(
+    rows: list[str],
+    release: str = DEBIAN,
+    offered: str | None = None,
+    running: str = "6.1.0-9-amd64",
+    rpm: bool = False,
+) -> Evidence:
+    fact = packages.RPM_PACKAGES if rpm else packages.DPKG_PACKAGES
+    replies = {fact.probe.key: Reply("".join(f"{line}\n" for line in rows))}
+    replies[packages.RELEASE.probe.key] = Reply(release)
+    replies[packages.RUNNING.probe.key] = Reply(f"{running}\n")
+    if not rpm:
+        replies[packages.OFFERS.probe.key] = Reply(offers_of(rows) if offered is None else offered)
+    return Evidence("web", NOW, "0", replies)
+
+
+def judged(
+    folder: Path,
+    records: list[dict[str, Any]],
+    seen: Evidence,
+    later: timedelta = timedelta(),
+    today: date = TODAY,
+    lists: Mapping[str, list[str]] = MappingProxyType({}),
+) -> tuple[list[Control], list[Finding]]:
+    eco = "AlmaLinux:9" if packages.RPM_PACKAGES.probe.key in seen.replies else "Debian:12"
+    filler = record(cve(9999), "never-installed", "1", eco)
+    take(folder, "osv", archive(folder / "a.zip", [filler, *records]))
+    if "kev" in lists:
+        take(folder, "kev", kev_list(folder / "k", lists["kev"]))
+    if "epss" in lists:
+        take(folder, "epss", epss_list(folder / "e", lists["epss"]))
+    with Threats(folder / "feeds", NOW + later) as threats:
+        return findings(Asset("web"), seen, threats, today)
+
+
+def take(folder: Path, form: Form, file: Path) -> None:
+    store.take(folder / "feeds", form, form, file, NOW, Limits())
+
+
+def flaws(found: list[Finding]) -> list[tuple[str, str, str]]:
+    """(control, outcome, reason) of all but the three that every asset has."""
+    always = {CLEAN, COVERED, WATCHED}
+    return [(one.control, one.outcome.value, one.reason) for one in found if one.control not in always]
+
+
+def only(found: list[Finding], control: str) -> Finding:
+    [one] = [each for each in found if each.control == control]
+    return one
+
+
+# ── the twelve traps ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_trap_1_the_source_name_and_version_are_matched_not_the_binarys(tmp_path: Path) -> None:
+    seen = evidence([row("libssl3", "3.0.11-1+b1", "openssl", "3.0.11-1")])
+    _, found = judged(tmp_path, [record(cve(1), "openssl", "3.0.11-1+b1"), record(cve(2), "libssl3", "9")], seen)
+    assert flaws(found) == [(f"{cve(1)}/openssl", "fail", "")]
+
+
+@pytest.mark.parametrize(("fixed", "open"), [("6.1.192-2", False), ("6.1.192-3", True)])
+def test_trap_2_a_signed_kernel_is_held_against_the_unsigned_source(tmp_path: Path, fixed: str, open: bool) -> None:
+    rows = [row("linux-image-6.1.0-9-amd64", "6.1.192-2", "linux-signed-amd64", "6.1.192+2")]
+    _, found = judged(tmp_path, [record(cve(1), "linux", fixed)], evidence(rows))
+    assert bool(flaws(found)) is open
+
+
+def test_trap_3_a_mended_kernel_that_does_not_run_needs_a_restart(tmp_path: Path) -> None:
+    rows = [
+        row("linux-image-6.1.0-8-amd64", "6.1.1-1", "linux-signed-amd64", "6.1.1+1"),
+        row("linux-image-6.1.0-9-amd64", "6.1.2-1", "linux-signed-amd64", "6.1.2+1"),
+        row("linux-image-6.1.0-7-amd64", "6.0.1-1", "linux-signed-amd64", "6.0.1+1"),
+    ]
+    records = [
+        record(cve(1), "linux", "6.1.2-1"),
+        record(cve(2), "linux", "6.1.3-1"),
+        record(cve(3), "linux", "6.1.1-1"),
+    ]
+    controls, found = judged(tmp_path, records, evidence(rows, running="6.1.0-8-amd64"))
+    assert {one[0] for one in flaws(found)} == {f"{cve(1)}/linux/reboot", f"{cve(2)}/linux"}
+    causes = {one.id: one.root_cause for one in controls}
+    assert causes[f"{cve(1)}/linux/reboot"] == "restart into the newest kernel"
+
+
+@pytest.mark.parametrize("binary", ["linux-libc-dev", "linux-headers-6.1.0-9-amd64", "linux-perf"])
+def test_trap_4_headers_and_tools_of_a_kernel_hold_no_kernel(tmp_path: Path, binary: str) -> None:
+    _, found = judged(tmp_path, [record(cve(1), "linux", "9")], evidence([row(binary, "6.1.1-1", "linux")]))
+    assert flaws(found) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "offered"),
+    [("8.0-1~bpo12+1", None), ("8.0-1", "=\tGrafana Labs\tstable\tcurl\t8.0-1\nend\n")],
+)
+def test_trap_5_a_package_from_elsewhere_is_not_covered(tmp_path: Path, version: str, offered: str | None) -> None:
+    _, found = judged(tmp_path, [record(cve(1), "curl", "9")], evidence([row("curl", version)], offered=offered))
+    assert flaws(found) == []
+    one = only(found, COVERED)
+    assert (one.outcome, one.reason, one.subject) == (Outcome.UNKNOWN, "not-covered", "curl")
+
+
+@pytest.mark.parametrize("state", ["ii ", "hi ", "iU ", "iF ", "iH ", "iW ", "it ", "rH "])
+def test_trap_6_every_state_with_code_on_disk_counts(tmp_path: Path, state: str) -> None:
+    _, found = judged(tmp_path, [record(cve(1), "bash", "6")], evidence([row("bash", "5", state=state)]))
+    assert flaws(found) == [(f"{cve(1)}/bash", "fail", "")]
+
+
+@pytest.mark.parametrize("state", ["rc ", "un "])
+def test_trap_6_what_was_removed_does_not_count(tmp_path: Path, state: str) -> None:
+    _, found = judged(tmp_path, [record(cve(1), "bash", "6")], evidence([row("bash", "5", state=state)]))
+    assert flaws(found) == []
+
+
+def alma(name: str, version: str, label: str = "(none)") -> str:
+    return "\t".join([name, version, "x86_64", f"{name}-1-1.src.rpm", "AlmaLinux", label])
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"), [("nodejs:18:8090:abc", ["fail"]), ("nodejs:20:8090:abc", []), ("(none)", [])]
+)
+def test_trap_7_an_advisory_counts_only_in_its_module_stream(tmp_path: Path, label: str, expected: list[str]) -> None:
+    fixed = "1:18.20-1.module_el9.4.0+1+a"
+    one = record("ALSA-2026:1", "nodejs", fixed, "AlmaLinux:9", summary="Important: nodejs:18 security update")
+    _, found = judged(tmp_path, [one], evidence([alma("nodejs", "1:18.1-1", label)], ALMA, rpm=True))
+    assert [outcome for _, outcome, _ in flaws(found)] == expected
+
+
+def test_trap_7_an_advisory_without_the_epoch_proves_nothing(tmp_path: Path) -> None:
+    records = [
+        record("ALSA-2026:1", "bind", "9.16-2", "AlmaLinux:9"),
+        record("ALSA-2026:2", "bind", "9.15-2", "AlmaLinux:9"),
+    ]
+    _, found = judged(tmp_path, records, evidence([alma("bind", "32:9.16-1")], ALMA, rpm=True))
+    assert flaws(found) == [("ALSA-2026:1/bind/incomparable", "unknown", "could-not-compare")]
+
+
+def test_trap_8_a_mended_kernel_on_disk_is_told_apart_from_a_missing_update(tmp_path: Path) -> None:
+    rows = [row(f"linux-image-6.1.0-{n}-amd64", f"6.1.{n}-1", "linux-signed-amd64", f"6.1.{n}+1") for n in (8, 9)]
+    controls, found = judged(tmp_path, [record(cve(1), "linux", "6.1.9-1")], evidence(rows, running="6.1.0-8-amd64"))
+    assert flaws(found) == [(f"{cve(1)}/linux/reboot", "fail", "")]
+    assert [one.fix[:7] for one in controls if one.id.endswith("/reboot")] == ["Restart"]
+
+
+def test_trap_9_no_fix_and_no_weight_are_states_of_their_own(tmp_path: Path) -> None:
+    records = [
+        record(cve(1), "bash", None),
+        record(cve(2), "bash", None, urgency="unimportant"),
+        record(cve(3), "bash", "0"),
+        record(cve(4), "bash", "6"),
+    ]
+    controls, found = judged(tmp_path, records, evidence([row("bash", "5")]))
+    assert flaws(found) == [
+        (f"{cve(1)}/bash/no-fix", "fail", "no-fix"),
+        (f"{cve(2)}/bash/ignored", "not-applicable", "the distribution holds it to be of no weight"),
+        (f"{cve(4)}/bash", "fail", ""),
+    ]
+    causes = {one.id: one.root_cause for one in controls}
+    assert causes[f"{cve(1)}/bash/no-fix"] != causes[f"{cve(4)}/bash"]
+
+
+def test_trap_10_an_ended_release_or_package_is_not_clean(tmp_path: Path) -> None:
+    after = ENDS["Debian:12"] + timedelta(days=1)
+    _, found = judged(tmp_path, [], evidence([row("bash", "5")]), today=after)
+    assert found[0].reason == "no-longer-watched"
+    assert only(found, CLEAN).outcome is Outcome.UNKNOWN
+    ended = record(cve(1), "bash", None, urgency="end-of-life")
+    _, found = judged(tmp_path, [ended], evidence([row("bash", "5")]))
+    assert flaws(found) == [(f"{cve(1)}/bash/unwatched", "unknown", "no-longer-watched")]
+
+
+def test_trap_11_a_version_that_cannot_be_read_is_said_with_the_string(tmp_path: Path) -> None:
+    _, found = judged(tmp_path, [record(cve(1), "bash", "6_x!")], evidence([row("bash", "5")]))
+    assert flaws(found) == [(f"{cve(1)}/bash/incomparable", "unknown", "could-not-compare")]
+    assert any("6_x!" in one.detail for one in found)
+    _, found = judged(tmp_path, [record(cve(1), "bash", "6")], evidence([row("bash", "v5")]))
+    assert flaws(found) == [("version/bash/incomparable", "unknown", "could-not-compare")]
+    assert any("v5" in one.detail for one in found)
+
+
+@pytest.mark.parametrize(
+    ("version", "open"), [("1.1", True), ("1.2", False), ("2.3", True), ("2.4", False), ("3.1", True)]
+)
+def test_trap_12_several_ranges_and_the_last_affected_version_count(tmp_path: Path, version: str, open: bool) -> None:
+    events = [
+        {"introduced": "0"},
+        {"fixed": "1.2"},
+        {"introduced": "2.0"},
+        {"last_affected": "2.3"},
+        {"introduced": "3"},
+    ]
+    one = record(cve(1), "bash", None, events=events)
+    _, found = judged(tmp_path, [one], evidence([row("bash", version)]))
+    assert bool(flaws(found)) is open
+
+
+# ── what a run says ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_known_in_fresh_advisories_is_a_pass(tmp_path: Path) -> None:
+    _, found = judged(tmp_path, [], evidence([row("bash", "5")]))
+    assert {one.control: one.outcome for one in found} == dict.fromkeys([WATCHED, COVERED, CLEAN], Outcome.PASS)
+
+
+def test_an_old_feed_turns_nothing_known_into_unknown(tmp_path: Path) -> None:
+    _, found = judged(tmp_path, [], evidence([row("bash", "5")]), later=timedelta(days=40))
+    assert only(found, CLEAN).outcome is Outcome.UNKNOWN
+    assert only(found, CLEAN).reason == "feed-too-old"
+    assert "feed 40 days old" in only(found, CLEAN).detail
+
+
+def test_a_release_that_no_feed_knows_is_unknown(tmp_path: Path) -> None:
+    seen = evidence([row("bash", "5")], release='ID=debian\nVERSION_ID="13"\n')
+    _, found = judged(tmp_path, [record(cve(1), "bash", "6")], seen)
+    assert (only(found, WATCHED).reason, only(found, CLEAN).outcome) == ("no-feed", Outcome.UNKNOWN)
+
+
+@pytest.mark.parametrize("problem", ["denied", "truncated", "timed-out", "failed"])
+def test_packages_that_could_not_be_read_are_never_a_pass(tmp_path: Path, problem: Problem) -> None:
+    seen = evidence([row("bash", "5")])
+    replies = {**seen.replies, packages.DPKG_PACKAGES.probe.key: Reply(problem=problem, detail="no")}
+    _, found = judged(tmp_path, [], replace(seen, replies=replies))
+    assert [(one.outcome, one.reason) for one in found] == [(Outcome.UNKNOWN, problem)]
+
+
+def test_without_package_lists_nothing_known_is_unknown(tmp_path: Path) -> None:
+    _, found = judged(tmp_path, [], evidence([row("bash", "5")], offered="end\n"))
+    assert (only(found, COVERED).outcome, only(found, CLEAN).outcome) == (Outcome.UNKNOWN, Outcome.UNKNOWN)
+
+
+def test_a_kernel_from_elsewhere_is_said(tmp_path: Path) -> None:
+    rows = [row("linux-image-6.1.0-9-amd64", "6.1.1-1", "linux-signed-amd64", "6.1.1+1")]
+    _, found = judged(tmp_path, [], evidence(rows, running="6.18-custom"))
+    assert ("not-covered", "kernel") in {(one.reason, one.subject) for one in found}
+    assert only(found, CLEAN).outcome is Outcome.UNKNOWN
+
+
+def test_one_upgrade_mends_all_advisories_of_a_source(tmp_path: Path) -> None:
+    seen = evidence([row("libssl3", "3.0.1", "openssl"), row("openssl", "3.0.1")])
+    controls, found = judged(tmp_path, [record(cve(n), "openssl", "3.1") for n in range(14)], seen)
+    assert len(flaws(found)) == 14
+    assert {one.root_cause for one in controls if "/" in one.id} == {"upgrade openssl"}
+
+
+def test_what_is_exploited_now_weighs_most(tmp_path: Path) -> None:
+    records = [record(cve(n), "bash", "6") for n in range(3)]
+    names = [one.removeprefix("DEBIAN-") for one in (cve(0), cve(1), cve(2))]
+    lists = {"kev": [names[0]], "epss": [f"{names[0]},0.001,0.1", f"{names[1]},5e-05,0.1"]}
+    controls, _ = judged(tmp_path, records, evidence([row("bash", "5")]), lists=lists)
+    assert [one.exploit for one in controls if "/" in one.id] == [5, 1, 4]
+
+
+def test_a_flaw_is_found_with_the_feed_of_its_own_release_only(tmp_path: Path) -> None:
+    _, found = judged(tmp_path, [record(cve(1), "bash", "6", "Debian:13")], evidence([row("bash", "5")]))
+    assert flaws(found) == []
+
+
+def test_evidence_without_packages_says_nothing(tmp_path: Path) -> None:
+    assert judged(tmp_path, [], Evidence("net", NOW, "0", {})) == ([], [])
