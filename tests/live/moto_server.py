@@ -142,9 +142,9 @@ class _Quiet(WSGIRequestHandler):
 def moto_server(seed: Callable[[Server], None] | None = None) -> Iterator[Server]:
     """A fresh account on a free port of loopback. seed: what to put into it; its calls are not counted."""
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-    from moto.core.model_instances import reset_model_data
+    from moto.moto_api._internal.models import moto_api_backend
 
-    reset_model_data()
+    moto_api_backend.reset()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = Server()
     http = make_server("127.0.0.1", 0, _App(server), threaded=True, request_handler=_Quiet)
@@ -160,7 +160,7 @@ def moto_server(seed: Callable[[Server], None] | None = None) -> Iterator[Server
         http.shutdown()
         http.server_close()
         thread.join()
-        reset_model_data()
+        moto_api_backend.reset()
 
 
 @contextmanager
