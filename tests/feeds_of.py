@@ -30,7 +30,7 @@ def record(
         "ecosystem_specific": {"urgency": urgency},
     }
     cve = id.removeprefix("DEBIAN-")
-    base = {"id": id, "modified": "2026-11-01T10:00:00Z", "upstream": [cve], "affected": [affected], "summary": id}
+    base = {"id": id, "modified": "2025-11-01T10:00:00Z", "upstream": [cve], "affected": [affected], "summary": id}
     return {**base, "severity": [{"type": "CVSS_V3", "score": CVSS}], **more}
 
 
@@ -46,14 +46,14 @@ def archive(path: Path, records: list[Any]) -> Path:
     return path
 
 
-def kev_list(path: Path, cves: list[str], released: str = "2026-11-20T10:00:00.1Z", count: int | None = None) -> Path:
-    entries = [{"cveID": one, "dateAdded": "2026-11-01", "knownRansomwareCampaignUse": "Known"} for one in cves]
+def kev_list(path: Path, cves: list[str], released: str = "2025-11-20T10:00:00.1Z", count: int | None = None) -> Path:
+    entries = [{"cveID": one, "dateAdded": "2025-11-01", "knownRansomwareCampaignUse": "Known"} for one in cves]
     whole = {"dateReleased": released, "count": len(entries) if count is None else count, "vulnerabilities": entries}
     path.write_text(json.dumps(whole))
     return path
 
 
-def epss_list(path: Path, rows: list[str], scored: str = "2026-11-20T12:55:00+0000") -> Path:
+def epss_list(path: Path, rows: list[str], scored: str = "2025-11-20T12:55:00+0000") -> Path:
     head = f"#model_version:v2025.03.14,score_date:{scored}\ncve,epss,percentile\n"
     path.write_bytes(gzip.compress((head + "".join(f"{row}\n" for row in rows)).encode()))
     return path

@@ -125,7 +125,7 @@ def test_chances_in_scientific_notation_are_read(tmp_path: Path) -> None:
     found = taken(tmp_path, "epss", epss_list(tmp_path / "e", ["CVE-2026-10001,5e-05,0.01"]))
     with store.opened(store.path_of(tmp_path, "epss")) as db:
         assert db.execute("SELECT * FROM epss").fetchall() == [("CVE-2026-10001", 0.00005, 0.01)]
-    assert (found.model, f"{found.newest_at:%Y-%m-%d}") == ("v2025.03.14", "2026-11-20")
+    assert (found.model, f"{found.newest_at:%Y-%m-%d}") == ("v2025.03.14", "2025-11-20")
 
 
 @pytest.mark.parametrize("row", ["CVE-2026-10001,nan,0.1", "CVE-2026-10001,1.5,0.1", "x,0.1,0.1", "CVE-2026-10001,0.1"])
@@ -139,7 +139,7 @@ def test_cut_scores_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FeedRefused):
         taken(tmp_path, "epss", path)
     path.write_bytes(
-        gzip.compress(b"#model_version:v1,score_date:2026-11-20\ncve,epss,percentile\nCVE-2026-10001,0.1,0.")
+        gzip.compress(b"#model_version:v1,score_date:2025-11-20\ncve,epss,percentile\nCVE-2026-10001,0.1,0.")
     )
     with pytest.raises(FeedRefused, match="not a whole list"):
         taken(tmp_path, "epss", path)

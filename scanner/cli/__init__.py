@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "budget": ("budget", "What to do first, for so many days or so much money, and what that buys."),
     "explain": ("explain", "The arithmetic of one number, step by step."),
     "attest": ("attest", "Answer a question that no scanner can answer."),
+    "feeds": ("feeds", "Keep advisories and the lists of exploited flaws: update, status, import, rollback."),
     "db": ("db", "Look after the register: upgrade, check, back up, forget old evidence."),
     "inventory": ("inventory", "Check and list the inventory."),
     "baseline": ("baseline", "List, show and check baselines."),

@@ -63,7 +63,8 @@ def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) ->
     headers = {"Accept-Encoding": "identity", **({"If-None-Match": etag} if etag else {})}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=min(30.0, deadline_s)) as answer:
-            _safe(answer.url)
+            for hop in (*answer.history, answer):
+                _safe(hop.url)
             if answer.status_code == 304 and etag:
                 return None
             if answer.status_code != 200:

@@ -91,9 +91,20 @@ def bad_records(folder: Path, name: str) -> list[Bad]:
 
 
 def take(
-    folder: Path, name: str, form: Form, source: Path, now: datetime, limits: Limits, url: str = "", etag: str = ""
+    folder: Path,
+    name: str,
+    form: Form,
+    source: Path,
+    now: datetime,
+    limits: Limits,
+    url: str = "",
+    etag: str = "",
+    carried: bool = False,
 ) -> Standing:
-    """Read a feed's file, hold it against the gate, and switch to it. FeedRefused leaves the old one in force."""
+    """Read a feed's file, hold it against the gate, and switch to it. FeedRefused leaves the old one in force.
+
+    carried: nobody knows when it was fetched, so its age counts from its own newest date.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = path_of(folder, name)
     fresh = folder / f".{name}.{os.getpid()}.new"
@@ -103,9 +114,10 @@ def take(
             db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _TABLES)
             records, bad, newest, model = _fill(db, form, source, limits)
             db.executemany("INSERT INTO bad VALUES (?, ?)", [(one.name, one.why) for one in bad[:LISTED_BAD]])
-            found = Standing(name, form, url, etag, records, len(bad), newest, now, model)
+            fetched = min(newest, now) if carried else now
+            found = Standing(name, form, url, etag, records, len(bad), newest, fetched, model)
             gate(found, standing(folder, name), now, limits)
-            dates = newest.isoformat(), now.isoformat()
+            dates = newest.isoformat(), fetched.isoformat()
             db.execute("INSERT INTO meta VALUES (?,?,?,?,?,?,?,?)", (form, url, etag, records, len(bad), *dates, model))
             db.commit()
             if db.execute("PRAGMA integrity_check").fetchone() != ("ok",):

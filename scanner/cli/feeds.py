@@ -1,0 +1,196 @@
+"""`riskline feeds`: advisories, exploited flaws and chances of exploitation, kept on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from scanner.threats.fetching import Feed
+    from scanner.threats.store import Standing
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def default_folder() -> str:
+    """Where feeds are kept: $XDG_DATA_HOME/riskline/feeds, or below ~/.local/share."""
+    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return str(Path(home).expanduser() / "riskline" / "feeds")
+
+
+def folder_option(function: F) -> F:
+    """--feeds FOLDER, or RISKLINE_FEEDS."""
+    return click.option(
+        "--feeds",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="RISKLINE_FEEDS",
+        default=default_folder,
+        metavar="FOLDER",
+        help="Where feeds are kept.  [default: ~/.local/share/riskline/feeds]",
+    )(function)
+
+
+@click.group()
+def feeds() -> None:
+    """Keep advisories, the list of exploited flaws (KEV) and the chances of exploitation (EPSS) on this machine.
+
+    \b
+    riskline feeds update
+    riskline feeds update Debian kev epss
+    riskline feeds import Debian=all.zip kev=known_exploited_vulnerabilities.json
+
+    A feed that is cut, damaged, too small or dated wrongly is refused, and the one before it stays in force.
+    """
+
+
+@feeds.command()
+@folder_option
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--url", "urls", multiple=True, metavar="NAME=URL", help="Fetch this feed from a mirror of your own.")
+@click.option("--deadline", default=600.0, show_default=True, metavar="SECONDS", help="The most time for one feed.")
+@click.option("--max-mib", default=1024, show_default=True, metavar="MIB", help="The most bytes of one feed.")
+@click.pass_context
+def update(
+    ctx: click.Context, folder: Path, names: tuple[str, ...], urls: tuple[str, ...], deadline: float, max_mib: int
+) -> None:
+    """Fetch what has changed: the feeds NAMEd, or those that are stored and the two lists, or all at first.
+
+    Exit codes: 0 all are current, 3 one was refused and its old copy is still in force.
+    """
+    from scanner.model import utc_now
+    from scanner.threats.fetching import update as bring
+    from scanner.threats.reading import FeedRefused, Limits
+    from scanner.threats.store import standing
+
+    refused = False
+    for feed in _chosen(folder, names, urls):
+        try:
+            found, new = bring(folder, feed, utc_now(), Limits(max_bytes=max_mib << 20), deadline)
+            _say(found, "new" if new else "unchanged")
+        except FeedRefused as error:
+            refused = True
+            _complain(str(error))
+            old = _or_none(standing, folder, feed.name)
+            age = f"its copy of {old.age_days(utc_now()):.0f} days ago" if old else "nothing"
+            _complain(f"{feed.name}: {age} is in force")
+    ctx.exit(3 if refused else 0)
+
+
+def _or_none(standing: Callable[[Path, str], Standing | None], folder: Path, name: str) -> Standing | None:
+    from scanner.threats.reading import FeedRefused
+
+    try:
+        return standing(folder, name)
+    except FeedRefused:
+        return None
+
+
+def _chosen(folder: Path, names: tuple[str, ...], urls: tuple[str, ...]) -> list[Feed]:
+    from dataclasses import replace
+
+    from scanner.errors import UsageError
+    from scanner.threats.fetching import FEEDS
+    from scanner.threats.store import stored
+
+    known = {feed.name: feed for feed in FEEDS}
+    for name, url in (_pair(word, "NAME=URL") for word in urls):
+        if name not in known:
+            raise UsageError(f"there is no feed {name!r}; there are {', '.join(known)}")
+        known[name] = replace(known[name], url=url)
+    here = set(stored(folder))
+    picked = names or tuple(n for n in known if not here or n in here or known[n].form != "osv")
+    unknown = [name for name in picked if name not in known]
+    if unknown:
+        raise UsageError(f"there is no feed {unknown[0]!r}; there are {', '.join(known)}")
+    return [known[name] for name in picked]
+
+
+@feeds.command()
+@folder_option
+@click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def status(folder: Path, format: str) -> None:
+    """Say of each stored feed how many records it has, until when, how old it is, and what in it could not be used."""
+    import json
+    from dataclasses import asdict
+
+    from scanner.model import utc_now
+    from scanner.threats.store import bad_records, standing, stored
+
+    found = [one for name in stored(folder) if (one := standing(folder, name)) is not None]
+    if format == "json":
+        rows = [{**asdict(one), "age_days": round(one.age_days(utc_now()), 2)} for one in found]
+        click.echo(json.dumps(rows, indent=2, default=str))
+        return
+    for one in found:
+        _say(one, f"{one.age_days(utc_now()):.0f} days old")
+        for bad in bad_records(folder, one.name):
+            _show(f"  not used: {bad.name}: {bad.why}")
+    if not found:
+        click.echo(f"No feed is stored in {folder}. Run: riskline feeds update")
+
+
+@feeds.command("import")
+@folder_option
+@click.argument("files", nargs=-1, required=True, metavar="NAME=FILE...")
+def import_(folder: Path, files: tuple[str, ...]) -> None:
+    """Take feeds from files that were carried here, for a machine without the internet: Debian=all.zip kev=kev.json.
+
+    Nobody knows when a file was fetched, so its age counts from the newest date inside it.
+    """
+    from scanner.errors import UsageError
+    from scanner.model import utc_now
+    from scanner.threats.fetching import FEEDS
+    from scanner.threats.reading import Limits
+    from scanner.threats.store import take
+
+    known = {feed.name: feed for feed in FEEDS}
+    for name, written in (_pair(word, "NAME=FILE") for word in files):
+        path = Path(written)
+        if name not in known:
+            raise UsageError(f"there is no feed {name!r}; there are {', '.join(known)}")
+        if not path.is_file():
+            raise UsageError(f"{path} is not a file")
+        _say(take(folder, name, known[name].form, path, utc_now(), Limits(), carried=True), "taken")
+
+
+@feeds.command()
+@folder_option
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def rollback(folder: Path, names: tuple[str, ...]) -> None:
+    """Put the feed before the one in force back in force."""
+    from scanner.threats.store import rollback as bring_back
+
+    for name in names:
+        _say(bring_back(folder, name), "back in force")
+
+
+def _pair(word: str, form: str) -> tuple[str, str]:
+    from scanner.errors import UsageError
+
+    name, found, value = word.partition("=")
+    if not found or not name or not value:
+        raise UsageError(f"{word!r}: write {form}")
+    return name, value
+
+
+def _say(one: Standing, word: str) -> None:
+    bad = f", {one.bad} not used" if one.bad else ""
+    model = f", model {one.model}" if one.model else ""
+    _show(f"{one.name}: {word}; {one.records} records until {one.newest_at:%Y-%m-%d}{bad}{model}")
+
+
+def _show(line: str) -> None:
+    from scanner.inert import printable
+
+    click.echo(printable(line))
+
+
+def _complain(line: str) -> None:
+    from scanner.inert import printable
+
+    click.echo(f"riskline: {printable(line)}", err=True)

@@ -1,0 +1,157 @@
+"""`riskline feeds` against a real HTTP server on loopback, friendly and hostile."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scanner.cli import feeds
+from scanner.model import utc_now
+from scanner.threats import store
+from scanner.threats.fetching import Feed, fetch, update
+from scanner.threats.reading import FeedRefused, Limits
+from tests.feeds_of import archive, cve, epss_list, kev_list, record
+
+pytestmark = pytest.mark.live
+
+
+@dataclass
+class Answer:
+    """What the server says next. declared: its Content-Length; pause_s: between single bytes."""
+
+    body: bytes = b""
+    status: int = 200
+    etag: str = '"1"'
+    declared: int | None = None
+    pause_s: float = 0.0
+    location: str = ""
+    asked: list[str] = field(default_factory=list)
+
+
+class Handler(BaseHTTPRequestHandler):
+    answer: Answer
+
+    def do_GET(self) -> None:
+        answer = self.answer
+        answer.asked.append(self.headers.get("If-None-Match", ""))
+        if answer.etag and self.headers.get("If-None-Match") == answer.etag:
+            self.send_response(304)
+            self.end_headers()
+            return
+        self.send_response(answer.status)
+        if answer.location:
+            self.send_header("Location", answer.location)
+        self.send_header("ETag", answer.etag)
+        self.send_header("Content-Length", str(len(answer.body) if answer.declared is None else answer.declared))
+        self.end_headers()
+        try:
+            for at in range(0, len(answer.body), 1 if answer.pause_s else 1 << 16):
+                self.wfile.write(answer.body[at : at + (1 if answer.pause_s else 1 << 16)])
+                time.sleep(answer.pause_s)
+        except OSError:
+            return
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@contextmanager
+def served(answer: Answer) -> Iterator[str]:
+    handler = type("One", (Handler,), {"answer": answer})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/all.zip"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def good(folder: Path, number: int = 20) -> bytes:
+    return archive(folder / "made.zip", [record(cve(n), "bash", "6") for n in range(number)]).read_bytes()
+
+
+def test_what_has_not_changed_is_not_sent_again_and_counts_as_fresh(tmp_path: Path) -> None:
+    answer, now = Answer(good(tmp_path)), utc_now()
+    with served(answer) as url:
+        feed = Feed("Debian", "osv", url)
+        assert update(tmp_path / "f", feed, now, Limits())[1] is True
+        found, new = update(tmp_path / "f", feed, now + timedelta(days=2), Limits())
+    assert (new, found.fetched_at, answer.asked) == (False, now + timedelta(days=2), ["", '"1"'])
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda a: Answer(b"<html>maintenance</html>", etag="2"), "not a whole zip"),
+        (lambda a: Answer(a.body[:-50], etag="2"), "not a whole zip"),
+        (lambda a: Answer(a.body[:50], etag="2", declared=len(a.body)), "cut off|broke off|fetched"),
+        (lambda a: Answer(b"slow down", status=429, etag="2"), "answered 429"),
+        (lambda a: Answer(b"", status=302, etag="2", location="http://example.invalid/x"), "https only|fetched"),
+        (lambda a: Answer(bytes(1 << 20), etag="2"), "longer than"),
+        (lambda a: Answer(bytes(500), etag="2", pause_s=0.05), "not done within"),
+    ],
+)
+def test_a_hostile_server_leaves_the_old_feed_in_force(tmp_path: Path, change: object, complaint: str) -> None:
+    first, folder = Answer(good(tmp_path)), tmp_path / "f"
+    with served(first) as url:
+        update(folder, Feed("Debian", "osv", url), utc_now(), Limits())
+    before = store.path_of(folder, "Debian").read_bytes()
+    limits = Limits(max_bytes=500_000)
+    with served(change(first)) as url, pytest.raises(FeedRefused, match=complaint):  # type: ignore[operator]
+        update(folder, Feed("Debian", "osv", url), utc_now(), limits, deadline_s=1.0)
+    assert store.path_of(folder, "Debian").read_bytes() == before
+    assert [one.name for one in folder.iterdir()] == ["Debian.db"]
+
+
+def test_plain_http_is_refused_beyond_this_machine(tmp_path: Path) -> None:
+    with pytest.raises(FeedRefused, match="https only"):
+        fetch("http://192.0.2.1/all.zip", tmp_path / "x", "", 10, 1.0)
+
+
+def test_nobody_listening_is_said(tmp_path: Path) -> None:
+    with served(Answer()) as url:
+        pass
+    with pytest.raises(FeedRefused, match="could not be fetched"):
+        fetch(url, tmp_path / "x", "", 10, 1.0)
+
+
+def riskline(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(feeds.feeds, [words[0], "--feeds", str(folder), *words[1:]])
+
+
+def test_the_verbs_take_refuse_tell_and_roll_back(tmp_path: Path) -> None:
+    folder, answer = tmp_path / "f", Answer(good(tmp_path))
+    with served(answer) as url:
+        assert "Debian: new; 20 records" in riskline(folder, "update", "Debian", "--url", f"Debian={url}").output
+        answer.body, answer.etag = good(tmp_path, 2), "2"
+        refused = riskline(folder, "update", "Debian", "--url", f"Debian={url}")
+        assert refused.exit_code == 3
+        assert "its copy of 0 days ago is in force" in refused.output
+        answer.body, answer.etag = good(tmp_path, 30), "3"
+        assert "30 records" in riskline(folder, "update", "Debian", "--url", f"Debian={url}").output
+    assert "20 records" in riskline(folder, "rollback", "Debian").output
+    [one] = json.loads(riskline(folder, "status", "-f", "json").output)
+    assert (one["name"], one["records"]) == ("Debian", 20)
+
+
+def test_feeds_are_taken_from_files_and_are_as_old_as_their_newest_date(tmp_path: Path) -> None:
+    listed = kev_list(tmp_path / "k", ["CVE-2026-10001"], released="2020-01-01T00:00:00Z")
+    scores = epss_list(tmp_path / "e", ["CVE-2026-10001,5e-05,0.1"])
+    done = riskline(tmp_path / "f", "import", f"kev={listed}", f"epss={scores}")
+    assert done.exit_code == 0
+    found = store.standing(tmp_path / "f", "kev")
+    assert found is not None
+    assert found.age_days(utc_now()) > 365
