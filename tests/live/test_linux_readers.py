@@ -71,6 +71,8 @@ def resolved(key: str, facts: list[Any]) -> Any:
 @given(main=TEXTS, drop_in=TEXTS)
 def test_files_are_resolved_as_sshd_resolves_them(root: Path, main: str, drop_in: str) -> None:
     assume("nclude" not in drop_in)  # a file that includes itself is refused by both
+    # sshd -T prints the names of a later `Match all` although an earlier `no` stays in force
+    assume(not ("Match all" in main + drop_in and "LANG" in main + drop_in))
     (root / MAIN).write_text(main)
     (root / DROP_IN).write_text(drop_in)
     command = ["chroot", str(root), "/usr/sbin/sshd", "-T"]
