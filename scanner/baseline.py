@@ -3,6 +3,9 @@
 A part (baselines/parts/…) has only parameters and controls. A control that stands in the extending file under the id
 of an inherited one changes just the lines it has; `without: [ID, …]` leaves inherited controls out. `{parameter: NAME}`
 inside `given` or `expect` is replaced by that parameter's value.
+
+`answers: {cis: {"1.1.1.1": [ID, …]}}` says which controls answer which requirement of a catalogue that numbers its
+requirements anew for each platform; the numbers become `references.cis` of those controls.
 """
 
 from __future__ import annotations
@@ -21,7 +24,18 @@ from .errors import UsageError
 from .load import LocatedDict, LocatedList, complain
 from .model import AppliesTo, Baseline, Control, Term
 
-_TOP = ("id", "version", "title", "applies_to", "extends", "parameters", "without", "controls", "description")
+_TOP = (
+    "id",
+    "version",
+    "title",
+    "applies_to",
+    "extends",
+    "parameters",
+    "without",
+    "controls",
+    "answers",
+    "description",
+)
 
 
 def read_baseline(path: Path, catalogue: Catalogue) -> Baseline:
@@ -85,15 +99,50 @@ def _gather(
     for entry in _entries(document):
         id = str(entry["id"])
         controls[id] = load.merge(controls[id], entry) if id in controls else entry
+    for framework, number, id, place in _answers(document):
+        if id not in controls:
+            close = difflib.get_close_matches(id, controls, n=1)
+            raise complain(place, f"`answers`: no control is called {id!r}" + (f"; {close[0]!r}?" if close else ""))
+        controls[id] = _referring(controls[id], framework, number)
     return parameters, controls
 
 
-def _set_parameters(document: LocatedDict, parameters: Parameters) -> None:
-    section = document.get("parameters") or LocatedDict(document.place)
+def _answers(document: LocatedDict) -> Iterator[tuple[str, str, str, load.Place]]:
+    """(framework, requirement, control, place) for each control that `answers` names."""
+    for framework, place, numbers in _mappings(document, "answers", document.place):
+        if not isinstance(numbers, LocatedDict):
+            raise complain(place, f"`answers: {framework}` must be a mapping from a requirement to its controls")
+        for number in numbers:
+            for id, where in _texts(numbers, number):
+                yield framework, number, id, where
+
+
+def _mappings(document: LocatedDict, key: str, place: load.Place) -> list[tuple[str, load.Place, Any]]:
+    section = document.get(key) or LocatedDict(place)
     if not isinstance(section, LocatedDict):
-        raise complain(document.places["parameters"], "`parameters` must be a mapping")
-    for name, value in section.items():
-        parameters[name] = (value, section.places[name])
+        raise complain(document.places[key], f"`{key}` must be a mapping")
+    return [(name, section.places[name], value) for name, value in section.items()]
+
+
+def _referring(entry: LocatedDict, framework: str, number: str) -> LocatedDict:
+    """The entry with one more reference; the part's own document stays as it is."""
+    place = entry.place
+    references = entry.get("references") or LocatedDict(place)
+    if not isinstance(references, LocatedDict):
+        raise complain(entry.places["references"], "`references` must be a mapping")
+    before = load.as_list(references[framework], place) if framework in references else LocatedList(place)
+    numbers = LocatedList(place, [*before, number])
+    numbers.places = [place] * len(numbers)
+    added = LocatedDict(place, {framework: numbers})
+    added.places[framework] = place
+    whole = LocatedDict(place, {"references": added})
+    whole.places["references"] = place
+    return load.merge(entry, whole)
+
+
+def _set_parameters(document: LocatedDict, parameters: Parameters) -> None:
+    for name, place, value in _mappings(document, "parameters", document.place):
+        parameters[name] = (value, place)
 
 
 def _entries(document: LocatedDict) -> Iterator[LocatedDict]:
@@ -240,6 +289,10 @@ def baseline_schema() -> dict[str, Any]:
             "without": text_or_list,
             "parameters": {"type": "object"},
             "controls": {"type": "array", "items": control},
+            "answers": {
+                "type": "object",
+                "additionalProperties": {"type": "object", "additionalProperties": text_or_list},
+            },
         },
         "$defs": {**definitions, "Term": load.json_schema(Term)},
     }

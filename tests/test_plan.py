@@ -205,3 +205,26 @@ def test_generic_readers_say_what_they_do_not_know() -> None:
     assert parse.key_values("a = 1\n# b = 2\n") == {"a": "1"}
     assert json.loads('{"a": 1}') == parse.json('{"a": 1}')
     assert read_inventory(Path(__file__).parent.parent / "inventory.example.yaml").assets
+
+
+ANSWERING = """
+id: mine
+version: "1"
+title: Mine
+applies_to: {kind: linux}
+extends: debian-12
+answers: {house: {"7.10": [MNT-01a, MNT-01b], "7.11": MNT-01a}}
+"""
+
+
+def test_the_requirements_that_a_control_answers_are_its_references(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(ANSWERING)
+    baseline = read_baseline(tmp_path / "mine.yaml", Catalogue())
+    found = {control.id: control.references.get("house") for control in baseline.controls}
+    assert (found["MNT-01a"], found["MNT-01b"], found["MNT-01c"]) == (("7.10", "7.11"), ("7.10",), None)
+
+
+def test_an_answer_by_no_control_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(ANSWERING.replace("MNT-01b", "MNT-1b"))
+    with pytest.raises(UsageError, match=r"mine\.yaml:7: .*no control is called 'MNT-1b'"):
+        read_baseline(tmp_path / "mine.yaml", Catalogue())
