@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 from scanner import score
 from scanner.inert import printable
 from scanner.model import Finding, Outcome, Risk, Run, Score
 
-from . import frameworks, heat_map, page, view
+from . import frameworks, heat_map, page, trend, view
 from .plain_words import counted, often, share, told
 
 FIRST = 5
@@ -30,6 +31,17 @@ BLIND: Mapping[str, str] = {
     "no-baseline": "without rules of their own yet",
 }
 """Reason → what is said of it; every other one is an answer that could not be used."""
+BEARING: Mapping[str, str] = {
+    "valid": "until {}",
+    "expiring": "only until {}",
+    "expired": "ended on {}: decide anew",
+    "unused": "no longer needed",
+}
+"""State of an acceptance → what is said of it."""
+KINDS = 5
+"""How many reasons for not seeing fit the sheet."""
+BORNE = 4
+"""How many lines of accepted risks fit the sheet."""
 READINESS = {"organisation.incident": "Ready for an incident", "organisation.recovery": "Ready to recover"}
 """Beginning of a root cause → a line of its own on the sheet."""
 
@@ -46,6 +58,7 @@ class _Place:
     bad: str
     effort: str
     owner: str
+    due: str
 
 
 def render(run: Run) -> bytes:
@@ -66,6 +79,11 @@ def render(run: Run) -> bytes:
         seen=share(run.organisation.judged, run.organisation.applicable),
         map=heat_map.svg(risks, [number for number, _ in numbered]),
         places=places,
+        trend=trend.svg(run.history.trend) if run.history else "",
+        borne=_borne(run),
+        most_borne=BORNE,
+        most_blind=KINDS,
+        seal=run.history.head[:16] if run.history else "",
         changes=len(risks),
         blind=_blind(run),
         ready=_ready(run),
@@ -142,8 +160,36 @@ def _place(
         often(_together([risk.chance for risk in risks])),
         BAD[max(risk.impact for risk in risks)],
         f"{EFFORTS.get(effort, 'not known')}{f', {len(risks)} changes' if len(risks) > 1 else ''}",
-        printable(view.owners(run, assets) or "nobody yet", 60),
+        printable(_in_charge(run, risks) or view.owners(run, assets) or "nobody yet", 60),
+        _due(run, risks),
     )
+
+
+def _in_charge(run: Run, risks: Iterable[Risk]) -> str:
+    """Whom the register names for these risks, where it names anybody."""
+    named = {one.owner for risk in risks if (one := view.charge(run, risk)) is not None and one.owner}
+    return ", ".join(sorted(named))
+
+
+def _due(run: Run, risks: Iterable[Risk]) -> str:
+    """'3 March 2026', '3 March 2026, which is past', or "" where no day is set."""
+    days = [one.due for risk in risks if (one := view.charge(run, risk)) is not None and one.due is not None]
+    if not days or run.history is None:
+        return ""
+    return f"{min(days):%-d %B %Y}{', which is past' if min(days) < run.history.day else ''}"
+
+
+def _borne(run: Run) -> list[str]:
+    """What somebody bears knowingly, one sentence for each service, person and last day; the first to end first."""
+    found: dict[tuple[date, str, str, str], int] = {}
+    for one in run.history.accepted if run.history else ():
+        key = (one.until, one.service, one.owner, one.state)
+        found[key] = found.get(key, 0) + 1
+    return [
+        f"{printable(service, 40)}: {counted(number, 'risk')} borne by {printable(owner, 40)}, "
+        f"{BEARING[state].format(f'{until:%-d %B %Y}')}."
+        for (until, service, owner, state), number in sorted(found.items())
+    ]
 
 
 def _together(chances: Iterable[float]) -> float:

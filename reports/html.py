@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scanner import score
 from scanner.model import Run, Visited
 
-from . import heat_map, page, view
+from . import heat_map, page, trend, view
 
 FIRST = 15
 """How many risks the list of first things holds."""
@@ -51,6 +51,9 @@ def render(run: Run) -> bytes:
         assets=sorted(assets, key=lambda one: -one.visited.score.expected_loss),
         services=sorted(services.items(), key=lambda item: -sum(one.visited.score.expected_loss for one in item[1])),
         risks=[(risk, worst.get((risk.service, risk.root_cause))) for risk in run.risks[:FIRST]],
+        charge=lambda risk: view.charge(run, risk),
+        history=run.history,
+        trend=trend.svg(run.history.trend) if run.history else "",
         gaps=view.gaps(run),
         missed=view.not_visited(run),
         row_anchor=lambda row: anchor(

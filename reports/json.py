@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from scanner.model import Outcome, Risk, Run, Score, Visited
+from scanner.model import History, Outcome, Risk, Run, Score, Visited
 
 from . import view
 
@@ -36,8 +36,18 @@ def document(run: Run) -> dict[str, Any]:
         "services": {name: _score(of) for name, of in run.services.items()},
         "risks": [_risk(risk) for risk in run.risks],
         "assets": [_asset(visited) for visited in run.visited],
+        "history": _history(run.history),
         "findings": [_finding(row) for visited in run.visited for row in _in_order(run, visited)],
     }
+
+
+def _history(history: History | None) -> dict[str, Any] | None:
+    if history is None:
+        return None
+    trend = [{**asdict(one), "at": _instant(one.at), "coverage": round(one.coverage, 6)} for one in history.trend]
+    accepted = [{**asdict(one), "until": f"{one.until}"} for one in history.accepted]
+    charges = [{**asdict(one), "due": f"{one.due}" if one.due else None} for one in history.charges]
+    return {"day": f"{history.day}", "trend": trend, "accepted": accepted, "charges": charges, "head": history.head}
 
 
 def _in_order(run: Run, visited: Visited) -> list[view.Row]:
@@ -170,11 +180,35 @@ def schema() -> dict[str, Any]:
                 "services": {"type": "object", "additionalProperties": {"$ref": "#/$defs/score"}},
                 "risks": {"type": "array", "items": risk, "description": "worst first; one per service and root cause"},
                 "assets": {"type": "array", "items": _asset_schema()},
+                "history": {"anyOf": [{"type": "null"}, _history_schema()]},
                 "findings": {"type": "array", "items": _finding_schema()},
             }
         ),
         "$defs": {"score": scored},
     }
+
+
+def _history_schema() -> dict[str, Any]:
+    day = {"type": "string", "format": "date"}
+    point = _object(
+        {"run": _TEXT, "at": _AT, "score": _NUMBER, "expected_loss": _NUMBER, "coverage": _SHARE},
+        "the organisation's score at the end of a run over the same estate; oldest first",
+    )
+    named = ("asset", "service", "baseline", "control", "subject", "title", "root_cause", "owner", "approver", "reason")
+    states = {"enum": ["valid", "expiring", "expired", "unused"]}
+    accepted = _object({**dict.fromkeys(named, _TEXT), "until": day, "state": states})
+    due = {"anyOf": [{"type": "null"}, day]}
+    charge = _object({"service": _TEXT, "root_cause": _TEXT, "owner": _TEXT, "due": due, "overdue": _COUNT})
+    return _object(
+        {
+            "day": day,
+            "trend": {"type": "array", "items": point},
+            "accepted": {"type": "array", "items": accepted, "description": "they still fail and still count"},
+            "charges": {"type": "array", "items": charge, "description": "who deals with the largest risks"},
+            "head": {**_TEXT, "description": "hash that stands for the register's whole history"},
+        },
+        "what the register adds, as of `day`; null where none is kept",
+    )
 
 
 def _asset_schema() -> dict[str, Any]:

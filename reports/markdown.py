@@ -38,8 +38,13 @@ def render(run: Run) -> bytes:
         lines.append(
             f"{number}. **{plain(risk.title)}**: not so on {plain(', '.join(risk.assets[:5]))} ({plain(size)})"
         )
+        by = view.charge(run, risk)
+        if by is not None and (by.owner or by.overdue):
+            late = f", {by.overdue} overdue" if by.overdue else ""
+            lines.append(f"   In charge: {plain(by.owner or 'nobody yet')}, due {by.due or 'any time'}{late}")
         if row is not None and row.control is not None:
             lines.append(f"   Fix ({row.control.effort}): {plain(row.control.fix)}")
+    lines += _accepted(run)
     gaps = view.gaps(run)
     if gaps:
         lines += ["", "## What could not be seen", ""]
@@ -47,7 +52,20 @@ def render(run: Run) -> bytes:
         said = f"{plain(gap.asset)}: {gap.count} unknown, {plain(gap.reason)}"
         lines.append(f"- {said}. {plain(gap.detail[:200])} {plain(gap.next_step)}")
     lines += ["", "## Failed controls", "", *_failed(run)]
+    if run.history is not None:
+        lines += ["", f"Register sealed by {run.history.head}"]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _accepted(run: Run) -> list[str]:
+    if run.history is None or not run.history.accepted:
+        return []
+    lines = ["", "## Accepted risks", ""]
+    for one in run.history.accepted:
+        where = f"{plain(one.asset)} {plain(one.subject)}".rstrip()
+        said = f"borne by {plain(one.owner)}, approved by {plain(one.approver)}, until {one.until}, {one.state}"
+        lines.append(f"- **{plain(one.control)}** {plain(one.title)} on {where}: {said}. {plain(one.reason)}")
+    return lines
 
 
 def _assets(run: Run) -> list[str]:

@@ -125,7 +125,7 @@ def often(chance: float) -> str:
     return f"1 in {max(round(1 / chance), 2)} years ({percent})"
 
 
-def share(part: int, whole: int) -> str:
+def share(part: float, whole: float) -> str:
     """A share that is never rounded to nothing or to all: 'none', '< 1 %', '37 %', '> 99 %', 'all'."""
     if part <= 0 or whole <= 0:
         return "none"

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from scanner import score
 from scanner.inert import printable
-from scanner.model import Outcome, Run
+from scanner.model import History, Outcome, Risk, Run
 
 from . import view
 
@@ -74,12 +74,23 @@ def _risks(run: Run, width: int, paint: Paint, limit: int) -> str:
         )
         how = "red" if risk.expected_loss >= 1 else "yellow"
         lines += [paint(line, how) for line in _wrapped(size, width, 4)]
+        lines += [paint(line, "yellow") for line in _wrapped(_charge(run, risk), width, 4)]
         if worst is not None and worst.control is not None:
             lines += _wrapped(f"    Fix ({worst.control.effort}): {printable(worst.control.fix)}", width, 4)
     rest = len(run.risks) - limit
     if rest > 0:
         lines.append(f"    … and {rest} smaller ones; -v shows them, or --output report.html")
     return "\n".join(lines)
+
+
+def _charge(run: Run, risk: Risk) -> str:
+    """'    In charge: anna; due 2026-12-03; 2 overdue', as far as the register says anything beyond a date."""
+    by = view.charge(run, risk)
+    if by is None or not (by.owner or by.overdue):
+        return ""
+    due = f"; due {by.due}" if by.due else ""
+    late = f"; {by.overdue} overdue" if by.overdue else ""
+    return f"    In charge: {printable(by.owner or 'nobody yet', 60)}{due}{late}"
 
 
 def _unseen(run: Run, width: int, paint: Paint, verbose: int) -> str:
@@ -136,9 +147,22 @@ def _end(run: Run, width: int, paint: Paint) -> str:
         said += f"Chance of a loss within a year: {view.chance(total.chance)}. "
         said += f"{total.judged} of {total.applicable} controls could be judged."
         lines += _wrapped(said, width, 0)
+    if run.history is not None:
+        lines += _wrapped(_remembered(run.history), width, 0)
     state = "" if run.state == "complete" else f" It is {run.state}: `riskline scan --resume` goes on."
     lines.append(paint(f"Run {run.id}.{state}", "dim"))
     return "\n".join(lines)
+
+
+def _remembered(history: History) -> str:
+    """'Before: 61, 58. Accepted: 3, of which 1 has ended. Register sealed by 3f…'."""
+    before = ", ".join(f"{one.score:.0f}" for one in history.trend[:-1][-3:])
+    states = [one.state for one in history.accepted]
+    said = f"Score of the runs before: {before}. " if before else ""
+    if states:
+        ended = [f"{states.count(state)} {word}" for state, word in view.BEARING.items() if state in states]
+        said += f"Accepted risks: {len(states)} ({', '.join(ended)}). "
+    return f"{said}The register is sealed by {history.head}."
 
 
 def _wrapped(text: str, width: int, indent: int) -> list[str]:

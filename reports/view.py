@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from scanner import score
-from scanner.model import Control, Finding, Outcome, Run, Score, Visited
+from scanner.model import Charge, Control, Finding, Outcome, Risk, Run, Score, Visited
 
 NEXT_STEP: Mapping[str, str] = {
     "unreachable": "Check name, network path and firewall from here to the asset, then scan again.",
@@ -29,6 +29,15 @@ NEXT_STEP: Mapping[str, str] = {
     "attestation-expired": "The answer is too old: give it anew with `riskline attest`.",
 }
 """Reason → what to do next. The reasons are those of the design, all of them."""
+
+
+BEARING: Mapping[str, str] = {
+    "valid": "in force",
+    "expiring": "end soon",
+    "expired": "have ended",
+    "unused": "no longer needed",
+}
+"""State of an acceptance → how it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +113,14 @@ def owners(run: Run, assets: Iterable[str]) -> str:
     """Who owns these assets, by name: 'Data team, Platform team'; empty where nobody does."""
     wanted = set(assets)
     return ", ".join(sorted({one.asset.owner for one in run.visited if one.asset.id in wanted and one.asset.owner}))
+
+
+def charge(run: Run, risk: Risk) -> Charge | None:
+    """Who deals with a risk until when; None where no register is kept or nothing is known."""
+    if run.history is None:
+        return None
+    key = (risk.service, risk.root_cause)
+    return next((one for one in run.history.charges if (one.service, one.root_cause) == key), None)
 
 
 def counts(visited: Visited) -> dict[str, int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -555,11 +555,71 @@ class Visited:
 
 
 @dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """The organisation's score at the end of one run. expected_loss: R a year. coverage: 0..1."""
+
+    run: str
+    at: datetime
+    score: float
+    expected_loss: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRisk:
+    """A risk that somebody bears knowingly. until: the last day on which that holds.
+
+    state: valid, expiring (soon), expired, or unused (what it was about is fixed).
+    """
+
+    asset: str
+    service: str
+    baseline: str
+    control: str
+    subject: str
+    title: str
+    root_cause: str
+    owner: str
+    approver: str
+    reason: str
+    until: date
+    state: Literal["valid", "expiring", "expired", "unused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Who deals with the open risks of one root cause in one service. owner: "" where nobody was named.
+
+    due: the earliest day by which one of them should be dealt with. overdue: how many should have been.
+    """
+
+    service: str
+    root_cause: str
+    owner: str
+    due: date | None
+    overdue: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the register adds to a run. trend: runs over the same estate, oldest first, this one last.
+
+    day: the day the dates are held against. head: the hash, in hex, that stands for the register's whole history.
+    """
+
+    day: date
+    trend: tuple[TrendPoint, ...]
+    accepted: tuple[AcceptedRisk, ...]
+    charges: tuple[Charge, ...]
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One execution of the pipeline: what was planned, reached, judged, missed. Everything a report needs.
 
     controls: (baseline id, control id) → the control as it was judged. state: "complete", "partial" (some asset was
-    not judged before the run ended) or "running".
+    not judged before the run ended) or "running". history: what the register adds, where one is kept; not stored.
     """
 
     id: str
@@ -576,6 +636,7 @@ class Run:
     risks: tuple[Risk, ...]
     state: Literal["complete", "partial", "running"] = "complete"
     policy: Mapping[str, Any] = field(default_factory=dict)
+    history: History | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

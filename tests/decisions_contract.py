@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import command
 
 from scanner.errors import UsageError
-from scanner.register import Decision, Register, chain, open_register, tables
+from scanner.register import Decision, Register, chain, history, open_register, tables
 from scanner.register.chain import Event
 from scanner.register.database import alembic_settings, open_database, upgrade, writing
 from scanner.register.ledger import Entry, entries
@@ -227,3 +227,19 @@ class DecisionContract:
         found = ledger(opened, on(0))[SSH]
         assert (found.treatment.owner, found.level) == ("anna", "not known")
         opened.close()
+
+    def test_a_report_is_told_the_trend_who_deals_with_what_and_what_is_accepted(self, register: Register) -> None:
+        register.decide([(BOB, decided("assigned", owner="carla"))], FIRST_DAY)
+        register.decide([(SSH, decided("accepted", "replaced in spring", **BEARING))], FIRST_DAY)
+        record(register, 1, {"a": [fail("ssh"), ok("users", "bob")]})
+        record(register, 2, {"b": [fail("ssh")]})  # another estate: no part of the line
+        record(register, 3, {"a": [unknown("ssh"), fail("users", "bob")]})
+        told = history(register, register.run("latest"), Policy(), on(200))
+        scores = [one.score for one in told.trend]
+        assert [one.at for one in told.trend] == [FIRST_DAY + timedelta(days=day) for day in (0, 1, 3)]
+        assert scores[0] > scores[1] > 0
+        (borne,) = told.accepted
+        assert (borne.control, borne.owner, borne.approver, borne.state) == ("ssh", "anna", "bert", "expired")
+        charges = {one.root_cause: (one.owner, one.overdue) for one in told.charges}
+        assert charges["users.empty"] == ("carla", 1)
+        assert told.head == register.head()

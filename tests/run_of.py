@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Literal
 
 from scanner.model import (
+    AcceptedRisk,
     Access,
     Asset,
     Aws,
+    Charge,
     Control,
     Criticality,
     Effect,
     Finding,
+    History,
     Local,
     Outcome,
     Run,
     Ssh,
+    TrendPoint,
     Visited,
 )
 from scanner.score import Policy, assess, score_asset
@@ -180,9 +185,34 @@ def run_of_one_host(findings: int) -> Run:
     return scored([(host, found)], known)
 
 
+def remembered(run: Run, text: Callable[[str], str] = str) -> Run:
+    """The run as a register adds to it: four runs before it, an acceptance in each state, who deals with each risk."""
+    trend = [
+        TrendPoint(f"20260{month}01T120000Z-0001", datetime(2026, month, 1, tzinfo=UTC), score, 30.0, coverage)
+        for month, score, coverage in ((1, 71.0, 0.5), (2, 64.5, 0.95))
+    ]
+    total = run.organisation
+    trend.append(TrendPoint(run.id, run.started_at, total.score, total.expected_loss, total.coverage))
+    states: tuple[tuple[Literal["valid", "expiring", "expired", "unused"], int], ...] = (
+        ("valid", 9), ("expiring", 3), ("expired", 2), ("unused", 8),
+    )  # fmt: skip
+    accepted = [
+        AcceptedRisk(
+            "web-1", "webshop", "standard", "ACC-02", text(state), text("Every account has a password"),
+            "accounts.empty", text("Anna"), text("Bert"), text("Goes in May"), date(2026, month, 20), state,
+        )
+        for state, month in states
+    ]  # fmt: skip
+    charges = [
+        Charge(risk.service, risk.root_cause, text("Anna") if number else "", date(2026, 2 + number, 27), 1 - number)
+        for number, risk in enumerate(run.risks[:2])
+    ]
+    return replace(run, history=History(date(2026, 3, 1), tuple(trend), tuple(accepted), tuple(charges), "5a" * 32))
+
+
 def hostile_runs() -> list[Run]:
-    """One run for each hostile text, with that text in every field that an asset can fill."""
-    return [run_of(payload.__add__) for payload in HOSTILE]
+    """One run for each hostile text, with that text in every field that an asset, or a person, can fill."""
+    return [remembered(run_of(payload.__add__), payload.__add__) for payload in HOSTILE]
 
 
 def _at(second: int) -> datetime:

@@ -16,7 +16,7 @@ from scanner.inert import printable
 from scanner.load import read_document
 from scanner.model import Access, Asset, Control, Criticality, Effect, Finding, Outcome, Run, Ssh
 
-from .run_of import HOSTILE, controls, run_of, run_of_one_host, scored
+from .run_of import HOSTILE, controls, remembered, run_of, run_of_one_host, scored
 
 BLOCKS = {
     "p",
@@ -99,6 +99,8 @@ RUNS = {
     "technical words": technical(),
     "one host": run_of_one_host(60),
     "every control that ships": of_real_controls(),
+    "with a register": remembered(run_of()),
+    "everything at once": remembered(of_real_controls()),
 }
 
 
@@ -262,6 +264,25 @@ def test_an_asset_without_owner_or_service_is_said_to_have_none() -> None:
     text = " ".join(said(run))
     assert "Owner: nobody yet" in text
     assert "1 system without a named service" in text
+
+
+def test_the_trend_is_drawn_and_told_with_what_was_seen() -> None:
+    text = " ".join(said(RUNS["with a register"]))
+    assert "1 January 2026: 71, 50 % seen; 1 February 2026: 64, 95 % seen; 1 March 2026: " in text
+    assert "How the risk changed" not in " ".join(said(run_of()))
+
+
+def test_whoever_the_register_names_is_in_charge_until_a_day() -> None:
+    text = " ".join(said(RUNS["with a register"]))
+    assert "Owner: Platform team · By: 27 February 2026, which is past" in text
+    assert "Owner: Anna · By: 27 March 2026" in text
+
+
+def test_accepted_risks_are_told_with_who_bears_them_until_when() -> None:
+    text = " ".join(said(RUNS["with a register"]))
+    assert "webshop: 1 risk borne by Anna, ended on 20 February 2026: decide anew." in text
+    assert "only until 20 March 2026." in text
+    assert "Accepted risks still count in every figure here." in text
 
 
 def test_pass_rates_count_the_unknown_as_not_met() -> None:

@@ -53,6 +53,16 @@ def policy_of(register: Register, path: Path | None, run: Run | None = None) -> 
     return codec.revive(Policy, run.policy)
 
 
+def remembered(register: Register, run: Run) -> Run:
+    """The run with what the register adds to it today: trend, owners and due dates, acceptances, the head."""
+    from dataclasses import replace
+
+    from scanner.model import utc_now
+    from scanner.register import history
+
+    return replace(run, history=history(register, run, policy_of(register, None, run), utc_now().date()))
+
+
 def entries_of(
     register: Register, policy_path: Path | None, today: date, risks: Sequence[RiskRecord] | None = None
 ) -> list[Entry]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from . import choosing
 from . import options as given
 
 
@@ -33,7 +34,7 @@ def report(
 
     writing.refuse_unwritable(outputs, format)
     with contextlib.closing(open_register(register_url)) as register:
-        run = register.run(run_id)
+        run = choosing.remembered(register, register.run(run_id))
     writing.write(run, format, outputs, quiet, verbose)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import choosing
 from . import options as given
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def scan(
         stop = stack.enter_context(_interruptible())
         progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
         run = pipeline.execute(plan, run, register, chosen, progress, stop)
+        if register is not None:
+            run = choosing.remembered(register, run)
     writing.write(run, format, outputs, quiet, verbose)
     code = pipeline.exit_code(run, FAIL_ON[fail_on], chosen.policy)
     ctx.exit(130 if stop.is_set() else code)

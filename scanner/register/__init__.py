@@ -9,9 +9,10 @@ from .chain import Event
 from .database import open_database
 from .deciding import Answer, Decision
 from .recalling import RiskRecord, RunSummary
+from .remembering import history
 from .store import Register
 
-__all__ = ["Answer", "Decision", "Event", "Register", "RiskRecord", "RunSummary", "open_register"]
+__all__ = ["Answer", "Decision", "Event", "Register", "RiskRecord", "RunSummary", "history", "open_register"]
 
 
 def open_register(url: str) -> Register:

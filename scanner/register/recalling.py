@@ -9,10 +9,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from scanner.errors import UsageError
-from scanner.model import Control, Visited
+from scanner.model import Control, Run, Score, TrendPoint, Visited
 
 from . import codec, tables
-from .recording import Controls
+from .recording import Controls, instant
 
 RiskState = Literal["new", "open", "reopened", "stale", "fixed", "retired"]
 CLOSED = ("fixed", "retired")
@@ -101,6 +101,34 @@ def find_run(connection: sa.Connection, wanted: str) -> str:
     if not matching:
         raise UsageError(f"there is no run {wanted!r}; see: riskline runs")
     raise UsageError(f"{wanted!r} is the beginning of several runs: {', '.join(matching)}")
+
+
+SAME_ESTATE = 0.9
+"""Share of the assets that two runs must have in common for one line of a trend to join them."""
+
+
+def trend(connection: sa.Connection, run: Run, most: int) -> list[TrendPoint]:
+    runs = tables.runs.c
+    here = {one.asset.id for one in run.visited}
+    query = (
+        sa.select(runs.id, runs.body)
+        .where(runs.state == "complete", runs.started_at <= instant(run.started_at), runs.id != run.id)
+        .order_by(runs.started_at.desc(), runs.id.desc())
+    )
+    points = [TrendPoint(run.id, run.started_at, *_figures(run.organisation))]
+    for row in connection.execute(query).yield_per(50):
+        if len(points) == most:
+            break
+        body = codec.unpack(row.body)
+        there = set(body["order"])
+        if len(here & there) >= SAME_ESTATE * len(here | there):
+            of = codec.revive(Score, body["run"]["organisation"])
+            points.append(TrendPoint(row.id, datetime.fromisoformat(body["run"]["started_at"]), *_figures(of)))
+    return points[::-1]
+
+
+def _figures(of: Score) -> tuple[float, float, float]:
+    return of.score, of.expected_loss, of.coverage
 
 
 def visits(connection: sa.Connection, run_id: str) -> list[Visited]:

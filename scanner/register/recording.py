@@ -20,7 +20,10 @@ Controls = Mapping[tuple[str, str], Control]
 
 
 def run_columns(run: Run) -> dict[str, Any]:
-    body = {"run": codec.plain(replace(run, controls={}, visited=())), "order": [v.asset.id for v in run.visited]}
+    body = {
+        "run": codec.plain(replace(run, controls={}, visited=(), history=None)),
+        "order": [v.asset.id for v in run.visited],
+    }
     return {
         "started_at": instant(run.started_at),
         "finished_at": instant(run.finished_at) if run.finished_at else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from scanner.errors import UsageError
-from scanner.model import Evidence, Finding, Outcome, Run, Visited
+from scanner.model import Evidence, Finding, Outcome, Run, TrendPoint, Visited
 from scanner.scoring.standing import Acceptance
 
 from . import chain, codec, tables
@@ -19,7 +19,18 @@ from .codec import column
 from .database import Database, make_ready, reading, writing
 from .deciding import Answer, Decision, answers, decide, retire, treatments, write_answer
 from .ledger import Known, read_known
-from .recalling import CLOSED, RiskRecord, RunSummary, content, find_run, read_controls, risk_record, summaries, visits
+from .recalling import (
+    CLOSED,
+    RiskRecord,
+    RunSummary,
+    content,
+    find_run,
+    read_controls,
+    risk_record,
+    summaries,
+    trend,
+    visits,
+)
 from .recording import Controls, asset_row, counts, insert_contents, insert_new, move_risks_on, put_visit, run_columns
 from .treatment import Treatment, acceptance
 
@@ -116,6 +127,11 @@ class Register:
             visited = sorted(visits(connection, found), key=lambda one: order.get(one.asset.id, len(order)))
             return replace(run, controls=read_controls(connection, found)[1], visited=tuple(visited))
 
+    def trend(self, run: Run, most: int) -> list[TrendPoint]:
+        """This run and complete ones before it over the same estate, oldest first, at most so many."""
+        with reading(self.database) as connection:
+            return trend(connection, run, most)
+
     def policy(self, run_id: str) -> Mapping[str, Any]:
         """The policy that a run was scored by, as it was stored."""
         with reading(self.database) as connection:
@@ -137,15 +153,26 @@ class Register:
 
     # ── what lasts ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def risks(self, asset: str | None = None, begun: str = "") -> list[RiskRecord]:
+    def risks(
+        self,
+        asset: str | None = None,
+        begun: str = "",
+        causes: Collection[str] | None = None,
+        fingerprints: Collection[str] | None = None,
+    ) -> list[RiskRecord]:
         """Every risk that ever was, of one asset or of all, in the order of asset, control and subject.
 
-        begun: only those whose fingerprint begins like this.
+        begun: only those whose fingerprint begins like this. causes: only the open ones of these root causes.
+        fingerprints: only these.
         """
         risks, assets = tables.risks.c, tables.assets.c
         query = sa.select(tables.risks, assets.run).join(tables.assets).order_by(risks.asset, risks.control, risks.id)
         if asset is not None:
             query = query.where(risks.asset == column(asset))
+        if causes is not None:
+            query = query.where(risks.cause.in_(list(causes)), risks.state == "open")
+        if fingerprints is not None:
+            query = query.where(risks.fingerprint.in_(list(fingerprints)))
         if begun:
             query = query.where(risks.fingerprint.startswith(begun, autoescape=True))
         with reading(self.database) as connection:

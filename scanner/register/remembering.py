@@ -1,0 +1,57 @@
+"""What the register adds to a run that is reported: the trend, who deals with what, what is accepted, the seal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date
+
+from scanner import score
+from scanner.model import AcceptedRisk, Charge, History, Run
+
+from .ledger import Entry, entries
+from .store import Register
+
+POINTS = 13
+"""Of the trend: a year of monthly runs, or a fortnight of nightly ones."""
+CAUSES = 50
+"""For how many of the largest risks it is looked up who deals with them."""
+
+
+def history(register: Register, run: Run, policy: score.Policy, today: date) -> History:
+    """What is remembered beside a run, as of `today`; dearest risks first."""
+    treatments, known = register.treatments(), register.known()
+    held = register.risks(fingerprints=[name for name, one in treatments.items() if one.bearing is not None])
+    open = register.risks(causes={risk.root_cause for risk in run.risks[:CAUSES]})
+    assets = {one.asset.id for one in run.visited}
+    return History(
+        day=today,
+        trend=tuple(register.trend(run, POINTS)),
+        accepted=tuple(_accepted(entries(held, treatments, known, policy, today))),
+        charges=_charges(run, entries([r for r in open if r.asset in assets], treatments, known, policy, today), today),
+        head=register.head(),
+    )
+
+
+def _accepted(found: Iterable[Entry]) -> Iterable[AcceptedRisk]:
+    for one in found:
+        risk, bearing = one.risk, one.treatment.bearing
+        if bearing is not None and one.acceptance is not None:
+            yield AcceptedRisk(
+                risk.asset, risk.service, risk.baseline, risk.control, risk.subject, one.title, risk.cause,
+                bearing.owner, bearing.approver, bearing.reason, bearing.until, one.acceptance,
+            )  # fmt: skip
+
+
+def _charges(run: Run, found: Iterable[Entry], today: date) -> tuple[Charge, ...]:
+    by: dict[tuple[str, str], list[Entry]] = {}
+    for one in found:
+        by.setdefault((one.risk.service, one.risk.cause), []).append(one)
+    return tuple(_charge(key, by[key], today) for risk in run.risks if (key := (risk.service, risk.root_cause)) in by)
+
+
+def _charge(key: tuple[str, str], found: list[Entry], today: date) -> Charge:
+    owners = Counter(one.treatment.owner for one in found if one.treatment.owner)
+    days = [one.due for one in found if one.due is not None]
+    overdue = sum(one.overdue_on(today) for one in found)
+    return Charge(*key, ", ".join(sorted(owners)), min(days, default=None), overdue)
