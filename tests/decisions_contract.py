@@ -234,7 +234,7 @@ class DecisionContract:
         record(register, 1, {"a": [fail("ssh"), ok("users", "bob")]})
         record(register, 2, {"b": [fail("ssh")]})  # another estate: no part of the line
         record(register, 3, {"a": [unknown("ssh"), fail("users", "bob")]})
-        told = history(register, register.run("latest"), Policy(), on(200))
+        told = history(register, register.run("latest"), Policy(), on(2000))
         scores = [one.score for one in told.trend]
         assert [one.at for one in told.trend] == [FIRST_DAY + timedelta(days=day) for day in (0, 1, 3)]
         assert scores[0] > scores[1] > 0
