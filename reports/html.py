@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from scanner import score
 from scanner.model import Run, Visited
 
-from . import heat_map, page, trend, view
+from . import grouped, heat_map, page, trend, view
 
 FIRST = 15
 """How many risks the list of first things holds."""
+MOST_GAPS = 100
+"""How many lines tell what could not be seen."""
 MARKS = {"fail": "FAIL", "unknown": "UNKNOWN", "pass": "pass", "not-applicable": "n/a"}
 
 
@@ -27,7 +29,10 @@ class _Asset:
 def render(run: Run) -> bytes:
     """One HTML file in UTF-8 that loads nothing and runs no script but its own."""
     policy = view.policy_of(run)
-    assets = [_Asset(one, anchor(one.asset.id), view.counts(one), view.rows(run, one)) for one in run.visited]
+    many = len(run.findings) >= grouped.FROM
+    assets = [
+        _Asset(one, anchor(one.asset.id), view.counts(one), [] if many else view.rows(run, one)) for one in run.visited
+    ]
     services: dict[str, list[_Asset]] = defaultdict(list)
     for one in sorted(assets, key=lambda one: -one.visited.score.expected_loss):
         services[one.visited.asset.service].append(one)
@@ -55,16 +60,26 @@ def render(run: Run) -> bytes:
         history=run.history,
         trend=trend.svg(run.history.trend) if run.history else "",
         gaps=view.gaps(run),
+        most_gaps=MOST_GAPS,
+        groups=grouped.groups(run, run.visited) if many else [],
+        group_anchor=_group_anchor,
         missed=view.not_visited(run),
-        row_anchor=lambda row: anchor(
-            row.finding.asset, row.finding.baseline, row.finding.control, row.finding.subject
-        ),
+        row_anchor=_row_anchor,
         told={},
         style=style,
         script=script,
         policy=page.content_policy(style, script),
     )
     return str(made).encode("utf-8", errors="backslashreplace")
+
+
+def _row_anchor(row: view.Row) -> str:
+    return anchor(row.finding.asset, row.finding.baseline, row.finding.control, row.finding.subject)
+
+
+def _group_anchor(group: grouped.Group) -> str:
+    of = group.first.finding
+    return anchor("", of.baseline, of.control, of.outcome.value, of.reason)
 
 
 def anchor(*names: str) -> str:

@@ -185,6 +185,23 @@ def run_of_one_host(findings: int) -> Run:
     return scored([(host, found)], known)
 
 
+def run_of_many(assets: int, each: int = 300) -> Run:
+    """So many hosts, each held against so many controls; the nth fails each control whose number it divides."""
+    known = {
+        key: replace(control, exploit=3, root_cause=f"cause.{key[1]}")
+        for key, control in run_of_one_host(each).controls.items()
+    }
+    found = []
+    for number in range(1, assets + 1):
+        host = Asset(f"host-{number:04}", access=Access(ssh=Ssh()), service=f"service {number % 7}")
+        rows = [
+            Finding(host.id, *key, "", Outcome.PASS if place % number else Outcome.FAIL, observed=f"value {number}")
+            for place, key in enumerate(known)
+        ]
+        found.append((host, rows))
+    return scored(found, known)
+
+
 def remembered(run: Run, text: Callable[[str], str] = str) -> Run:
     """The run as a register adds to it: four runs before it, an acceptance in each state, who deals with each risk."""
     trend = [

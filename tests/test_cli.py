@@ -225,6 +225,17 @@ def test_a_recorded_run_can_be_listed_and_reported_again(site: Site) -> None:
     assert again == first
 
 
+def test_a_report_can_be_of_some_assets_alone(site: Site) -> None:
+    site.scan()
+    words = ("report", "--register", "register.db", "--format", "json", "--limit")
+    told = json.loads(site.run(*words, "here").stdout)
+    assert [asset["id"] for asset in told["assets"]] == ["here"]
+    assert told["organisation"]["applicable"] == told["assets"][0]["score"]["applicable"]
+    refused = site.run(*words, "nowhere")
+    assert refused.returncode == 2
+    assert "no asset, group, service or tag=value" in refused.stderr
+
+
 def test_without_record_no_register_is_made(site: Site) -> None:
     done = site.scan("--no-record")
     assert done.returncode == 0

@@ -15,12 +15,13 @@ from typing import Any
 import jsonschema
 import pytest
 
+from reports import grouped
 from reports.view import NEXT_STEP
 from scanner import catalogue
 from scanner.inert import cell, printable
 from scanner.model import Outcome, Run
 
-from .run_of import HOSTILE, REASONS, hostile_runs, run_of, run_of_one_host
+from .run_of import HOSTILE, REASONS, hostile_runs, run_of, run_of_many, run_of_one_host
 
 DOCS = Path(__file__).parent.parent / "docs"
 FORMATS = ["table", "json", "csv", "html", "markdown"]
@@ -238,6 +239,16 @@ def test_the_page_of_one_host_stays_small_whatever_its_baseline_grows_to() -> No
     page = render("html", run_of_one_host(600))
     assert page.count('class="f fail"') == page.count('class="f pass"') == 300
     assert len(page.encode()) < 300_000
+
+
+def test_an_estate_names_every_control_and_says_how_many_places_it_leaves_out() -> None:
+    run = run_of_many(30, 40)
+    [worst, *others] = grouped.groups(run, run.visited, places=100)
+    assert (worst.count, len(worst.rows)) == (30, 30)
+    failed = [one for one in others if one.first.finding.outcome is Outcome.FAIL]
+    assert sum(one.count for one in failed) + worst.count == sum(f.outcome is Outcome.FAIL for f in run.findings)
+    assert all(len(one.rows) == min(one.count, grouped.LEAST) or len(one.rows) == one.count for one in failed)
+    assert [one.loss for one in failed] == sorted((one.loss for one in failed), reverse=True)
 
 
 def test_what_fixes_a_control_is_told_once_and_linked_from_its_other_findings() -> None:

@@ -1,6 +1,6 @@
 "use strict";
 (function () {
-  var form = document.querySelector(".filter"), search = document.getElementById("search");
+  var form = document.querySelector(".filter"), search = document.getElementById("search"), order = document.getElementById("order");
   var boxes = Array.prototype.slice.call(form.querySelectorAll("input[type=checkbox]"));
   var rows = Array.prototype.slice.call(document.querySelectorAll(".f"));
   var texts = rows.map(function (row) {
@@ -18,20 +18,28 @@
       if (keep) { shown += 1; }
     });
     assets.forEach(function (asset) { asset.classList.toggle("gone", !asset.querySelector(".f:not(.gone)") && words.length > 0); });
-    document.getElementById("shown").textContent = shown + " of " + rows.length + " findings";
+    document.getElementById("shown").textContent = shown + " of " + rows.length + " " + form.getAttribute("data-of");
   }
   function reach() {
-    var id = decodeURIComponent(location.hash.slice(1)), row = id && document.getElementById(id);
+    var id = decodeURIComponent(location.hash.slice(1)), place = id && document.getElementById(id), row = place && (place.closest(".f") || place);
     if (row && row.classList.contains("f")) {
       row.classList.remove("gone");
       if (row.tagName === "DETAILS") { row.open = true; }
-      row.scrollIntoView();
+      place.scrollIntoView();
     }
   }
   window.addEventListener("beforeprint", function () { rows.forEach(function (row) { if (row.className.split(" ")[1] === "fail") { row.open = true; } }); });
   form.hidden = false;
   form.addEventListener("submit", function (event) { event.preventDefault(); });
+  function arrange() {
+    var by = order.value, sorted = rows.slice();
+    if (by === "id") {
+      sorted.sort(function (a, b) { return a.querySelector("code").textContent.localeCompare(b.querySelector("code").textContent, "en", { numeric: true }); });
+    }
+    sorted.forEach(function (row) { row.parentNode.appendChild(row); });
+  }
   search.addEventListener("input", apply);
+  order.addEventListener("change", arrange);
   boxes.forEach(function (box) { box.addEventListener("change", apply); });
   rows.forEach(function (row) { row.addEventListener("toggle", function () { if (row.open) { history.replaceState(null, "", "#" + row.id); } }); });
   window.addEventListener("hashchange", reach);

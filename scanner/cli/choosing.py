@@ -53,6 +53,24 @@ def policy_of(register: Register, path: Path | None, run: Run | None = None) -> 
     return codec.revive(Policy, run.policy)
 
 
+def limited(register: Register, run: Run, patterns: Sequence[str]) -> Run:
+    """The run as if only these assets had been visited, scored anew; the run itself where no pattern is given."""
+    if not patterns:
+        return run
+    from dataclasses import replace
+
+    from scanner import score
+    from scanner.inventory import limit
+    from scanner.model import Inventory
+
+    known = Inventory(run.inventory, tuple(one.asset for one in run.visited))
+    wanted = {asset.id for asset in limit(known, patterns).assets}
+    visited = tuple(one for one in run.visited if one.asset.id in wanted)
+    pairs = [(asset, found) for asset, found in standing_of(register, run) if asset.id in wanted]
+    of = score.assess(pairs, run.controls, policy_of(register, None, run))
+    return replace(run, visited=visited, services=of.services, organisation=of.organisation, risks=of.risks)
+
+
 def remembered(register: Register, run: Run) -> Run:
     """The run with what the register adds to it today: trend, owners and due dates, acceptances, the head."""
     from dataclasses import replace

@@ -14,11 +14,13 @@ from . import options as given
 
 @click.command()
 @click.argument("run_id", metavar="[RUN]", default="latest")
+@given.limit_option
 @given.register_option
 @given.output_options
 @given.talk_options
 def report(
     run_id: str,
+    limit: tuple[str, ...],
     register_url: str,
     format: str | None,
     outputs: tuple[Path, ...],
@@ -26,7 +28,10 @@ def report(
     verbose: int,
     json_log: bool,
 ) -> None:
-    """Write the report of a recorded run: its id, the beginning of it, or `latest`."""
+    """Write the report of a recorded run: its id, the beginning of it, or `latest`.
+
+    With --limit it is a report of these assets alone, and every total is theirs.
+    """
     given.set_up_log(quiet, verbose, json_log)
     from scanner.register import open_register
 
@@ -34,7 +39,8 @@ def report(
 
     writing.refuse_unwritable(outputs, format)
     with contextlib.closing(open_register(register_url)) as register:
-        run = choosing.remembered(register, register.run(run_id))
+        run = choosing.limited(register, register.run(run_id), limit)
+        run = choosing.remembered(register, run)
     writing.write(run, format, outputs, quiet, verbose)
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
+from reports import html
 from scanner import catalogue
 from scanner.model import Run
-from tests.run_of import HOSTILE, run_of
+from tests.run_of import HOSTILE, run_of, run_of_many
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -78,7 +79,9 @@ def test_hostile_text_in_every_field_stays_text(browser: Browser, tmp_path: Path
 
 
 def shown(page: Page) -> list[str]:
-    return [row.inner_text() for row in page.locator(".f summary, p.f").all() if row.is_visible()]
+    rows = "[...document.querySelectorAll('.f summary, p.f')].filter(row => row.checkVisibility())"
+    found: list[str] = page.evaluate(f"{rows}.map(row => row.innerText)")
+    return found
 
 
 def test_the_filter_shows_what_is_asked_for(browser: Browser, tmp_path: Path) -> None:
@@ -115,6 +118,39 @@ def test_a_permalink_opens_its_finding_even_where_the_filter_hides_it(browser: B
         row = fresh.locator(f"#{name}")
         assert row.is_visible()
         assert outcome == "pass" or row.get_attribute("open") is not None
+
+
+def test_a_whole_estate_is_told_by_control_and_can_be_searched_sorted_and_linked(
+    browser: Browser, tmp_path: Path
+) -> None:
+    run = run_of_many(40)
+    assert len(run.findings) == 12_000
+    seen = opened(browser, tmp_path, run)
+    page = seen.page
+    assert (
+        page.locator("#shown").inner_text() == "300 of 599 controls"
+    )  # number 0 is failed by all, none is passed by all
+    page.get_by_label("Search").fill("LNX-LOG-012")
+    assert len(shown(page)) == 1
+    assert "6 assets" in shown(page)[0]  # 1, 2, 3, 4, 6, 12
+    page.get_by_label("Search").fill("")
+    page.get_by_label("Order").select_option("control")
+    assert re.findall(r"LNX-LOG-\d+", " ".join(shown(page)[:3])) == ["LNX-LOG-000", "LNX-LOG-001", "LNX-LOG-002"]
+    name = html.anchor("host-0006", "standard", "LNX-LOG-012", "")
+    linked = opened(browser, tmp_path, run, hash=f"#{name}")
+    assert "host-0006 value 6" in linked.page.locator(f"#{name}").inner_text()
+    assert linked.page.locator(f"#{name}").is_visible()
+    assert seen.errors == linked.errors == []
+
+
+def test_findings_can_be_put_in_the_order_of_their_controls(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, run_of()).page
+    before = shown(page)
+    page.get_by_label("Order").select_option("control")
+    codes = re.findall(r"[A-Z]+-\d+", " ".join(shown(page)))
+    assert codes[:4] == ["ACC-02", "ACC-02", "LOG-03", "LOG-03"]
+    page.get_by_label("Order").select_option("what costs most")
+    assert shown(page) == before
 
 
 def test_a_fix_that_is_told_once_is_found_and_reached_from_every_finding(browser: Browser, tmp_path: Path) -> None:
