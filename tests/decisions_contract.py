@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from scanner.register.chain import Event
 from scanner.register.database import alembic_settings, open_database, upgrade, writing
 from scanner.register.ledger import Entry, entries
 from scanner.register.lifecycle import fingerprint
+from scanner.register.waivers import Applied, apply, read_waivers
 from scanner.score import Policy, assess
 from scanner.scoring.standing import untreated
 
@@ -243,3 +245,43 @@ class DecisionContract:
         charges = {one.root_cause: (one.owner, one.overdue) for one in told.charges}
         assert charges["users.empty"] == ("carla", 1)
         assert told.head == register.head()
+
+    def test_a_file_of_waivers_is_applied_once_and_says_what_nothing_needs(
+        self, register: Register, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "waivers.yaml"
+        rest = "owner: anna, approver: bert, reason: spring, until: "
+        lines = [
+            f"{{control: users, asset: 'a*', subject: 'b*', {rest}2026-12-01}}",
+            f"{{control: ssh, asset: z, {rest}2026-12-01}}",
+            f"{{control: ssh, asset: a, {rest}2020-01-01}}",
+        ]
+        file.write_text("waivers:\n" + "".join(f"  - {line}\n" for line in lines))
+        waivers = read_waivers(file)
+
+        def applied() -> Applied:
+            return apply(waivers, register.risks(), register.treatments(), "eve", on(0), 365)
+
+        first = applied()
+        assert [name for name, _ in first.made] == [BOB]
+        assert ([one.asset for one in first.unused], [one.control for one in first.ended]) == (["z"], ["ssh"])
+        register.decide(first.made, FIRST_DAY)
+        again = applied()
+        assert (again.made, again.known) == ([], 1)
+        assert ledger(register, on(0))[BOB].chosen == "accept"
+
+    @pytest.mark.parametrize(
+        ("line", "complaint"),
+        [
+            ("owner: anna, approver: Anna, reason: r, until: 2026-12-01", "another person"),
+            ("owner: anna, approver: bert, reason: r, until: 2030-12-01", "365 days"),
+            ("owner: anna, approver: bert, reason: '', until: 2026-12-01", "reason"),
+        ],
+    )
+    def test_a_waiver_that_may_not_be_refuses_the_whole_file(
+        self, register: Register, tmp_path: Path, line: str, complaint: str
+    ) -> None:
+        file = tmp_path / "waivers.yaml"
+        file.write_text(f"waivers:\n  - {{control: ssh, asset: a, {line}}}\n")
+        with pytest.raises(UsageError, match=complaint):
+            apply(read_waivers(file), register.risks(), {}, "eve", on(0), 365)

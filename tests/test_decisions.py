@@ -18,6 +18,7 @@ from scanner.errors import RegisterError, UsageError
 from scanner.register import open_register
 from scanner.register.lifecycle import fingerprint
 from scanner.register.treatment import Bearing, refuse_unsound
+from scanner.register.waivers import read_waivers
 from scanner.scoring.standing import Acceptance
 
 from .decisions_contract import BOB, SSH, DecisionContract
@@ -234,3 +235,25 @@ def test_an_acceptance_in_words_is_as_strict_as_in_the_score() -> None:
 
 def test_fingerprints_are_of_places_and_of_nothing_that_was_observed(verb: Verb) -> None:
     assert set(listed(verb)) == {SSH, BOB, fingerprint("a", "users", "=eve()")}
+
+
+def test_a_file_of_waivers_names_its_mistakes_by_line(tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text("waivers:\n  - {control: ssh, asset: a, ownr: anna, until: soon}\n")
+    with pytest.raises(UsageError, match=r"w\.yaml:2: .*ownr") as caught:
+        read_waivers(tmp_path / "w.yaml")
+    assert "until" in str(caught.value)
+
+
+def test_waivers_are_taken_from_a_file_and_tried_without_writing(verb: Verb, tmp_path: Path) -> None:
+    until = TODAY + timedelta(days=90)
+    line = f"owner: anna, approver: bert, reason: goes in spring, until: {until}"
+    (tmp_path / "w.yaml").write_text(
+        f"waivers:\n  - {{control: users, asset: a, {line}}}\n  - {{control: tls, asset: a, {line}}}\n"
+    )
+    tried = verb("waive", str(tmp_path / "w.yaml"), "--dry-run")
+    assert "2 risks would be accepted anew, 0 were so already" in tried.output
+    assert f"no open risk needs it: tls on a, until {until}" in tried.output
+    assert "2 risks are accepted anew" in verb("waive", str(tmp_path / "w.yaml")).output
+    assert "0 risks are accepted anew, 2 were so already" in verb("waive", str(tmp_path / "w.yaml")).output
+    with pytest.raises(UsageError, match=r"none\.yaml: No such file"):
+        verb("waive", str(tmp_path / "none.yaml"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,15 @@ policy_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The risk policy (see policy.example.yaml). Default: the one that the last run was scored by.",
 )
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[Register]:
+    """The register at a path or URL, closed afterwards."""
+    from scanner.register import open_register
+
+    with contextlib.closing(open_register(url)) as found:
+        yield found
 
 
 def policy_of(register: Register, path: Path | None, run: Run | None = None) -> Policy:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,18 +12,14 @@ import click
 
 from . import choosing, risk_text
 from . import options as given
+from .register_export import export, verify
 
 if TYPE_CHECKING:
-    from scanner.register import Register
     from scanner.register.ledger import Entry
     from scanner.score import Policy
 
 STATES = ("new", "open", "reopened", "stale", "fixed", "retired")
 CLOSED = {"fixed", "retired"}
-COLUMNS = (
-    "fingerprint", "asset", "service", "control", "subject", "title", "state", "level", "expected_loss", "owner",
-    "treatment", "due", "overdue", "accepted_until", "approver", "reason", "links", "opened_at", "changed_at",
-)  # fmt: skip
 
 
 risks_argument = click.argument("risks", nargs=-1, required=True, metavar="RISK...")
@@ -81,7 +74,7 @@ def list_(
     Below the table stand the acceptances that end soon, those that have ended, and those that nothing needs any more.
     """
     today = datetime.now(UTC).date()
-    with _opened(register_url) as opened:
+    with choosing.opened(register_url) as opened:
         everything = choosing.entries_of(opened, policy_path, today)
     wanted = set(states) or (set(STATES) if accepted else set(STATES) - CLOSED)
     found = [
@@ -111,7 +104,7 @@ def list_(
 def show(risks: tuple[str, ...], register_url: str, policy_path: Path | None, format: str) -> None:
     """Show all that is known of a risk, with its history."""
     today = datetime.now(UTC).date()
-    with _opened(register_url) as opened:
+    with choosing.opened(register_url) as opened:
         found = choosing.entries_of(opened, policy_path, today, choosing.risks_of(opened, risks))
         events = {asset: opened.events(asset) for asset in {one.risk.asset for one in found}}
     if format == "json":
@@ -239,6 +232,37 @@ def note(risks: tuple[str, ...], register_url: str, who: str, text: str, link: s
 
 
 @register.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@given.register_option
+@choosing.policy_option
+@choosing.who_option
+@click.option("--dry-run", is_flag=True, help="Say what would be accepted, and write nothing.")
+def waive(file: Path, register_url: str, policy_path: Path | None, who: str, dry_run: bool) -> None:
+    """Accept what a reviewed FILE of waivers says (see docs/register.md); the same file twice changes nothing.
+
+    All of it or nothing: a waiver that the policy does not allow is refused, and named. Waivers that no open risk
+    needs, and those that have ended, are listed. To take one back: `register treat`.
+    """
+    from scanner.model import utc_now
+    from scanner.register.waivers import apply, read_waivers
+
+    waivers, now = read_waivers(file), utc_now()
+    with choosing.opened(register_url) as opened:
+        policy = choosing.policy_of(opened, policy_path)
+        found = apply(
+            waivers,
+            opened.risks(),
+            opened.treatments(),
+            _named(who, "--who"),
+            now.date(),
+            policy.longest_acceptance_days,
+        )
+        if not dry_run:
+            opened.decide(found.made, now)
+    risk_text.show_waivers(found, dry_run)
+
+
+@register.command()
 @click.argument("asset")
 @given.register_option
 @choosing.who_option
@@ -251,7 +275,7 @@ def retire(asset: str, register_url: str, who: str, reason: str) -> None:
     """
     from scanner.model import utc_now
 
-    with _opened(register_url) as opened:
+    with choosing.opened(register_url) as opened:
         number = opened.retire(asset, _named(who, "--who"), _named(reason, "--reason"), utc_now())
     click.echo(f"{asset}: {number} risks closed")
 
@@ -270,7 +294,7 @@ def _decide(
     from scanner.register import Decision
 
     who, now = _named(who, "--who"), utc_now()
-    with _opened(register_url) as opened:
+    with choosing.opened(register_url) as opened:
         policy = choosing.policy_of(opened, policy_path)
         meant = choosing.risks_of(opened, words)
         found = choosing.entries_of(opened, policy_path, now.date(), meant)
@@ -316,78 +340,5 @@ def _day(text: str) -> date:
         raise UsageError(f"--until {text!r} is no date; write it as {tomorrow}") from None
 
 
-# ── taking away, and proving ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@register.command()
-@given.register_option
-@choosing.policy_option
-@click.option("-f", "--format", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file. Default: print it.")
-def export(register_url: str, policy_path: Path | None, format: str, output: Path | None) -> None:
-    """Write every risk that ever was, fixed ones included: CSV for a spreadsheet, JSON with comments and history."""
-    from dataclasses import asdict
-
-    from scanner.register.ledger import plain
-
-    from . import writing
-
-    today = datetime.now(UTC).date()
-    with _opened(register_url) as opened:
-        rows = [plain(one, today) for one in choosing.entries_of(opened, policy_path, today)]
-        if format == "json":
-            history = [{"seq": seq, **asdict(event)} for seq, event in opened.events()]
-            text = json.dumps({"head": opened.head(), "day": f"{today}", "risks": rows, "events": history}, indent=2)
-        else:
-            text = _as_csv(rows)
-    if output is None:
-        writing.print_bytes(f"{text}\n".encode() if format == "json" else text.encode())
-    else:
-        writing.write_file(output, text.encode())
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    from scanner.inert import cell
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        bearing = row["acceptance"] or {"until": "", "approver": "", "reason": ""}
-        more = {"accepted_until": bearing["until"], "approver": bearing["approver"], "reason": bearing["reason"]}
-        told = {**row, **more, "links": " ".join(row["links"]), "expected_loss": f"{row['expected_loss']:.4g}"}
-        told |= {"overdue": "yes" if row["overdue"] else "no", "due": row["due"] or ""}
-        writer.writerow([cell(str(told[name])) for name in COLUMNS])
-    return out.getvalue()
-
-
-@register.command()
-@given.register_option
-@click.option("--head", metavar="HEX", help="A head that was noted earlier; it must still be part of the history.")
-@click.pass_context
-def verify(ctx: click.Context, register_url: str, head: str | None) -> None:
-    """Prove that nothing in the history was altered or removed, and print the head that stands for all of it.
-
-    Note the head somewhere else (a ticket, a mail, paper). Whoever can write to the database could write the whole
-    history anew; only a head that was noted elsewhere shows that. Exit code 0: all is as it was written; 1: it is not.
-    """
-    from scanner.errors import UsageError
-
-    if head is not None and (len(head) != 64 or set(head.lower()) - set("0123456789abcdef")):
-        raise UsageError(f"--head {head}: a head is 64 digits and letters a to f, as this verb prints it")
-    with _opened(register_url) as opened:
-        faults, now, number = opened.verify(head), opened.head(), len(opened.events())
-    for fault in faults:
-        click.echo(f"altered: {fault}")
-    if not faults:
-        click.echo(f"{number} events, nothing altered or removed")
-    click.echo(f"head: {now}")
-    ctx.exit(1 if faults else 0)
-
-
-@contextlib.contextmanager
-def _opened(url: str) -> Iterator[Register]:
-    from scanner.register import open_register
-
-    with contextlib.closing(open_register(url)) as opened:
-        yield opened
+register.add_command(export)
+register.add_command(verify)

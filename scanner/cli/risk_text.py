@@ -14,6 +14,7 @@ from scanner.inert import printable
 if TYPE_CHECKING:
     from scanner.register import Event
     from scanner.register.ledger import Entry
+    from scanner.register.waivers import Applied
 
 
 def show_table(found: Sequence[Entry], today: date) -> None:
@@ -39,6 +40,16 @@ def show_table(found: Sequence[Entry], today: date) -> None:
     ]
     headers = ["Risk", "Level", "Loss/year", "Asset", "Control", "State", "Owner", "Treatment", "Due"]
     click.echo(tabulate(rows, headers=headers, disable_numparse=True))
+
+
+def show_waivers(found: Applied, dry_run: bool) -> None:
+    """How many risks a file of waivers accepts, and which of its lines do nothing."""
+    would = "would be" if dry_run else "are"
+    click.echo(f"{len(found.made)} risks {would} accepted anew, {found.known} were so already")
+    for word, waivers in (("no open risk needs it", found.unused), ("has ended", found.ended)):
+        for one in waivers:
+            subject = f" [{one.subject}]" if one.subject is not None else ""
+            click.echo(printable(f"  {word}: {one.control}{subject} on {one.asset}, until {one.until}"))
 
 
 def show_acceptances(everything: Sequence[Entry]) -> None:
