@@ -132,7 +132,7 @@ def in_force(text: str) -> dict[str, list[str]] | None:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """Who owns one host key's file, and who may use it."""
+    """Who owns one file of the server's folder, and who may use it."""
 
     mode: int
     owner: str

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from scanner import Fact, Undetermined, Unparsable, check, sh
 
 MAX_ENTRIES = 500_000
 MAX_EXAMPLES = 50
+MAX_SET_ID = 1000
 WALK = (
     r"""
 m=/proc/self/mounts
@@ -46,7 +48,9 @@ find "$@" $x \( -path /proc -o -path /sys -o -path /run/user -o -path /var/lib/d
     if (u[$3]++ < 20) print "u", $0
     if (g[$4]++ < 20) print "g", $0
     if ($1 != "l" && $2 ~ /[2367]$/ && w++ < 500) print "w", $0
-    if ($1 == "f" && length($2) == 4 && $2 >= 2000 && s++ < 1000) print "s", $0
+    if ($1 == "f" && length($2) == 4 && $2 >= 2000 && s++ < """
+    + str(MAX_SET_ID)
+    + r""") print "s", $0
   }
   END { for (i in u) print "U", i; for (i in g) print "G", i; print "E", NR }' | while IFS= read -r l; do
   case $l in
@@ -140,9 +144,12 @@ def ungrouped(found: Walk) -> list[str]:
 
 
 @check("linux.walk.set_id", WALKED)
-def set_id(found: Walk) -> list[str]:
-    """Programs that run as their owner or group, whoever starts them."""
-    return _named(found, found.set_id)
+def set_id(found: Walk, known: list[str]) -> list[str]:
+    """Programs that run as their owner or group, whoever starts them, beyond the patterns in `known`."""
+    if len(found.set_id) >= MAX_SET_ID:
+        raise Undetermined(f"truncated: there are {MAX_SET_ID} such programs or more")
+    others = [seen for seen in found.set_id if not any(fnmatchcase(seen.path, pattern) for pattern in known)]
+    return _named(found, others)
 
 
 def _named(found: Walk, seen: list[Seen] | tuple[Seen, ...]) -> list[str]:
