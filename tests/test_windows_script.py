@@ -11,10 +11,12 @@ import tree_sitter
 import tree_sitter_powershell
 
 from scanner.catalogue import Catalogue
+from scanner.errors import UsageError
 from scanner.model import Given, Probe
 from scanner.probes import powershell, registry
 from scanner.transports.powershell import BOOTSTRAP, Batch, complaint
 from scanner.transports.powershell_script import EXPORTS
+from scanner.transports.windows_permissions import account_rights
 
 PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
 PROBES = tuple(
@@ -28,7 +30,16 @@ PROBES = tuple(
 NEWER = re.compile(r"&&|\|\||\?\?|\?\.|\bclean\s*\{|-Parallel\b|\bConvertFrom-Json\b[^\n]*-(AsHashtable|Depth)|`u\{")
 READING = {
     *("add-member", "compare-object", "confirm-securebootuefi", "convertfrom-json", "convertto-json", "foreach-object"),
-    *("get-childitem", "get-ciminstance", "get-command", "get-content", "get-date", "get-item", "get-itemproperty"),
+    *(
+        "get-acl",
+        "get-childitem",
+        "get-ciminstance",
+        "get-command",
+        "get-content",
+        "get-date",
+        "get-item",
+        "get-itemproperty",
+    ),
     *("get-localgroupmember", "get-localuser", "get-mpcomputerstatus", "get-mppreference", "get-netfirewallprofile"),
     *("get-smbclientconfiguration", "get-smbserverconfiguration", "get-smbshare", "get-tlsciphersuite"),
     *("get-windowsfeature", "invoke-expression", "join-path", "new-guid", "new-object", "select-object", "sort-object"),
@@ -161,3 +172,17 @@ def test_what_powershell_complains_of_is_told_in_one_bounded_line(stderr: bytes,
     told = complaint(stderr)
     assert len(told) <= 300 and "\n" not in told
     assert words is None or told == words
+
+
+def test_the_rights_of_the_scan_account_are_powershell_and_name_what_needs_an_administrator() -> None:
+    text = account_rights("EXAMPLE\\riskline", every_probe())
+    assert mistakes(text) == []
+    assert called(text) == {"add-localgroupmember"}
+    assert "Get-SmbServerConfiguration" in text
+    assert "S-1-5-32-580" in text
+
+
+@pytest.mark.parametrize("account", ["x' ; Stop-Computer #", "a\\b\\c", "", "x y", "a\nb"])
+def test_an_account_is_a_name_and_nothing_more(account: str) -> None:
+    with pytest.raises(UsageError):
+        account_rights(account, [])

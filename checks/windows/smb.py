@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from scanner import Fact, check, powershell
 
+from . import sddl
 from .rows import Row, field, row, rows
 
 _SERVER = """
@@ -29,9 +28,6 @@ foreach ($one in @(Get-SmbShare)) {
     @{ Name = '' + $one.Name; Special = [bool]$one.Special; Sddl = '' + $one.SecurityDescriptor }
 }
 """.strip()
-_ALLOWED = re.compile(r"\(A;[^;]*;[^;]*;[^;]*;[^;]*;([A-Za-z0-9-]+)\)")
-_SHORT = {"WD": "S-1-1-0", "AN": "S-1-5-7", "AU": "S-1-5-11", "BA": "S-1-5-32-544", "BU": "S-1-5-32-545"}
-_SHORT |= {"BG": "S-1-5-32-546", "SY": "S-1-5-18", "IU": "S-1-5-4", "BO": "S-1-5-32-551", "SO": "S-1-5-32-549"}
 
 SERVER = Fact(powershell(_SERVER, of="Get-SmbServerConfiguration", timeout_s=60.0), row)
 CLIENT = Fact(powershell(_CLIENT, of="Get-SmbClientConfiguration", timeout_s=60.0), row)
@@ -54,9 +50,4 @@ def client(found: Row, setting: str) -> bool:
 def share_access(found: list[Row]) -> dict[str, list[str]]:
     """Per share that is not Windows' own (ADMIN$, C$, IPC$): the SIDs that its share permissions let in."""
     own = [share for share in found if not field(share, "Special", bool)]
-    return {field(share, "Name", str): _allowed(field(share, "Sddl", str)) for share in own}
-
-
-def _allowed(sddl: str) -> list[str]:
-    """'O:SYG:SYD:(A;;FA;;;WD)' -> ['S-1-1-0']; a two-letter name that we do not know stays as it is."""
-    return [_SHORT.get(one, one) for one in dict.fromkeys(_ALLOWED.findall(sddl))]
+    return {field(share, "Name", str): sddl.allowed(field(share, "Sddl", str)) for share in own}

@@ -79,12 +79,13 @@ def _script(way: str, probes: tuple[Probe, ...]) -> str:
     "-f",
     "--format",
     "format",
-    type=click.Choice(["text", "sudoers", "iam-policy"]),
+    type=click.Choice(["text", "sudoers", "iam-policy", "jea"]),
     default="text",
     show_default=True,
-    help="text: a list for people; sudoers: a file for /etc/sudoers.d; iam-policy: an AWS policy document.",
+    help="text: a list for people; sudoers: a file for /etc/sudoers.d; iam-policy: an AWS policy document; jea: the "
+    "groups and rights on Windows, as PowerShell.",
 )
-@click.option("--user", default="riskline", show_default=True, help="The scan account's name, for sudoers.")
+@click.option("--user", default="riskline", show_default=True, help="The scan account's name, for sudoers and jea.")
 def permissions(
     inventory_path: Path,
     limit: tuple[str, ...],
@@ -101,6 +102,10 @@ def permissions(
         from scanner.transports.aws_permissions import iam_policy
 
         click.echo(json.dumps(iam_policy(_probes(found, "aws")), indent=2))
+    elif format == "jea":
+        from scanner.transports.windows_permissions import account_rights
+
+        click.echo(account_rights(user, _probes(found, "windows")))
     elif format == "sudoers":
         click.echo(_sudoers(user))
     else:
@@ -135,7 +140,8 @@ def _list_rights(found: Plan) -> None:
             click.echo(f"  {probe.key}")
     windows = _probes(found, "windows")
     if windows:
-        click.echo(f"Windows: a remote shell and local administrator rights for {len(windows)} questions.")
+        few = sum(probe.privileged for probe in windows)
+        click.echo(f"Windows: a remote shell, and local administrator rights for {few} of {len(windows)} questions.")
     aws = _probes(found, "aws")
     if aws:
         from scanner.transports.aws_permissions import permissions as actions

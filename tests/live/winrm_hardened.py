@@ -92,6 +92,7 @@ def put(machine: Machine, term: Term, value: Any) -> None:
         "features": _features,
         "updates": _updates,
         "protection": _protection,
+        "tasks": _tasks,
     }[room](machine, name, dict(term.given), value)
 
 
@@ -191,3 +192,8 @@ def _protection(machine: Machine, name: str, given: dict[str, Any], value: Any) 
         machine.guard = [{"Status": 2, "Running": [RUNNING[word] for word in value]}]
     else:
         machine.volumes = [{"Drive": "C:", "Type": 0, "Protection": int(value)}]
+
+
+def _tasks(machine: Machine, name: str, given: dict[str, Any], value: Any) -> None:
+    who = "BU" if value else "BA"
+    machine.tasks = [{"Name": r"\Backup", "Path": r"C:\Tools\backup.exe", "Sddl": f"O:BAG:SYD:(A;;FA;;;{who})"}]

@@ -17,7 +17,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from checks.windows import accounts, defender, features, firewall, protection, services, smb, tls, updates
+from checks.windows import accounts, defender, features, firewall, protection, services, smb, tasks, tls, updates
 from scanner.model import Fact
 from scanner.transports.powershell_script import EXPORTS
 
@@ -60,6 +60,7 @@ class Machine:
     ages: dict[str, Any] = field(default_factory=dict)
     guard: list[dict[str, Any]] = field(default_factory=list)
     volumes: list[dict[str, Any]] = field(default_factory=list)
+    tasks: list[dict[str, str]] = field(default_factory=list)
     suites: list[str] = field(default_factory=list)
     lacks: set[str] = field(default_factory=set)
     denies: set[str] = field(default_factory=set)
@@ -182,6 +183,9 @@ def described_machine() -> Machine:
     }
     made.guard = [{"Status": 0, "Running": [0]}]
     made.suites = ["TLS_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "TLS_RSA_WITH_NULL_SHA256"]
+    made.tasks = [
+        {"Name": r"\Backup", "Path": r"C:\Tools\backup.exe", "Sddl": "O:BAG:SYD:(A;;FA;;;SY)(A;;0x1200a9;;;BU)"}
+    ]
     made.volumes = [{"Drive": "C:", "Type": 0, "Protection": 0}]
     return made
 
@@ -301,6 +305,7 @@ ANSWERS: dict[str, Callable[[Machine], list[dict[str, Any]]]] = {
     _source(features.FEATURES): lambda m: [{"Name": name, "Installed": on} for name, on in m.features.items()],
     _source(updates.AGES): lambda m: [m.ages],
     _source(tls.SUITES): lambda m: [{"Suites": m.suites}],
+    _source(tasks.TASKS): lambda m: m.tasks,
     _source(protection.GUARD): lambda m: m.guard,
     _source(protection.VOLUMES): lambda m: m.volumes,
 }
