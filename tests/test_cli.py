@@ -332,6 +332,15 @@ def test_nothing_to_resume_is_said(site: Site) -> None:
     assert "no unfinished run" in done.stderr
 
 
+def test_the_plan_says_what_is_written_for_a_moment(site: Site) -> None:
+    (site.at / "w.yaml").write_text(
+        "assets:\n  w: {address: w.example, access: {winrm: {user: u, password: 'env:P'}}}\n"
+    )
+    lines = site.run("plan", "-i", "w.yaml", "-b", "windows-server-2022").stdout.splitlines()
+    written = [line.split("[")[0].strip() for line in lines if "private temporary file, removed at once" in line]
+    assert written == ["windows:exported security-policy", "windows:exported audit-policy"]
+
+
 def test_the_plan_shows_the_questions_and_the_script_and_contacts_nobody(site: Site) -> None:
     shown = site.run("plan", *site.judging)
     assert f"posix:file {site.at}/conf" in shown.stdout

@@ -52,11 +52,18 @@ def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
             click.echo(_script(way, probes))
             continue
         for probe in probes:
-            marks = [
-                mark for mark, on in (("as root or administrator", probe.privileged), ("running", probe.running)) if on
-            ]
+            marks = [mark for mark, on in _marks(probe) if on]
             note = f"  [{', '.join(marks)}]" if marks else ""
             click.echo(f"    {printable(probe.key)}{note}")
+
+
+def _marks(probe: Probe) -> list[tuple[str, bool]]:
+    """What is special about a question: the rights it needs, and whatever it leaves for a moment on the asset."""
+    return [
+        ("as root or administrator", probe.privileged),
+        ("running", probe.running),
+        ("by way of a private temporary file, removed at once", probe.ask[0] == "exported"),
+    ]
 
 
 def _script(way: str, probes: tuple[Probe, ...]) -> str:
