@@ -58,6 +58,7 @@ def render(run: Run) -> bytes:
         risks=[(risk, worst.get((risk.service, risk.root_cause))) for risk in run.risks[:FIRST]],
         charge=lambda risk: view.charge(run, risk),
         history=run.history,
+        feeds=view.feeds(run),
         trend=trend.svg(run.history.trend) if run.history else "",
         gaps=view.gaps(run),
         most_gaps=MOST_GAPS,

@@ -52,6 +52,7 @@ def render(run: Run) -> bytes:
         said = f"{plain(gap.asset)}: {gap.count} unknown, {plain(gap.reason)}"
         lines.append(f"- {said}. {plain(gap.detail[:200])} {plain(gap.next_step)}")
     lines += ["", "## Failed controls", "", *_failed(run)]
+    lines += [line for feed in view.feeds(run) for line in ("", f"Known flaws by {plain(feed)}")]
     if run.history is not None:
         lines += ["", f"Register sealed by {run.history.head}"]
     return ("\n".join(lines) + "\n").encode()

@@ -76,7 +76,7 @@ _FAMILIES: Mapping[tuple[str, str], str] = {
     (
         "An attacker could use a known flaw in software that was not updated.",
         "Install the updates, and keep them coming.",
-    ): "pkg updates cve",
+    ): "pkg updates cve upgrade no restart vulnerabilities",
     (
         "An attacker could use software that runs although nobody needs it.",
         "Switch off or remove what nobody needs.",
@@ -106,7 +106,7 @@ def told(title: str, why: str, root_cause: str) -> tuple[str, str]:
     """What could happen, and what fixes it: the control's own words where both are plain, else those of its family."""
     if plain(title) and plain(why):
         return _ended(why), f"Make sure of this: {_ended(title)}"
-    return FAMILY.get(root_cause.partition(".")[0].lower(), _ELSE)
+    return FAMILY.get(re.split(r"[. ]", root_cause)[0].lower(), _ELSE)
 
 
 def _ended(text: str) -> str:

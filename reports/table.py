@@ -68,6 +68,8 @@ def _risks(run: Run, width: int, paint: Paint, limit: int) -> str:
         worst = worst_rows.get((risk.service, risk.root_cause))
         where = ", ".join(risk.assets[:3]) + (f" and {len(risk.assets) - 3} more" if len(risk.assets) > 3 else "")
         head = f"{number:>2}. {printable(risk.title)}: not so on {printable(where)}"
+        if risk.findings > len(risk.assets):
+            head += f" ({risk.findings} findings)"
         lines += _wrapped(head, width, 4)
         size = (
             f"    {view.amount(risk.expected_loss, policy)} a year, likelihood {risk.likelihood} x impact {risk.impact}"
@@ -147,6 +149,8 @@ def _end(run: Run, width: int, paint: Paint) -> str:
         said += f"Chance of a loss within a year: {view.chance(total.chance)}. "
         said += f"{total.judged} of {total.applicable} controls could be judged."
         lines += _wrapped(said, width, 0)
+    for feed in view.feeds(run):
+        lines += _wrapped(f"Known flaws by {printable(feed, 200)}", width, 4)
     if run.history is not None:
         lines += _wrapped(_remembered(run.history), width, 0)
     state = "" if run.state == "complete" else f" It is {run.state}: `riskline scan --resume` goes on."

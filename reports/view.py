@@ -31,6 +31,8 @@ NEXT_STEP: Mapping[str, str] = {
 """Reason → what to do next. The reasons are those of the design, all of them."""
 
 
+FLAWS, FEED = "vulnerabilities", "advisories-are-fresh"
+"""The baseline of known flaws, and its control that says how fresh the advisories are."""
 BEARING: Mapping[str, str] = {
     "valid": "in force",
     "expiring": "end soon",
@@ -121,6 +123,12 @@ def charge(run: Run, risk: Risk) -> Charge | None:
         return None
     key = (risk.service, risk.root_cause)
     return next((one for one in run.history.charges if (one.service, one.root_cause) == key), None)
+
+
+def feeds(run: Run) -> list[str]:
+    """What the known flaws were looked up in, with its age: 'Debian: 45231 advisories until 2026-11-20, fetched …'."""
+    found = {one.observed or one.detail for one in run.findings if one.control == FEED and one.baseline == FLAWS}
+    return sorted(found - {""})
 
 
 def counts(visited: Visited) -> dict[str, int]:

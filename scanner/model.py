@@ -542,7 +542,10 @@ class Risk:
 
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """What became of one asset in one run."""
+    """What became of one asset in one run.
+
+    controls: (baseline id, control id) → those that this asset alone has, one for each of its known flaws.
+    """
 
     asset: Asset
     baselines: tuple[str, ...]
@@ -552,6 +555,7 @@ class Visited:
     failures: Mapping[str, str] = field(default_factory=dict)
     took_s: float = 0.0
     evidence_digest: str = ""
+    controls: Mapping[tuple[str, str], Control] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,40 +5,63 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from . import score
 from .collect import Collected, collect, tool_version
 from .evaluate import Judge
-from .model import Asset, Evidence, Finding, Outcome, Run, Visited, utc_now
+from .model import Asset, Control, Evidence, Finding, Outcome, Run, Visited, utc_now
 from .plan import Plan, PlannedAsset
-from .scoring.standing import with_last_known
+from .scoring.standing import OPEN_LISTS, with_last_known
 from .transports import Bounds
 
 if TYPE_CHECKING:
     from .register import Register
+    from .threats.findings import Threats
 
 LOG = logging.getLogger("riskline.run")
 Progress = Callable[[Visited], None]
-LastKnown = Callable[[str], Sequence[Finding]]
-"""Asset id → what failed when it was last judged, for as long as nothing has shown that it is mended."""
+Controls = Mapping[tuple[str, str], Control]
 
 
-def nothing_known(_: str) -> Sequence[Finding]:
-    """What is known of an asset where no register is asked."""
-    return ()
+class Memory(Protocol):
+    """What is remembered of assets: the register, or NOTHING."""
+
+    def last_known(self, asset: str) -> Sequence[Finding]:
+        """What failed when it was last judged, for as long as nothing has shown that it is mended."""
+        ...
+
+    def last_controls(self, asset: str) -> Controls:
+        """The controls that it alone had when it was last visited."""
+        ...
+
+
+class _Nothing:
+    def last_known(self, _: str) -> Sequence[Finding]:
+        return ()
+
+    def last_controls(self, _: str) -> Controls:
+        return {}
+
+
+NOTHING: Memory = _Nothing()
+"""What is known of an asset where no register is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a run is carried out. at_once: visits at the same time. done: asset ids that a resumed run already holds."""
+    """How a run is carried out. at_once: visits at the same time. done: asset ids that a resumed run already holds.
+
+    threats: the stored feeds, open, where known flaws are looked for.
+    """
 
     bounds: Bounds = field(default_factory=Bounds)
     at_once: int = 32
     policy: score.Policy = field(default_factory=score.Policy)
     done: frozenset[str] = frozenset()
+    threats: Threats | None = None
 
 
 def new_run(plan: Plan, policy: score.Policy) -> Run:
@@ -75,11 +98,11 @@ def execute(
     if register is not None and not options.done:
         register.begin(run)
     judge = Judge()
-    known = register.last_known if register is not None else nothing_known
+    known: Memory = register if register is not None else NOTHING
     visited: dict[str, Visited] = {asset.asset.id: asset for asset in run.visited}
     to_visit = [planned for planned in plan.assets if planned.asset.id not in options.done]
     for collected in collect(to_visit, options.bounds, options.at_once, stop):
-        one = judged(collected, judge, run, options.policy, known)
+        one = judged(collected, judge, run, options.policy, known, options.threats)
         visited[one.asset.id] = one
         if register is not None:
             register.store(run.id, one, collected.evidence)
@@ -95,26 +118,54 @@ def execute(
 
 
 def judged(
-    collected: Collected, judge: Judge, run: Run, policy: score.Policy, known: LastKnown = nothing_known
+    collected: Collected,
+    judge: Judge,
+    run: Run,
+    policy: score.Policy,
+    known: Memory = NOTHING,
+    threats: Threats | None = None,
 ) -> Visited:
     """One asset's evidence as findings and score. A failure that could not be judged again still counts."""
     asset = collected.planned.asset
-    findings = judge.findings(collected.planned, collected.evidence)
+    findings = list(judge.findings(collected.planned, collected.evidence))
+    own: dict[tuple[str, str], Control] = {}
+    if threats is not None:
+        from .threats.findings import BASELINE
+        from .threats.findings import findings as flaws
+
+        controls, found = flaws(asset, collected.evidence, threats, threats.now.date())
+        findings += found
+        own = {(BASELINE, control.id): control for control in controls}
+    before = known.last_known(asset.id)
+    own |= _carried(run, own, findings, before, known)
+    controls_now = {**run.controls, **own}
     return Visited(
         asset=asset,
         baselines=tuple(dict.fromkeys(finding.baseline for finding in findings if finding.baseline)),
         findings=tuple(findings),
-        score=score.score_asset(asset, _standing(run, findings, known(asset.id)), run.controls, policy),
+        score=score.score_asset(asset, _standing(controls_now, findings, before), controls_now, policy),
         collected_at=collected.evidence.collected_at,
         failures=collected.evidence.failures,
         took_s=collected.took_s,
         evidence_digest=collected.evidence.digest,
+        controls=own,
     )
 
 
-def _standing(run: Run, findings: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
+def _carried(run: Run, own: Controls, now: Sequence[Finding], before: Sequence[Finding], known: Memory) -> Controls:
+    """The asset's own controls of its last visit whose failures still stand because nobody could look again."""
+    wanted = {(one.baseline, one.control) for one in before if one.baseline in OPEN_LISTS}
+    wanted -= {*run.controls, *own}
+    if not wanted:
+        return {}
+    judged = {id(one) for one in now}
+    open = {(one.baseline, one.control) for one in with_last_known(now, before) if id(one) not in judged}
+    return {key: control for key, control in known.last_controls(before[0].asset).items() if key in open & wanted}
+
+
+def _standing(controls: Controls, findings: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
     """What stands: today's findings, and earlier failures of the same controls that nobody could look at today."""
-    return with_last_known(findings, [one for one in known if (one.baseline, one.control) in run.controls])
+    return with_last_known(findings, [one for one in known if (one.baseline, one.control) in controls])
 
 
 def finish(
@@ -122,15 +173,19 @@ def finish(
     visited: Sequence[Visited],
     policy: score.Policy,
     state: Literal["complete", "partial"],
-    known: LastKnown = nothing_known,
+    known: Memory = NOTHING,
 ) -> Run:
     """The run with its totals."""
+    controls = dict(run.controls)
+    for one in visited:
+        controls |= one.controls
     pairs: list[tuple[Asset, Sequence[Finding]]] = [
-        (one.asset, _standing(run, one.findings, known(one.asset.id))) for one in visited
+        (one.asset, _standing(controls, one.findings, known.last_known(one.asset.id))) for one in visited
     ]
-    total = score.assess(pairs, run.controls, policy)
+    total = score.assess(pairs, controls, policy)
     return replace(
         run,
+        controls=controls,
         finished_at=utc_now(),
         visited=tuple(visited),
         services=total.services,
@@ -140,10 +195,18 @@ def finish(
     )
 
 
-def judge_again(plan: Plan, run: Run, evidence: Iterable[tuple[PlannedAsset, Evidence]], policy: score.Policy) -> Run:
+def judge_again(
+    plan: Plan,
+    run: Run,
+    evidence: Iterable[tuple[PlannedAsset, Evidence]],
+    policy: score.Policy,
+    threats: Threats | None = None,
+) -> Run:
     """A new run's verdicts from stored evidence; nothing is contacted."""
     judge = Judge()
-    visited = [judged(Collected(planned, each, 0.0), judge, run, policy) for planned, each in evidence]
+    visited = [
+        judged(Collected(planned, each, 0.0), judge, run, policy, NOTHING, threats) for planned, each in evidence
+    ]
     return finish(run, visited, policy, "complete" if len(visited) == len(plan.assets) else "partial")
 
 

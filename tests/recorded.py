@@ -35,7 +35,7 @@ def record_example(
             score = score_asset(asset, findings, EXAMPLE.controls, Policy())
             visited.append(Visited(asset, ("b",), findings, score, at))
             register.store(name, visited[-1], None)
-    run = pipeline.finish(begun, visited, Policy(), "complete", register.last_known)
+    run = pipeline.finish(begun, visited, Policy(), "complete", register)
     register.finish(run)
     register.close()
     return run

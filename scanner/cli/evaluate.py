@@ -14,6 +14,7 @@ from . import options as given
 @click.argument("run_id", metavar="[RUN]", default="latest")
 @given.judging_options
 @given.policy_option
+@given.feeds_option
 @given.register_option
 @given.output_options
 @given.talk_options
@@ -26,6 +27,7 @@ def evaluate(
     baselines: tuple[str, ...],
     select: tuple[str, ...],
     policy_path: Path | None,
+    folder: Path,
     register_url: str,
     format: str | None,
     outputs: tuple[Path, ...],
@@ -53,6 +55,7 @@ def evaluate(
     plan = make_plan(inventory, given.catalogue_of(check_folders, baseline_paths), baselines, select)
     policy = given.policy_of(policy_path)
     pairs = [(planned, found) for planned in plan.assets if (found := kept[planned.asset.id]) is not None]
-    run = pipeline.judge_again(plan, pipeline.new_run(plan, policy), pairs, policy)
+    with given.threats_of(ctx, folder) as threats:
+        run = pipeline.judge_again(plan, pipeline.new_run(plan, policy), pairs, policy, threats)
     writing.write(run, format, outputs, quiet, verbose)
     ctx.exit(pipeline.exit_code(run, 0.0, policy))

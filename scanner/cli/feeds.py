@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
+
+from .options import feeds_option
 
 if TYPE_CHECKING:
     from scanner.threats.fetching import Feed
     from scanner.threats.store import Standing
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def default_folder() -> str:
-    """Where feeds are kept: $XDG_DATA_HOME/riskline/feeds, or below ~/.local/share."""
-    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return str(Path(home).expanduser() / "riskline" / "feeds")
-
-
-def folder_option(function: F) -> F:
-    """--feeds FOLDER, or RISKLINE_FEEDS."""
-    return click.option(
-        "--feeds",
-        "folder",
-        type=click.Path(file_okay=False, path_type=Path),
-        envvar="RISKLINE_FEEDS",
-        default=default_folder,
-        metavar="FOLDER",
-        help="Where feeds are kept.  [default: ~/.local/share/riskline/feeds]",
-    )(function)
 
 
 @click.group()
@@ -49,7 +29,7 @@ def feeds() -> None:
 
 
 @feeds.command()
-@folder_option
+@feeds_option
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--url", "urls", multiple=True, metavar="NAME=URL", help="Fetch this feed from a mirror of your own.")
 @click.option("--deadline", default=600.0, show_default=True, metavar="SECONDS", help="The most time for one feed.")
@@ -111,7 +91,7 @@ def _chosen(folder: Path, names: tuple[str, ...], urls: tuple[str, ...]) -> list
 
 
 @feeds.command()
-@folder_option
+@feeds_option
 @click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def status(folder: Path, format: str) -> None:
     """Say of each stored feed how many records it has, until when, how old it is, and what in it could not be used."""
@@ -135,7 +115,7 @@ def status(folder: Path, format: str) -> None:
 
 
 @feeds.command("import")
-@folder_option
+@feeds_option
 @click.argument("files", nargs=-1, required=True, metavar="NAME=FILE...")
 def import_(folder: Path, files: tuple[str, ...]) -> None:
     """Take feeds from files that were carried here, for a machine without the internet: Debian=all.zip kev=kev.json.
@@ -159,7 +139,7 @@ def import_(folder: Path, files: tuple[str, ...]) -> None:
 
 
 @feeds.command()
-@folder_option
+@feeds_option
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def rollback(folder: Path, names: tuple[str, ...]) -> None:
     """Put the feed before the one in force back in force."""

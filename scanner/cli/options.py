@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
+
+from scanner.errors import UsageError
 
 if TYPE_CHECKING:
     from scanner.catalogue import Catalogue
     from scanner.model import Inventory
     from scanner.plan import Plan
     from scanner.score import Policy
+    from scanner.threats.findings import Threats
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = (
@@ -61,6 +66,12 @@ def complete_assets(ctx: click.Context, _: click.Parameter, begun: str) -> list[
 def default_inventory() -> str:
     """The inventory file where none is named."""
     return os.environ.get("RISKLINE_INVENTORY", "inventory.yaml")
+
+
+def default_feeds() -> str:
+    """Where feeds are kept: $XDG_DATA_HOME/riskline/feeds, or below ~/.local/share."""
+    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return str(Path(home).expanduser() / "riskline" / "feeds")
 
 
 def default_register() -> str:
@@ -139,6 +150,15 @@ policy_option = click.option(
     show_envvar=True,
     help="What your organisation decided about risk (see policy.example.yaml). Default: built-in scales, in points.",
 )
+feeds_option = click.option(
+    "--feeds",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="RISKLINE_FEEDS",
+    default=default_feeds,
+    metavar="FOLDER",
+    help="Where advisories and lists of exploited flaws are kept.  [default: ~/.local/share/riskline/feeds]",
+)
 register_option = click.option(
     "--register",
     "register_url",
@@ -209,6 +229,24 @@ def policy_of(path: Path | None) -> Policy:
     from scanner.policy_file import read_policy
 
     return read_policy(path)
+
+
+@contextlib.contextmanager
+def threats_of(ctx: click.Context, folder: Path) -> Iterator[Threats | None]:
+    """The stored feeds, open; None where there are none and nobody asked for them by name."""
+    from scanner.threats.store import stored
+
+    if not (folder.is_dir() and stored(folder)):
+        if ctx.get_parameter_source("folder") not in {ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP}:
+            raise UsageError(f"no feed is stored in {folder}; run: riskline feeds update --feeds {folder}")
+        logging.getLogger("riskline.feeds").info("no feed is stored, so known flaws are not looked for")
+        yield None
+        return
+    from scanner.model import utc_now
+    from scanner.threats.findings import Threats
+
+    with Threats(folder, utc_now()) as found:
+        yield found
 
 
 def set_up_log(quiet: bool, verbose: int, json_log: bool) -> None:

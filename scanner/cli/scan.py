@@ -30,6 +30,7 @@ FAIL_ON = {"any": 0.0, "low": 0.1, "medium": 1.0, "high": 3.0, "never": None}
 @given.limit_option
 @given.judging_options
 @given.policy_option
+@given.feeds_option
 @given.register_option
 @given.output_options
 @click.option(
@@ -54,6 +55,7 @@ def scan(
     baselines: tuple[str, ...],
     select: tuple[str, ...],
     policy_path: Path | None,
+    folder: Path,
     register_url: str,
     format: str | None,
     outputs: tuple[Path, ...],
@@ -78,8 +80,10 @@ def scan(
 
     plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
     writing.refuse_unwritable(outputs, format)
-    chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once, given.policy_of(policy_path))
+    policy = given.policy_of(policy_path)
     with contextlib.ExitStack() as stack:
+        threats = stack.enter_context(given.threats_of(ctx, folder))
+        chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once, policy, threats=threats)
         register = None if no_record else _register(stack, register_url)
         run, chosen = _begin(plan, chosen, register, resume)
         stop = stack.enter_context(_interruptible())

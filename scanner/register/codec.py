@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar, cast
 
-from scanner.model import Evidence, Finding, Gap, Outcome, Reply
+from scanner.model import Control, Evidence, Finding, Gap, Outcome, Reply
 
 T = TypeVar("T")
 APART_BYTES = 4096
@@ -107,20 +107,34 @@ def _revived(kind: Any, stored: Any) -> Any:
 # ── findings and evidence ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def packed_findings(findings: Sequence[Finding]) -> list[list[Any]]:
-    """Findings as rows without the asset: hosts that are alike share one stored value."""
-    return [
+def packed_findings(findings: Sequence[Finding], own: Mapping[tuple[str, str], Control] | None = None) -> Any:
+    """Findings as rows without the asset: hosts that are alike share one stored value.
+
+    own: the controls that the asset alone has; kept beside its rows.
+    """
+    rows = [
         [f.baseline, f.control, f.subject, f.outcome.value, f.reason, f.observed, f.expected, f.detail, f.weakness]
         for f in findings
     ]
+    if not own:
+        return rows
+    return {"rows": rows, "controls": [[baseline, plain(control)] for (baseline, _), control in own.items()]}
 
 
-def findings_of(asset: str, rows: Sequence[Sequence[Any]]) -> tuple[Finding, ...]:
-    """The findings of an asset from such rows."""
+def findings_of(asset: str, stored: Any) -> tuple[Finding, ...]:
+    """The findings of an asset from what `packed_findings` made."""
+    rows = stored["rows"] if isinstance(stored, dict) else stored
     return tuple(
         Finding(asset, baseline, control, subject, Outcome(outcome), reason, observed, expected, detail, weakness)
         for baseline, control, subject, outcome, reason, observed, expected, detail, weakness in rows
     )
+
+
+def controls_of(stored: Any) -> dict[tuple[str, str], Control]:
+    """The controls that the asset alone has, from what `packed_findings` made."""
+    packed = stored["controls"] if isinstance(stored, dict) else []
+    found = [(baseline, revive(Control, control)) for baseline, control in packed]
+    return {(baseline, control.id): control for baseline, control in found}
 
 
 def packed_evidence(evidence: Evidence) -> tuple[dict[str, Any], list[float], dict[bytes, bytes]]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scanner.model import Control, Finding, Outcome
+from scanner.scoring.standing import OPEN_LISTS
 
 from .codec import column
 
@@ -72,7 +73,7 @@ def changes(
 ) -> Changes:
     """Hold one visit's findings against what is known of its asset."""
     known = {one.place: one for one in standing}
-    found, judged = _by_place(findings, {control for control, _ in known})
+    found, judged = _by_place(findings, {*(control for control, _ in known), *OPEN_LISTS.values()})
     steps = [_opened(place, known.get(place), finding) for place, finding in found.items()]
     stale, seen, other = [], [], []
     for one in standing:
@@ -85,7 +86,9 @@ def changes(
                 seen.append(one)
             if (one.service, one.baseline, one.cause, one.weakness) != (service, *_about(now, controls)):
                 other.append((one, now))
-        elif verdict in {Outcome.PASS, Outcome.NOT_APPLICABLE} or (now is None and one.place[0] in judged):
+        elif verdict in {Outcome.PASS, Outcome.NOT_APPLICABLE} or (
+            now is None and (one.place[0] in judged or OPEN_LISTS.get(one.baseline, "") in judged)
+        ):
             steps.append(Step("fixed", one.place, one, now, _why_fixed(now)))
         elif not one.stale:
             stale.append(one)

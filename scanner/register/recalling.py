@@ -131,6 +131,19 @@ def _figures(of: Score) -> tuple[float, float, float]:
     return of.score, of.expected_loss, of.coverage
 
 
+def own_controls(connection: sa.Connection, asset: str) -> dict[tuple[str, str], Control]:
+    """The controls that one asset alone had when it was last visited."""
+    assets, visits, contents = tables.assets.c, tables.visits.c, tables.contents.c
+    query = (
+        sa.select(contents.body)
+        .join(tables.visits, visits.findings == contents.digest)
+        .join(tables.assets, sa.and_(assets.run == visits.run, assets.id == visits.asset))
+        .where(visits.asset == codec.column(asset))
+    )
+    body = connection.scalar(query)
+    return codec.controls_of(codec.unpack(body)) if body is not None else {}
+
+
 def visits(connection: sa.Connection, run_id: str) -> list[Visited]:
     visits, contents = tables.visits.c, tables.contents.c
     query = (
@@ -142,7 +155,9 @@ def visits(connection: sa.Connection, run_id: str) -> list[Visited]:
     found = []
     for row in connection.execute(query):
         visited = codec.revive(Visited, codec.unpack(row.body)["visited"])
-        found.append(replace(visited, findings=codec.findings_of(visited.asset.id, codec.unpack(row.rows))))
+        stored = codec.unpack(row.rows)
+        findings = codec.findings_of(visited.asset.id, stored)
+        found.append(replace(visited, findings=findings, controls=codec.controls_of(stored)))
     return found
 
 

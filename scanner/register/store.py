@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from scanner.errors import UsageError
-from scanner.model import Evidence, Finding, Outcome, Run, TrendPoint, Visited
+from scanner.model import Control, Evidence, Finding, Outcome, Run, TrendPoint, Visited
 from scanner.scoring.standing import Acceptance
 
 from . import chain, codec, tables
@@ -25,6 +25,7 @@ from .recalling import (
     RunSummary,
     content,
     find_run,
+    own_controls,
     read_controls,
     risk_record,
     summaries,
@@ -67,9 +68,9 @@ class Register:
     def store(self, run_id: str, visited: Visited, evidence: Evidence | None) -> None:
         """Record one asset, in one transaction: its evidence, its findings, and what became of its risks."""
         controls_name, controls = self._controls_of(run_id)
-        findings_name, findings = codec.said(codec.packed_findings(visited.findings))
+        findings_name, findings = codec.said(codec.packed_findings(visited.findings, visited.controls))
         contents = {findings_name: findings}
-        body = {"visited": codec.plain(replace(visited, findings=()))}
+        body = {"visited": codec.plain(replace(visited, findings=(), controls={}))}
         row = {"run": run_id, "asset": visited.asset.id, "findings": findings_name, **counts(visited.findings)}
         if evidence is not None:
             answers, took_s, apart = codec.packed_evidence(evidence)
@@ -82,7 +83,7 @@ class Register:
             standing = asset_row(connection, visited.asset.id)
             insert_contents(connection, contents)
             put_visit(connection, {"evidence": None, **row, "body": codec.pack(body)})
-            move_risks_on(connection, run_id, visited, standing, applied, controls)
+            move_risks_on(connection, run_id, visited, standing, applied, {**controls, **visited.controls})
 
     def finish(self, run: Run) -> None:
         """Record a run's totals and the order of its assets."""
@@ -125,7 +126,10 @@ class Register:
             run = codec.revive(Run, {**body["run"], "controls": {}, "visited": []})
             order = {asset: position for position, asset in enumerate(body["order"])}
             visited = sorted(visits(connection, found), key=lambda one: order.get(one.asset.id, len(order)))
-            return replace(run, controls=read_controls(connection, found)[1], visited=tuple(visited))
+            controls = dict(read_controls(connection, found)[1])
+            for one in visited:
+                controls |= one.controls
+            return replace(run, controls=controls, visited=tuple(visited))
 
     def trend(self, run: Run, most: int) -> list[TrendPoint]:
         """This run and complete ones before it over the same estate, oldest first, at most so many."""
@@ -188,6 +192,11 @@ class Register:
             for risk in self.risks(asset)
             if risk.state not in CLOSED
         ]
+
+    def last_controls(self, asset: str) -> Mapping[tuple[str, str], Control]:
+        """The controls that an asset alone had when it was last visited: for its known flaws."""
+        with reading(self.database) as connection:
+            return own_controls(connection, asset)
 
     def decide(self, made: Sequence[tuple[str, Decision]], at: datetime) -> None:
         """Write what somebody decided about risks by fingerprint: all of it, or nothing and UsageError."""

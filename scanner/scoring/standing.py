@@ -13,6 +13,13 @@ Place = tuple[str, str, str]
 """Asset, control, subject: what a risk is about, whichever baseline judged it."""
 
 
+OPEN_LISTS = {"vulnerabilities": "advisories-are-fresh"}
+"""Baseline whose controls come and go with what is known → the control that passes where today's list is whole.
+
+What such a list no longer names is closed then, although its own control was not judged again.
+"""
+
+
 def place(finding: Finding) -> Place:
     """What a finding is about."""
     return finding.asset, finding.control, finding.subject
@@ -35,6 +42,9 @@ def with_last_known(now: Sequence[Finding], last_known: Iterable[Finding]) -> li
         said = outcomes.get(place(finding))
         if said:
             return Outcome.UNKNOWN in said and Outcome.FAIL not in said
+        whole = OPEN_LISTS.get(finding.baseline, "")
+        if whole and controls.get((finding.asset, whole)) == {Outcome.PASS}:
+            return False
         return Outcome.UNKNOWN in controls.get((finding.asset, finding.control), {Outcome.UNKNOWN})
 
     return [*now, *(finding for finding in last_known if finding.outcome is Outcome.FAIL and open(finding))]
