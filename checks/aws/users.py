@@ -25,6 +25,11 @@ def _at(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+def visited_at(report: list[Row]) -> datetime:
+    """When the account was visited: the instant at which AWS made the report on its users."""
+    return _at(report[0].item["generated_at"])
+
+
 def _people(rows: list[Row]) -> Iterator[Row]:
     return (row for row in rows if row.item["user"] != ROOT)
 
