@@ -1,5 +1,6 @@
 # make audit   set up, then audit this machine by the example inventory and write out/report.html
 # make test    set up all that the tests need (as root: also Debian packages), then lint, types, contracts, all tests
+# make docs    write the pages and schemas that are made from the baselines and the code anew
 # make lock    write requirements/dev.lock anew from pyproject.toml
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iprout
   mmdebstrap postgresql poppler-utils procps gcc libc6-dev
 JOBS ?= 4
 
-.PHONY: audit test lint types contracts pytest wheel packages lock clean
+.PHONY: audit test lint types contracts pytest wheel packages docs lock clean
 
 audit: $(STAMP)
 	@mkdir -p out
@@ -48,6 +49,12 @@ pytest: $(STAMP)
 
 wheel: $(STAMP)
 	$(BIN)/python -m build --no-isolation --outdir dist .
+
+docs: $(STAMP)
+	@mkdir -p docs/baselines
+	@for file in baselines/*.yaml; do name=$$(basename $$file .yaml); \
+	  $(BIN)/riskline baseline show $$name -f markdown >docs/baselines/$$name.md || exit 1; done
+	@for name in baseline inventory policy; do $(BIN)/riskline schema $$name >docs/schema/$$name.schema.json || exit 1; done
 
 lock:
 	uv pip compile --quiet --generate-hashes --python-version 3.11 --group dev --extra postgresql --no-emit-index-url \

@@ -11,7 +11,8 @@ import click
 from . import options as given
 
 if TYPE_CHECKING:
-    from scanner.model import Control
+    from scanner.catalogue import Catalogue
+    from scanner.model import Baseline, Control
 
 
 @click.group()
@@ -39,7 +40,7 @@ def list_baselines(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, 
 @click.argument("name", shell_complete=given.complete_baselines)
 @given.source_options
 @click.option("--select", multiple=True, metavar="KEY=VALUE", help="Only these controls, as for scan.")
-@click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-f", "--format", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def show_baseline(
     name: str, check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...], select: tuple[str, ...], format: str
 ) -> None:
@@ -56,10 +57,20 @@ def show_baseline(
     if format == "json":
         click.echo(json.dumps({**asdict(found), "controls": [asdict(c) for c in controls]}, indent=2))
         return
+    if format == "markdown":
+        click.echo(_page(found, controls, catalogue), nl=False)
+        return
     click.echo(f"{found.id} {found.version}: {found.title}; {len(controls)} controls")
     for control in controls:
         click.echo("")
         _show_control(control)
+
+
+def _page(baseline: Baseline, controls: list[Control], catalogue: Catalogue) -> str:
+    from .baseline_page import markdown
+
+    sentences = {check.id: check.doc.partition("\n\n")[0] for check in catalogue.checks()}
+    return markdown(baseline, controls, sentences)
 
 
 def _show_control(control: Control) -> None:
