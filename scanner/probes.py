@@ -89,8 +89,9 @@ def api(
 
     items: JMESPath to the list of rows in a page; "" keeps the whole answer as one row. everywhere: once per enabled
     region, else once per account. permission: the IAM action, where it is not service:Operation. absent: error codes
-    that mean "proved not configured" (an empty row). each: once per row of that probe; `params` values are then
-    JMESPath expressions over that row. identity: JMESPath in a row to its name, used as the finding's subject.
+    that mean "proved not configured" (an empty row); "Code: words" demands the words in its message too. each: once
+    per row of that probe; `params` values are then JMESPath expressions over that row, and a row that lacks one of
+    them is not asked about (an empty row). identity: JMESPath in a row to its name, used as the finding's subject.
     The reply is read with `parse.rows`.
     """
     form = {

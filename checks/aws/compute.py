@@ -10,9 +10,17 @@ from scanner.parse import Row
 
 from . import policies
 from .rows import Setting, settings, value
+from .vpc import SUBNETS
 
 SECRET_NAME = re.compile(r"PASS(WORD|WD)?|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL", re.I)
-_FUNCTIONS = api("lambda", "list_functions", items="Functions", identity="FunctionArn")
+_FUNCTIONS = api(
+    "lambda",
+    "list_functions",
+    # not the environment: that is where programs keep their secrets
+    items="Functions[].{FunctionArn: FunctionArn, FunctionName: FunctionName, Runtime: Runtime, VpcConfig: VpcConfig,"
+    " TracingConfig: TracingConfig, DeadLetterConfig: DeadLetterConfig}",
+    identity="FunctionArn",
+)
 FUNCTIONS = Fact(_FUNCTIONS, parse.rows)
 FUNCTION_POLICY = Fact(
     api(
@@ -97,6 +105,7 @@ MODELS = Fact(
     api(
         "sagemaker",
         "describe_model",
+        items="{EnableNetworkIsolation: EnableNetworkIsolation, VpcConfig: VpcConfig}",
         params={"ModelName": "ModelName"},
         each=api("sagemaker", "list_models", items="Models", identity="ModelArn"),
     ),
@@ -110,11 +119,16 @@ def function(rows: list[Row], key: str) -> Setting:
     return settings([row for row in rows if key != "Runtime" or row.fields.get("Runtime")], key)
 
 
-@check("aws.compute.function_zones", FUNCTIONS)
-def function_zones(rows: list[Row]) -> dict[str, int]:
-    """Per Lambda function inside a network: how many subnets it may run in."""
-    nets = {row.subject: value(row.item, "VpcConfig.SubnetIds") for row in rows if value(row.item, "VpcConfig.VpcId")}
-    return {subject: len(found) if isinstance(found, list) else 0 for subject, found in nets.items()}
+@check("aws.compute.function_zones", FUNCTIONS, SUBNETS)
+def function_zones(rows: list[Row], subnets: list[Row]) -> dict[str, int]:
+    """Per Lambda function in a network of one's own: in how many zones it runs; left out where a subnet is untold."""
+    zones = {str(row.fields.get("SubnetId")): str(row.fields.get("AvailabilityZone")) for row in subnets}
+    found = {}
+    for row in rows:
+        nets = value(row.item, "VpcConfig.SubnetIds")
+        if isinstance(nets, list) and nets and all(net in zones for net in nets):
+            found[row.subject] = len({zones[net] for net in nets})
+    return found
 
 
 @check("aws.compute.function_public", FUNCTION_POLICY)
@@ -295,12 +309,6 @@ def launch(rows: list[Row], key: str) -> Setting:
     return settings(rows, key)
 
 
-@check("aws.compute.beanstalk", BEANSTALK)
-def beanstalk(rows: list[Row], key: str) -> Setting:
-    """Per Elastic Beanstalk environment: HealthStatus, which only enhanced reporting fills."""
-    return settings([row for row in rows if row.fields.get("Status") != "Terminated"], key)
-
-
 @check("aws.compute.notebook", NOTEBOOKS)
 def notebook(rows: list[Row], key: str) -> Setting:
     """Per SageMaker notebook: DirectInternetAccess, SubnetId, RootAccess."""
@@ -311,3 +319,9 @@ def notebook(rows: list[Row], key: str) -> Setting:
 def model(rows: list[Row], key: str) -> Setting:
     """Per SageMaker model: EnableNetworkIsolation."""
     return settings(rows, key)
+
+
+@check("aws.compute.beanstalk", BEANSTALK)
+def beanstalk(rows: list[Row], key: str) -> Setting:
+    """Per Elastic Beanstalk environment: HealthStatus, which only enhanced reporting fills."""
+    return settings([row for row in rows if row.fields.get("Status") != "Terminated"], key)

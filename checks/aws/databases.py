@@ -82,11 +82,9 @@ def _of(rows: Sequence[Row], engines: list[str] | None, but: list[str] | None) -
 
 
 @check("aws.databases.instance", INSTANCES)
-def instance(
-    rows: list[Row], key: str, engines: list[str] | None = None, but: list[str] | None = None
-) -> dict[str, str | int | bool | None]:
-    """Per database: a field of it, such as PubliclyAccessible, StorageEncrypted or BackupRetentionPeriod."""
-    return {row.subject: row.item.get(key) for row in _of(rows, engines, but)}
+def instance(rows: list[Row], key: str, engines: list[str] | None = None, but: list[str] | None = None) -> Setting:
+    """Per database: a field of it, such as PubliclyAccessible, StorageEncrypted or DBSubnetGroup.VpcId."""
+    return settings(_of(rows, engines, but), key)
 
 
 @check("aws.databases.instance_list", INSTANCES)
@@ -158,20 +156,23 @@ def _public(rows: list[Row], shared: list[Row]) -> dict[str, bool]:
     return {row.subject: any(one.item == "all" for one in told.get(row.subject, [])) for row in rows}
 
 
-@check("aws.databases.told_of", EVENTS)
-def told_of(rows: list[Row], source: str, categories: list[str]) -> dict[str, list[str]]:
-    """Per region: which of the `categories` of events of a kind of `source` (db-instance …) nobody is told of.
+@check("aws.databases.told_of", EVENTS, INSTANCES, CLUSTERS)
+def told_of(
+    rows: list[Row], instances: list[Row], clusters: list[Row], source: str, categories: list[str]
+) -> dict[str, list[str]]:
+    """Per region with databases (clusters, if those are the `source`): which `categories` of events go to nobody.
 
-    A subscription without a source or without categories covers all of them. Source: RDS API, EventSubscription.
+    source: db-instance, db-cluster, db-parameter-group or db-security-group. A subscription
+    without a source or without categories covers all of them. Source: RDS API, EventSubscription.
     """
-    missing = {}
-    for row in rows:
-        covered: set[str] = set()
+    covered: dict[str, set[str]] = {}
+    needed = {row.region for row in _of(clusters if source == "db-cluster" else instances, None, ["neptune", "docdb"])}
+    for row in (row for row in rows if row.region in needed):
+        told = covered.setdefault(row.region, set())
         for one in row.fields.get("EventSubscriptionsList") or []:
             if one.get("Enabled") and one.get("SourceType") in {source, None, ""} and not one.get("SourceIdsList"):
-                covered |= set(one.get("EventCategoriesList") or categories)
-        missing[row.region] = [name for name in categories if name not in covered]
-    return missing
+                told |= set(one.get("EventCategoriesList") or categories)
+    return {region: [name for name in categories if name not in told] for region, told in covered.items()}
 
 
 @check("aws.databases.file_system_encrypted", FILE_SYSTEMS)

@@ -153,6 +153,16 @@ def classic(rows: list[Row], key: str) -> Setting:
     return settings(rows, key)
 
 
+@check("aws.edges.classic_attribute", CLASSIC_ATTRIBUTES)
+def classic_attribute(rows: list[Row], attribute: str) -> dict[str, str | None]:
+    """Per classic load balancer: one of its additional attributes, such as elb.http.desyncmitigationmode."""
+    found: dict[str, str | None] = {}
+    for row in rows:
+        named = {one.get("Key"): one.get("Value") for one in row.fields.get("AdditionalAttributes") or []}
+        found[row.of] = named.get(attribute)
+    return found
+
+
 @check("aws.edges.classic_zones", CLASSIC)
 def classic_zones(rows: list[Row]) -> dict[str, int]:
     """Per classic load balancer: in how many availability zones it stands."""

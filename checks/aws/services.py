@@ -13,6 +13,7 @@ from . import policies
 from .compute import SECRET_NAME
 from .rows import Setting, settings
 from .users import REPORT, visited_at
+from .watching import DETECTORS as DETECTOR_LIST
 
 _TOPICS = api("sns", "list_topics", items="Topics", identity="TopicArn")
 TOPICS = Fact(
@@ -50,6 +51,7 @@ MACHINES = Fact(
     api(
         "stepfunctions",
         "describe_state_machine",
+        items="{loggingConfiguration: loggingConfiguration}",
         params={"stateMachineArn": "stateMachineArn"},
         each=api("stepfunctions", "list_state_machines", items="stateMachines", identity="stateMachineArn"),
     ),
@@ -115,14 +117,20 @@ MAP_REDUCE = Fact(
     api("emr", "get_block_public_access_configuration", items="BlockPublicAccessConfiguration"), parse.rows
 )
 MACIE = Fact(
-    api("macie2", "get_macie_session", absent=("AccessDeniedException", "ResourceNotFoundException")), parse.rows
+    api(
+        "macie2",
+        "get_macie_session",
+        absent=("AccessDeniedException: Macie is not enabled", "ResourceNotFoundException"),
+    ),
+    parse.rows,
 )
 DETECTORS = Fact(
     api(
         "guardduty",
         "get_detector",
-        params={"DetectorId": "_"},
-        each=api("guardduty", "list_detectors", items="DetectorIds", identity="_region"),
+        items="{features: Features}",
+        params={"DetectorId": "DetectorIds[0]"},
+        each=DETECTOR_LIST.probe,
     ),
     parse.rows,
 )
@@ -320,8 +328,13 @@ def root_authority(rows: list[Row]) -> dict[str, str | None]:
 
 @check("aws.services.map_reduce_blocked", MAP_REDUCE)
 def map_reduce_blocked(rows: list[Row]) -> dict[str, bool]:
-    """Per region: whether EMR refuses clusters that everybody can reach."""
-    return {row.region: row.fields.get("BlockPublicSecurityGroupRules") is True for row in rows}
+    """Per region: whether EMR refuses clusters that everybody can reach, on any port but that of SSH."""
+    found = {}
+    for row in rows:
+        let = row.fields.get("PermittedPublicSecurityGroupRuleRanges") or []
+        only_ssh = all(one.get("MinRange") == 22 == one.get("MaxRange", 22) for one in let)
+        found[row.region] = row.fields.get("BlockPublicSecurityGroupRules") is True and only_ssh
+    return found
 
 
 @check("aws.services.macie", MACIE)
@@ -334,8 +347,8 @@ def macie(rows: list[Row]) -> dict[str, bool]:
 def detector_feature(rows: list[Row], feature: str) -> dict[str, str]:
     """Per region with a GuardDuty detector: whether it also looks at a kind of data: S3_DATA_EVENTS, …: ENABLED."""
     found = {}
-    for row in rows:
-        states = {one.get("Name"): one.get("Status") for one in row.fields.get("Features") or []}
+    for row in (row for row in rows if row.item is not None):
+        states = {one.get("Name"): one.get("Status") for one in row.fields.get("features") or []}
         found[row.subject] = str(states.get(feature) or "DISABLED")
     return found
 

@@ -153,11 +153,10 @@ def domain_spread(rows: list[Row], kind: str) -> dict[str, int]:
 
 @check("aws.stores.shared_files_copy_tags", SHARED_FILES)
 def shared_files_copy_tags(rows: list[Row]) -> dict[str, bool]:
-    """Per FSx file system that can: whether its backups and volumes carry its tags."""
-    kinds = ("OpenZFSConfiguration", "LustreConfiguration", "WindowsConfiguration")
-    found = {}
-    for row in rows:
-        config = next((row.fields[kind] for kind in kinds if row.fields.get(kind)), None)
-        if config is not None:
-            found[row.subject] = config.get("CopyTagsToBackups") is True
-    return found
+    """Per FSx file system of the kind OpenZFS: whether both its backups and its volumes carry its tags."""
+    kinds = {row.subject: row.fields.get("OpenZFSConfiguration") for row in rows}
+    return {
+        subject: kind.get("CopyTagsToBackups") is True and kind.get("CopyTagsToVolumes") is True
+        for subject, kind in kinds.items()
+        if kind is not None
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,15 +61,18 @@ def put(probe: Probe, clients: Clients, account: Account, region: str, parent: T
     if not allowed(operation):
         return Answer(about, problem="unsupported", detail=f"{operation} is not among the operations that only read")
     action = str(form["permission"])
+    params = _params(form, account, parent)
+    if parent and None in params.values():  # the row lacks what would be asked about
+        return Answer(about, (Told(about, region, None, about),))
     try:
         client = clients.of(service, region)
         if operation not in client.meta.method_to_api_mapping:
             return Answer(about, problem="unsupported", detail=f"this boto3 knows no {service} {operation}")
         action = action_of(service, client.meta.method_to_api_mapping[operation], action)
-        pages = _pages(client, operation, _params(form, account, parent))
+        pages = _pages(client, operation, params)
         return _rows(pages, probe, form, account, region, parent)
     except boto.ClientError as error:
-        if code_of(error) in form["absent"]:
+        if _proves_absent(error, form["absent"]):
             return Answer(about, (Told(about if parent or form["everywhere"] else account.id, region, None, about),))
         problem, detail = judge(error, action, region)
     except (boto.BotoCoreError, ResponseParserError, TooLate, TooMuch) as error:
@@ -89,8 +92,23 @@ def _params(form: Mapping[str, Any], account: Account, parent: Told | None) -> d
 def _pages(client: Any, operation: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if client.can_paginate(operation):
         yield from client.get_paginator(operation).paginate(**params)
-    else:
-        yield getattr(client, operation)(**params)
+        return
+    shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation]).input_shape
+    taken = [key for key in MORE if shape is not None and key in shape.members]
+    while True:
+        page = getattr(client, operation)(**params)
+        tokens = {key: page.pop(key) for key in taken if page.get(key)}
+        yield page
+        if not tokens or tokens.items() <= params.items():  # a token that leads to itself leads nowhere
+            return
+        params = {**params, **tokens}
+
+
+def _proves_absent(error: boto.ClientError, absent: Sequence[str]) -> bool:
+    """Whether the refusal proves that nothing is configured. 'Code: words' also demands the words in its message."""
+    code, message = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
+    forms = [word.partition(": ") for word in absent]
+    return any(code == wanted and words.lower() in message.lower() for wanted, _, words in forms)
 
 
 def _rows(

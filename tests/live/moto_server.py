@@ -25,7 +25,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 ACCOUNT = "123456789012"
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
-MISSING = {"access-analyzer", "GetSnapshotBlockPublicAccessState", "GetImageBlockPublicAccessState"}
+MISSING = {
+    *("access-analyzer", "GetSnapshotBlockPublicAccessState", "GetImageBlockPublicAccessState"),
+    *("ListResourceComplianceSummaries", "ListFirewallPolicies", "DescribeClientVpnEndpoints"),
+    *("ListRuleGroups", "GET /resources/?"),  # the second is AWS Backup's list of what it keeps
+}
 """What this moto does not know, and falls over instead of saying so."""
 CODES = {
     "denied": (403, "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"),
