@@ -146,6 +146,12 @@ def with_argument(stacks: Stacks, stack_name: str, type: Type, module: str, argu
     return [_written(line) for line in found if line.value(argument) is not None]
 
 
+@check("linux.pam.without_argument", STACKS)
+def without_argument(stacks: Stacks, stack_name: str, type: Type, module: str, argument: str) -> list[str]:
+    """The lines of `module` in a stack that lack `argument`, as written."""
+    return [_written(line) for line in _of(stacks, stack_name, type, module) if line.value(argument) is None]
+
+
 @check("linux.pam.argument", STACKS)
 def argument(stacks: Stacks, stack_name: str, type: Type, module: str, argument: str) -> str | None:
     """The value of `argument` on the first line of `module`: "" where it stands bare, nothing where it does not."""
@@ -158,15 +164,6 @@ def algorithm(stacks: Stacks, stack_name: str) -> str | None:
     known = {"yescrypt", "gost_yescrypt", "sha512", "sha256", "blowfish", "md5", "bigcrypt", "des"}
     named = [word for line in _of(stacks, stack_name, "password", "pam_unix.so") for word in line.arguments]
     return next((word for word in reversed(named) if word in known), None)
-
-
-@check("linux.pam.asks_anew", STACKS)
-def asks_anew(stacks: Stacks, stack_name: str, module: str) -> list[str]:
-    """Lines of `module` that would ask for a new password again: behind another module, without use_authtok."""
-    lines = stack(stacks, stack_name, "password")
-    if not any(line.module == module for line in lines):
-        raise Absent(f"{module} is not in {stack_name}")
-    return [_written(line) for line in lines[1:] if line.module == module and line.value("use_authtok") is None]
 
 
 @check("linux.pam.faillock", STACKS)

@@ -22,7 +22,8 @@ PLACES: dict[Place, re.Pattern[str]] = {
 _UMASK = re.compile(r"(?:^|[;&|(){}]|\b(?:then|else|do)\b)[ \t]*umask[ \t]+(?!-)([^\s;&|#)}]+)")
 _TMOUT = re.compile(r"(?:^|[;&\s])TMOUT=[\"']?([^\s;&\"'#]*)")
 _LOCK = re.compile(r"(?:^|[;&\s])(?:readonly|(?:declare|typeset)[ \t]+(?:-\w+[ \t]+)*-\w*r\w*)[ \t][^;&#]*\bTMOUT\b")
-_PATH = re.compile(r"(?:^|[;&\s])(?:ENV_SUPATH[ \t]+)?PATH=(\"[^\"]*\"|'[^']*'|[^\s;&#]*)")
+_EXPORT = re.compile(r"(?:^|[;&\s])(?:export|(?:declare|typeset)[ \t]+(?:-\w+[ \t]+)*-\w*x\w*)[ \t][^;&#]*\bTMOUT\b")
+_PATH = re.compile(r"(?:^|[;&\s])(?:ENV_SUPATH[ \t]+)?PATH(\+?)=(\"[^\"]*\"|'[^']*'|[^\s;&#]*)")
 _CLASSES = {"u": 0o700, "g": 0o070, "o": 0o007, "a": 0o777}
 _BITS = {"r": 0o444, "w": 0o222, "x": 0o111}
 
@@ -61,9 +62,9 @@ def folders(text: str) -> dict[str, Folder]:
 STATE = r"""
 for f in /etc/login.defs /etc/environment /etc/profile /etc/profile.d/*.sh /etc/bash.bashrc /etc/bashrc \
   /root/.profile /root/.bash_profile /root/.bash_login /root/.bashrc; do
-  [ ! -f "$f" ] || sed -n '/^[[:space:]]*#/!s/.*PATH=//p' "$f"
-done | tr ":;\"'\`(){}$& \t" '\n' | sed -n '/^\//p' | sort -u | head -n 200 | while IFS= read -r d; do
-  [ ! -e "$d" ] || stat -L -c '%a %u %F:%n' "$d"
+  [ ! -f "$f" ] || sed -n '/^[[:space:]]*#/!{/PATH+*=/p;}' "$f"
+done | tr ":;=\"'\`(){}$& \t" '\n' | sed -n '/^\//p' | sort -u | head -n 200 | while IFS= read -r d; do
+  if [ -e "$d" ]; then stat -L -c '%a %u %F:%n' "$d"; else printf '0 0 :%s\n' "$d"; fi
 done
 """
 
@@ -122,8 +123,9 @@ def timeout(found: Scripts) -> str | None:
 
 @check("linux.shells.timeout_is_fixed", SYSTEM)
 def timeout_is_fixed(found: Scripts) -> bool:
-    """Whether users cannot change TMOUT: some system file makes it read-only."""
-    return any(_LOCK.search(line) for place in ("profile", "bashrc") for _, line in _of(found, place))
+    """Whether users cannot change TMOUT, nor shed it by a shell in the shell: it is made read-only, and exported."""
+    lines = [line for place in PLACES for _, line in _of(found, place)]
+    return any(map(_LOCK.search, lines)) and any(map(_EXPORT.search, lines))
 
 
 @check("linux.shells.root_path_flaws", SYSTEM, ROOTS)
@@ -139,7 +141,7 @@ def root_path_flaws(system: Scripts, roots: Scripts) -> list[str]:
 
 @check("linux.shells.root_path_no_folders", SYSTEM, ROOTS, FOLDERS)
 def root_path_no_folders(system: Scripts, roots: Scripts, seen: dict[str, Folder]) -> list[str]:
-    """Parts of root's search path that exist and are no folders."""
+    """Parts of root's search path that are no folders, or are not there."""
     return [name for name, folder in _seen(system, roots, seen) if folder.kind != "directory"]
 
 
@@ -167,7 +169,9 @@ def _paths(system: Scripts, roots: Scripts) -> Iterator[tuple[str, str]]:
         for line in lines:
             if path == "/etc/login.defs" and not line.lstrip().startswith("ENV_SUPATH"):
                 continue
-            yield from ((path, value.strip("\"'")) for value in _PATH.findall(line))
+            for more, value in _PATH.findall(line):
+                bare = value.strip("\"'")
+                yield path, bare.removeprefix(":") if more else bare
 
 
 def _seen(system: Scripts, roots: Scripts, seen: dict[str, Folder]) -> Iterator[tuple[str, Folder]]:

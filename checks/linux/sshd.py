@@ -166,12 +166,14 @@ def setting(
     effective: dict[str, list[str]] | None,
     key: str,
     view: View = "both",
+    default_is_enough: bool = False,
 ) -> dict[str, str | Unwritten | None]:
     """The value of the sshd_config(5) keyword `key` as sshd prints it (times in seconds), and in every Match block.
 
     view: "configured" is what the files set, nothing where they do not; "effective" counts the compiled-in default
     too; "both" is the value in force where the files set it, and every line that another one overrides with a
-    different value, since only their order keeps it from being in force.
+    different value, since only their order keeps it from being in force. default_is_enough: with "both", a good
+    default need not be written down.
     """
     written = _written(lines, key)
     value: str | Unwritten | None = written.get("")
@@ -185,7 +187,7 @@ def setting(
     elif view == "both" and value is None:
         said = (effective or {}).get(key)
         by_default = _normal(key, tuple(said)) if said else DEFAULTS.get(key)
-        value = Unwritten(by_default) if by_default is not None else None
+        value = by_default if default_is_enough or by_default is None else Unwritten(by_default)
     overridden = _overridden(lines or [], key, written.get("")) if view == "both" else {}
     return {"": value, **{scope: said for scope, said in written.items() if scope}, **overridden}
 

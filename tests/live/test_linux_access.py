@@ -102,6 +102,9 @@ def keyword_cases(row: dict[str, Any]) -> Iterator[Case]:
         "drop-in-of-another-name": f"echo '{keyword} {right}' > {drop_in}/50-site.conf.off",
         "only-for-some": f"printf 'Match User bob\\n{keyword} {right}\\n' >> {main}",
     }
+    silent = ("not-set", "commented", "drop-in-not-read", "drop-in-of-another-name", "only-for-some")
+    if row.get("good_by_default"):
+        good |= {state: bad.pop(state) for state in silent}
     for word, states in (("good", good), ("bad", bad)):
         for state, script in states.items():
             yield Case(row["control"], f"{word}-{state}", clear + script, word == "good")
@@ -153,6 +156,12 @@ WALKED = {
         "bad-odd-name": "touch '/srv/a\nb'; chmod 666 '/srv/a\nb'",
     },
     "FILE-13a": {"good-as-installed": "true", "bad-file": "touch /srv/lost; chown 4711 /srv/lost"},
+    "FILE-14": {
+        "good-as-installed": "true",
+        "good-program-of-root-alone": "cp /bin/true /usr/local/bin/tool; chmod 700 /usr/local/bin/tool",
+        "bad-set-user-id": "cp /bin/true /usr/local/bin/tool; chmod 4755 /usr/local/bin/tool",
+        "bad-set-group-id": "cp /bin/true /srv/tool; chgrp shadow /srv/tool; chmod 2755 /srv/tool",
+    },
     "FILE-13b": {"good-as-installed": "true", "bad-file": "touch /srv/lost; chgrp 4711 /srv/lost"},
 }
 
