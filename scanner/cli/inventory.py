@@ -12,7 +12,7 @@ from . import options as given
 
 @click.group()
 def inventory() -> None:
-    """Check and list the inventory."""
+    """Check and list the inventory, or make one out of another list."""
 
 
 @inventory.command()
@@ -58,6 +58,56 @@ def list_(inventory_path: Path, limit: tuple[str, ...], format: str) -> None:
     ]
     headers = ["Asset", "Kind", "Reached by", "Zone", "C/I/A", "Service", "Owner", "Groups"]
     click.echo(tabulate(rows, headers=headers))
+
+
+@inventory.command(name="import")
+@click.argument("form", type=click.Choice(["ansible", "csv"]))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file. Default: print it.")
+def import_(form: str, file: Path, output: Path | None) -> None:
+    """Make an inventory out of an Ansible inventory (INI, YAML or its JSON), or of a table as CSV.
+
+    \b
+    riskline inventory import ansible hosts.ini -o inventory.yaml
+    ansible-inventory --list | riskline inventory import ansible /dev/stdin
+    riskline inventory import csv assets.csv
+
+    Columns of a table: id, address, access, user, port, owner, service, zone, environment, criticality (4, or 3/4/5),
+    groups (a;b), tags (a=b;c=d). Passwords are never taken over; a Windows asset names the variable to set.
+    """
+    from scanner import importing
+    from scanner.errors import UsageError
+
+    from . import writing
+
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: {error}") from error
+    found = importing.from_ansible(text, str(file)) if form == "ansible" else importing.from_csv(text, str(file))
+    for line in found.left_out:
+        click.echo(f"riskline: left out: {line}", err=True)
+    if not found.assets:
+        raise UsageError(f"{file}: no asset in it")
+    made = importing.as_inventory(found)
+    _refuse_unreadable(made)
+    if output is None:
+        writing.print_bytes(made.encode())
+    else:
+        writing.write_file(output, made.encode())
+        click.echo(f"riskline: wrote {len(found.assets)} assets to {output}", err=True)
+
+
+def _refuse_unreadable(text: str) -> None:
+    """Raise UsageError where the inventory that was made would not be taken."""
+    import tempfile
+
+    from scanner.inventory import read_inventory
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "inventory.yaml"
+        path.write_text(text, encoding="utf-8")
+        read_inventory(path)
 
 
 @click.command()

@@ -1,0 +1,153 @@
+"""Inventories made out of other lists: every form gives the same assets, nothing secret comes along."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.cli import riskline
+from scanner.errors import UsageError
+from scanner.importing import as_inventory, from_ansible, from_csv
+from scanner.inventory import read_inventory
+from scanner.model import Asset
+
+INI = """
+mail.example.org ansible_port=2222
+[web]
+web[01:02].example.org ansible_user=deploy ansible_password=hunter2
+[db]
+db-1 ansible_host=192.0.2.7
+[win]
+w1 ansible_connection=winrm ansible_user='EXAMPLE\\scan'
+box ansible_connection=docker
+[prod:children]
+web
+db
+[prod:vars]
+ansible_user=audit
+[all:vars]
+ansible_ssh_common_args='-o ProxyJump=x'
+"""
+YAML = """
+all:
+  hosts:
+    mail.example.org: {ansible_port: 2222}
+  children:
+    prod:
+      vars: {ansible_user: audit}
+      children:
+        web:
+          hosts:
+            web[01:02].example.org: {ansible_user: deploy, ansible_password: hunter2}
+        db:
+          hosts:
+            db-1: {ansible_host: 192.0.2.7}
+    win:
+      hosts:
+        w1: {ansible_connection: winrm, ansible_user: 'EXAMPLE\\scan'}
+        box: {ansible_connection: docker}
+"""
+JSON = json.dumps(
+    {
+        "_meta": {
+            "hostvars": {
+                "mail.example.org": {"ansible_port": 2222},
+                "web01.example.org": {"ansible_user": "deploy", "ansible_password": "hunter2"},
+                "web02.example.org": {"ansible_user": "deploy", "ansible_password": "hunter2"},
+                "db-1": {"ansible_host": "192.0.2.7", "ansible_user": "audit"},
+                "w1": {"ansible_connection": "winrm", "ansible_user": "EXAMPLE\\scan"},
+                "box": {"ansible_connection": "docker"},
+            }
+        },
+        "all": {"children": ["ungrouped", "prod", "win"]},
+        "ungrouped": {"hosts": ["mail.example.org"]},
+        "prod": {"children": ["web", "db"]},
+        "web": {"hosts": ["web01.example.org", "web02.example.org"]},
+        "db": {"hosts": ["db-1"]},
+        "win": {"hosts": ["w1", "box"]},
+    }
+)
+
+
+def read(text: str, folder: Path) -> dict[str, Asset]:
+    (folder / "inventory.yaml").write_text(text)
+    return {asset.id: asset for asset in read_inventory(folder / "inventory.yaml").assets}
+
+
+@pytest.mark.parametrize("text", [INI, YAML, JSON], ids=["ini", "yaml", "json"])
+def test_an_ansible_inventory_gives_the_same_assets_in_each_of_its_forms(text: str, tmp_path: Path) -> None:
+    found = from_ansible(text, "hosts")
+    assets = read(as_inventory(found), tmp_path)
+    assert set(assets) == {"mail.example.org", "web01.example.org", "web02.example.org", "db-1", "w1"}
+    web, db, mail, windows = (assets[id].access for id in ("web01.example.org", "db-1", "mail.example.org", "w1"))
+    assert web and web.ssh and web.ssh.user == "deploy"
+    assert db and db.ssh and db.ssh.user == "audit"
+    assert mail and mail.ssh and (mail.ssh.port, mail.ssh.user) == (2222, None)
+    assert windows and windows.winrm and windows.winrm.user == "EXAMPLE\\scan"
+    assert windows.winrm.password == "env:RISKLINE_WINDOWS_PASSWORD"
+    assert assets["db-1"].address == "192.0.2.7"
+    assert set(assets["web01.example.org"].groups) == {"prod", "web"}
+    assert found.left_out == ["box: reached by docker, which Riskline has no way for"]
+    assert "hunter2" not in as_inventory(found)
+
+
+def test_a_table_becomes_assets_with_owner_worth_and_tags(tmp_path: Path) -> None:
+    table = (
+        "\ufeffID;Address;Access;User;Owner;Service;Zone;Criticality;Groups;Tags\r\n"
+        "web-1;192.0.2.1;ssh;audit;Anna;shop;internet;3/4/5;web,prod;room=north|rack=7\r\n"
+        "dc-1;dc-1.example.org;winrm;;;;;4;;\r\n;;;;;;;;;\r\n"
+    )
+    assets = read(as_inventory(from_csv(table, "a.csv")), tmp_path)
+    web = assets["web-1"]
+    assert (web.owner, web.service, web.zone, web.tags) == ("Anna", "shop", "internet", {"room": "north", "rack": "7"})
+    assert (web.criticality.c, web.criticality.i, web.criticality.a) == (3, 4, 5)
+    assert assets["dc-1"].criticality.c == 4
+    assert assets["dc-1"].kind == "windows"
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("id,colour\nx,red\n", "a.csv:1: there is no column 'colour'"),
+        ("owner\nx\n", "neither `id` nor `address`"),
+        ("id,access\nx,telnet\n", "a.csv:2: access 'telnet'"),
+        ("id,criticality\nx,high\n", "a.csv:2: criticality 'high'"),
+        ("id\nx\nx\n", "a.csv:3: x stands here twice"),
+    ],
+)
+def test_a_table_names_its_mistakes_by_line(table: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        from_csv(table, "a.csv")
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_an_inventory_or_is_refused(text: str) -> None:
+    for form in (from_ansible, from_csv):
+        try:
+            as_inventory(form(text, "x"))
+        except UsageError:
+            continue
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(riskline, ["inventory", "import", *words])
+
+
+def test_the_verb_writes_a_file_that_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text(INI)
+    done = run("ansible", str(tmp_path / "hosts"), "-o", str(tmp_path / "inventory.yaml"))
+    assert done.exit_code == 0, done.output
+    assert "left out: box" in done.output
+    assert len(read_inventory(tmp_path / "inventory.yaml").assets) == 5
+
+
+def test_a_list_that_gives_no_sound_inventory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,address\nx,-oProxyCommand=evil\n")
+    assert isinstance(run("csv", str(tmp_path / "a.csv")).exception, UsageError)
+    (tmp_path / "b.csv").write_text("id\n")
+    assert isinstance(run("csv", str(tmp_path / "b.csv")).exception, UsageError)
