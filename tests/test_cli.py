@@ -225,6 +225,19 @@ def test_a_recorded_run_can_be_listed_and_reported_again(site: Site) -> None:
     assert again == first
 
 
+def test_a_run_replayed_from_its_evidence_gives_the_same_verdicts(site: Site) -> None:
+    site.scan()
+    words = ("replay", "--register", "register.db", "--checks", "checks")
+    done = site.run(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"[1-9]\d* verdicts came out again, 0 did not", done.stdout)
+    changed = site.at / "checks" / "site" / "test.py"
+    changed.write_text(changed.read_text().replace("return settings.get(key)", 'return "another"'))
+    done = site.run(*words)
+    assert done.returncode == 1
+    assert "here: S-a of site: pass then, fail now" in done.stdout
+
+
 def test_a_report_can_be_of_some_assets_alone(site: Site) -> None:
     site.scan()
     words = ("report", "--register", "register.db", "--format", "json", "--limit")

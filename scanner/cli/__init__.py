@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Show exactly what a scan would ask of which asset; nothing is contacted."),
     "permissions": ("plan", "Print the least rights that the scan account needs."),
     "evaluate": ("evaluate", "Judge the evidence of an earlier run again, offline, by today's baselines."),
+    "replay": ("replay", "Judge a recorded run again from its own evidence: the same facts, the same verdicts."),
     "report": ("report", "Write the report of a recorded run."),
     "runs": ("report", "List the recorded runs."),
     "diff": ("drift", "Show what changed between two runs, verdict by verdict or fact by fact."),
