@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from scanner import Fact, Undetermined, check, parse, sh
@@ -23,10 +24,22 @@ def on_disk(text: str) -> Rules:
     by auditctl(8) instead, that file alone counts.
     """
     found = parse.files(text)
+    return rules(found.get(MERGED, "")) if _loads_merged(found) else _joined(found)
+
+
+def unmerged_on_disk(text: str) -> bool:
+    """The same files -> whether audit.rules holds other rules than rules.d would give, as augenrules --check says."""
+    found = parse.files(text)
+    return not _loads_merged(found) and rules(found.get(MERGED, "")) != _joined(found)
+
+
+def _loads_merged(found: Mapping[str, str]) -> bool:
     unit = next((found[path] for path in UNITS if path in found), "")
     loads = [line for line in unit.split("\n") if line.lstrip().startswith("ExecStartPost=")]
-    if any("auditctl" in line for line in loads) and not any("augenrules" in line for line in loads):
-        return rules(found.get(MERGED, ""))
+    return any("auditctl" in line for line in loads) and not any("augenrules" in line for line in loads)
+
+
+def _joined(found: Mapping[str, str]) -> Rules:
     parts = sorted((path for path in found if "/rules.d/" in path), key=_natural)
     lines = [line for path in parts for line in found[path].split("\n") if line.split()[:1] != ["-D"]]
     return rules("\n".join(lines))
@@ -47,7 +60,9 @@ def in_kernel(text: str) -> Rules:
     return Rules(found.rules, said[-1] if said else "")
 
 
-DISK = Fact(texts("/etc/audit/rules.d/*.rules", MERGED, *UNITS, sudo=True), on_disk)
+FILES = texts("/etc/audit/rules.d/*.rules", MERGED, *UNITS, sudo=True)
+DISK = Fact(FILES, on_disk)
+MERGE = Fact(FILES, unmerged_on_disk)
 KERNEL = Fact(sh("auditctl -l && auditctl -s", of="auditctl", sudo=True, running=True), in_kernel)
 USER = ("auid>=1000", "auid!=unset")
 
@@ -127,6 +142,12 @@ def locked(found: Rules) -> bool:
 def locked_now(found: Rules) -> bool:
     """Whether nobody, root included, can change the kernel's rules until the next start."""
     return found.enabled == "2"
+
+
+@check("linux.audit.unmerged", MERGE)
+def unmerged(found: bool) -> bool:
+    """Whether the rules of rules.d are others than those last joined into audit.rules, which is what is loaded."""
+    return found
 
 
 @check("linux.audit.not_loaded", DISK, KERNEL)

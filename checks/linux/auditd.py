@@ -8,7 +8,7 @@ from typing import Literal
 
 from scanner import Fact, NotApplicable, check, file, parse, sh
 
-What = Literal["log", "log_folder", "settings", "rules", "programs"]
+What = Literal["log", "log_folder", "settings", "merged", "rules", "programs"]
 # The folder of the log is where auditd.conf says; the name is used as a path and nothing else.
 LIST = r"""
 f=/etc/audit/auditd.conf
@@ -17,8 +17,9 @@ case $l in /*/*) ;; *) l=/var/log/audit/audit.log;; esac
 d=${l%/*}
 see() { k=$1; shift; find "$@" -printf "$k %m %u %g %p\n" 2>/dev/null; }
 [ -d "$d" ] && { see log_folder "$d/" -maxdepth 0; see log "$d/" -maxdepth 1 -type f; }
-[ -d /etc/audit ] && see settings /etc/audit/ -maxdepth 1 -type f ! -name '*.rules'
-[ -d /etc/audit ] && see rules /etc/audit/ -maxdepth 2 -type f -name '*.rules'
+[ -d /etc/audit ] && see settings /etc/audit/ -maxdepth 2 -type f ! -name '*.rules'
+[ -d /etc/audit ] && see merged /etc/audit/ -maxdepth 1 -type f -name '*.rules'
+[ -d /etc/audit/rules.d ] && see rules /etc/audit/rules.d/ -maxdepth 1 -type f -name '*.rules'
 for p in auditctl aureport ausearch autrace auditd augenrules; do
   for b in /usr/sbin /sbin; do [ -e "$b/$p" ] && { see programs -L "$b/$p" -maxdepth 0; break; }; done
 done
@@ -71,7 +72,7 @@ def _those(found: Iterable[Entry], what: str) -> list[Entry]:
 
 @check("linux.auditd.wider", ENTRIES)
 def wider(found: tuple[Entry, ...], what: What, mode: str) -> list[str]:
-    """Entries (log, log_folder, settings, rules, programs) that give a right beyond the octal `mode`."""
+    """Entries that give a right beyond the octal `mode`; merged: the rules in /etc/audit itself, not in rules.d."""
     return [f"{one.path} {one.mode:04o}" for one in _those(found, what) if one.mode & ~int(mode, 8)]
 
 

@@ -44,8 +44,8 @@ def rsyslog(text: str) -> Rsyslog:
                 line,
                 re.IGNORECASE,
             )
-            listens += re.findall(r"^\$ModLoad\s+(imtcp|imudp|imrelp|imgssapi)\b", line, re.IGNORECASE)
-            listens += re.findall(r"^\$((?:UDP|InputTCP|InputRELP)ServerRun)\b", line, re.IGNORECASE)
+            listens += re.findall(r"^\$ModLoad\s+(?:\S*/)?(imtcp|imudp|imptcp|imrelp|imgssapi)\b", line, re.IGNORECASE)
+            listens += re.findall(r"^\$((?:UDP|InputTCP|InputPTCP|InputRELP)ServerRun)\b", line, re.IGNORECASE)
             sends += re.findall(r"^[^$#]*?\s@{1,2}(\[?[A-Za-z0-9_.:()\[\]-]+)", line)
             sends += re.findall(
                 r'\baction\s*\(.*?type\s*=\s*"(?:omfwd|omrelp)".*?\btarget\s*=\s*"([^"]+)"', line, re.IGNORECASE
