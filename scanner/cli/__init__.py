@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "budget": ("budget", "What to do first, for so many days or so much money, and what that buys."),
     "explain": ("explain", "The arithmetic of one number, step by step."),
     "attest": ("attest", "Answer a question that no scanner can answer."),
+    "notify": ("notify", "Tell people what is new since the run before, and nothing when nothing is."),
     "feeds": ("feeds", "Keep advisories and the lists of exploited flaws: update, status, import, rollback."),
     "db": ("db", "Look after the register: upgrade, check, back up, forget old evidence."),
     "inventory": ("inventory", "Check and list the inventory."),

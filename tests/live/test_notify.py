@@ -1,0 +1,109 @@
+"""`riskline notify` to a real web hook on loopback: only what is new is told, once, and no secret stands anywhere."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scanner.cli import riskline
+from scanner.errors import UsageError
+from scanner.register import open_register
+from tests.register_contract import fail, ok, record, unknown
+
+pytestmark = pytest.mark.live
+
+
+@contextmanager
+def hook(status: int = 200) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The address of a web hook, and what it was told."""
+    told: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"json://127.0.0.1:{server.server_address[1]}/s3cret-path", told
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return str(tmp_path / "register.db")
+
+
+def notify(monkeypatch: pytest.MonkeyPatch, url: str, address: str, *words: str) -> Result:
+    monkeypatch.setenv("RISKLINE_HOOK", address)
+    return CliRunner().invoke(riskline, ["notify", "--register", url, "--to", "env:RISKLINE_HOOK", *words])
+
+
+def test_new_risks_are_told_grouped_with_the_next_step(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_register(url)
+    record(opened, 0, {"a": [fail("ssh")], "b": [fail("ssh")]})
+    opened.close()
+    with hook() as (address, told):
+        done = notify(monkeypatch, url, address)
+    assert (done.exit_code, done.output) == (0, "")
+    [message] = told
+    assert message["title"] == "Riskline: 1 new risk"
+    assert "Root cannot log in: not so on a, b" in message["message"]
+    assert "Next: f" in message["message"]
+    assert "s3cret" not in json.dumps(message)
+
+
+def test_nothing_is_told_when_nothing_is_new(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_register(url)
+    record(opened, 0, {"a": [fail("ssh"), ok("users")]})
+    record(opened, 1, {"a": [fail("ssh"), ok("users")]})
+    opened.close()
+    with hook() as (address, told):
+        assert notify(monkeypatch, url, address).exit_code == 0
+    assert told == []
+
+
+def test_what_came_back_and_what_can_no_longer_be_judged_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_register(url)
+    record(opened, 0, {"a": [fail("ssh")], "b": [ok("ssh"), ok("users")]})
+    record(opened, 1, {"a": [ok("ssh")], "b": [ok("ssh"), ok("users")]})
+    record(opened, 2, {"a": [fail("ssh")], "b": [unknown("ssh"), unknown("users")]})
+    opened.close()
+    done = notify(monkeypatch, url, "json://127.0.0.1:9/", "--dry-run")
+    assert "1 risk that came back, 1 system that can no longer be judged" in done.output.splitlines()[0]
+    assert "- Root cannot log in: not so on a" in done.output
+    assert "- b: unreachable: no route" in done.output
+
+
+def test_an_address_that_does_not_answer_is_said_without_naming_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_register(url)
+    record(opened, 0, {"a": [fail("ssh")]})
+    opened.close()
+    with hook(500) as (address, _):
+        done = notify(monkeypatch, url, address)
+    assert done.exit_code == 3
+    assert "env:RISKLINE_HOOK could not be reached" in done.output
+    assert "s3cret" not in done.output
+    assert notify(monkeypatch, url, "nonsense").exit_code == 3
+
+
+def test_only_references_are_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = CliRunner().invoke(riskline, ["notify", "--register", url, "--to", "json://127.0.0.1/s3cret"])
+    assert isinstance(done.exception, UsageError)
+    assert "s3cret" not in str(done.exception)
