@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from . import score
 from .errors import UsageError
-from .model import Asset, Control, Finding, Outcome
+from .model import Asset, Control, Criticality, Finding, Outcome
 from .score import Policy
 
 Pairs = Sequence[tuple[Asset, Sequence[Finding]]]
@@ -124,7 +124,10 @@ def explain_finding(
     weak = max(score.weaknesses(asset, failed, controls, policy), key=lambda one: one.v * one.l)
     control = controls[weak.finding.baseline, weak.finding.control]
     open = _weaknesses(pairs, controls, policy, asset.service)
-    factors, sides = _factors(asset, control, weak.finding, policy), _sides(asset, control, policy)
+    factors, sides = (
+        _factors(asset, control, weak.finding, policy),
+        _sides(asset.criticality_of(weak.finding.subject), control, policy),
+    )
     alone = policy.attempts * weak.v * weak.l
     return FindingSum(
         title=control.title,
@@ -180,10 +183,10 @@ def _factors(asset: Asset, control: Control, finding: Finding, policy: Policy) -
     )
 
 
-def _sides(asset: Asset, control: Control, policy: Policy) -> tuple[Side, ...]:
+def _sides(of: Criticality, control: Control, policy: Policy) -> tuple[Side, ...]:
     sides = []
     for name, letter in _SIDES:
-        extent, level = getattr(control.effect, letter), getattr(asset.criticality, letter)
+        extent, level = getattr(control.effect, letter), getattr(of, letter)
         sides.append(Side(name, extent, getattr(policy.effects, extent), level, policy.loss_steps[level - 1]))
     return tuple(sides)
 

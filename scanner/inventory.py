@@ -17,7 +17,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from . import addresses, load, secrets
+from . import addresses, load, members, secrets
 from .errors import UsageError
 from .load import LocatedDict, LocatedList, complain
 from .model import Access, Asset, Criticality, Inventory, Service
@@ -51,6 +51,7 @@ def read_inventory(path: Path) -> Inventory:
         except UsageError as error:
             mistakes.append(str(error))
     mistakes += _clashes(assets, written)
+    assets = [one for asset in assets for one in members.listed(asset)]
     assets = _with_attestations(assets, document, path)
     if mistakes:
         raise UsageError("\n".join(mistakes))
@@ -179,6 +180,12 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
         raise complain(merged.places.get("address", place), f"{label}: {asset.address!r} is no IP address or host name")
     if asset.network is not None:
         _refuse_odd_network(asset, merged, place)
+    if "parts" in merged:
+        raise complain(merged.places["parts"], f"{label}: `parts` is what `rules` lead to; write `rules`")
+    asset = _with_rules(asset, merged, place, services)
+    wrong = members.mistake(asset)
+    if wrong:
+        raise complain(merged.places["access"], f"{label}: {wrong}")
     if services and asset.service not in services and asset.service != "unassigned":
         at = merged.places.get("service", place)
         raise complain(at, f"{label}: there is no service {asset.service!r}{_close(asset.service, services)}")
@@ -188,6 +195,25 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
     if service and asset.owner is None:
         asset = replace(asset, owner=service.owner)
     return asset
+
+
+def _with_rules(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapping[str, Service]) -> Asset:
+    """The rules, each with the criticality that it sets, or that of the service which it names."""
+    settled = []
+    for rule in asset.rules:
+        at, worth = merged.places.get("rules", place), rule.set
+        if worth.criticality is None and worth.service is None:
+            raise complain(
+                at, f"asset {asset.id!r}: a rule must set `criticality`, or the `service` that lends its own"
+            )
+        if worth.service is not None and worth.service not in services:
+            raise complain(
+                at, f"asset {asset.id!r}: there is no service {worth.service!r}{_close(worth.service, services)}"
+            )
+        if worth.criticality is None and worth.service is not None:
+            worth = replace(worth, criticality=services[worth.service].criticality or Criticality())
+        settled.append(replace(rule, set=worth))
+    return replace(asset, rules=tuple(settled))
 
 
 def _refuse_odd_network(asset: Asset, merged: LocatedDict, place: load.Place) -> None:
@@ -233,6 +259,10 @@ def _normal(part: LocatedDict) -> LocatedDict:
         normal["access"] = _normal_access(access, place)
     if isinstance(normal.get("criticality"), int):
         normal["criticality"] = LocatedDict(place, dict.fromkeys("cia", normal["criticality"]))
+    for rule in normal.get("rules") or ():
+        worth = rule.get("set") if isinstance(rule, LocatedDict) else None
+        if isinstance(worth, LocatedDict) and isinstance(worth.get("criticality"), int):
+            worth["criticality"] = LocatedDict(rule.place, dict.fromkeys("cia", worth["criticality"]))
     tags = normal.get("tags")
     if isinstance(tags, LocatedDict):
         for key, value in tags.items():
@@ -251,7 +281,7 @@ def _normal_access(access: LocatedDict, place: load.Place) -> LocatedDict:
         elif way == "chroot" and isinstance(value, str):
             normal[way] = LocatedDict(normal.places.get(way, place), {"path": value})
         if isinstance(normal[way], LocatedDict):
-            for key in ("regions", "known_hosts"):
+            for key in ("regions", "known_hosts", "accounts", "profiles"):
                 if normal[way].get(key) is not None:
                     normal[way][key] = load.as_list(normal[way][key], normal[way].places[key])
     return normal
@@ -301,6 +331,7 @@ def inventory_schema() -> dict[str, Any]:
     asset = load.json_schema(Asset)
     definitions = asset.pop("$defs")
     asset["properties"].pop("id")
+    asset["properties"].pop("parts")
     asset["required"] = []
     text_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     short = {"enum": ["local", "aws", "organisation"], "description": "a way in without settings of its own"}
@@ -313,6 +344,7 @@ def inventory_schema() -> dict[str, Any]:
         asset["properties"][key] = text_or_list
     level = {"type": "integer", "minimum": 1, "maximum": 5, "description": "the same for c, i and a"}
     asset["properties"]["criticality"] = {"anyOf": [level, {"$ref": "#/$defs/Criticality"}]}
+    definitions["Worth"]["properties"]["criticality"] = {"anyOf": [level, {"$ref": "#/$defs/Criticality"}]}
     asset["properties"]["tags"] = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
     definitions["Asset"] = asset
     service = {

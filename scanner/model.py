@@ -343,11 +343,16 @@ class Aws(_Strict):
 
     role: assume this role (ARN) first. endpoint: another API endpoint, for test servers and private endpoints.
     access_key_id and secret_access_key are references.
+    organization: each active account of the organization becomes an asset of its own when a scan begins, entered by the
+    `role` of that name; accounts: the same for accounts by number; profiles: the same for profiles by name.
     """
 
     profile: str | None = None
     role: str | None = None
     external_id: str | None = None
+    organization: bool = False
+    accounts: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     home_region: str = "us-east-1"
     endpoint: str | None = None
@@ -402,8 +407,34 @@ class Criticality(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class Match(_Strict):
+    """Which resources a rule is for: those that have every one of these tags; values take shell wildcards."""
+
+    tag: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Worth(_Strict):
+    """What a rule says of a resource: its criticality, or the service whose criticality it has."""
+
+    criticality: Criticality | None = None
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(_Strict):
+    """What the resources of a cloud account are worth, by their tags. Of several rules that match, the first counts."""
+
+    when: Match
+    set: Worth
+
+
+@dataclass(frozen=True, slots=True)
 class Asset(_Strict):
-    """Something in the inventory that has an owner and a value."""
+    """Something in the inventory that has an owner and a value.
+
+    rules: what its parts are worth by their tags. parts: subject -> criticality, of the parts that a rule has valued.
+    """
 
     id: str
     address: str | None = None
@@ -419,6 +450,12 @@ class Asset(_Strict):
     baselines: tuple[str, ...] = ()
     attestations: str | None = None
     description: str = ""
+    rules: tuple[Rule, ...] = ()
+    parts: Mapping[str, Criticality] = field(default_factory=dict)
+
+    def criticality_of(self, subject: str) -> Criticality:
+        """What one part of the asset is worth: what a rule says of it, else what the whole is worth."""
+        return self.parts.get(subject, self.criticality)
 
     @property
     def ways(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from . import score
+from . import score, worth
 from .collect import Collected, collect, tool_version
 from .evaluate import Judge
 from .model import Asset, Control, Evidence, Finding, Outcome, Run, Visited, utc_now
@@ -126,7 +126,7 @@ def judged(
     threats: Threats | None = None,
 ) -> Visited:
     """One asset's evidence as findings and score. A failure that could not be judged again still counts."""
-    asset = collected.planned.asset
+    asset = worth.valued(collected.planned.asset, collected.evidence)
     findings = list(judge.findings(collected.planned, collected.evidence))
     own: dict[tuple[str, str], Control] = {}
     if threats is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import checking, probes
+from . import checking, probes, worth
 from .baseline import read_baseline
 from .catalogue import Catalogue
 from .errors import UsageError
@@ -182,6 +182,8 @@ def plan_asset(asset: Asset, baselines: Sequence[PlannedBaseline]) -> PlannedAss
     for one in baselines:
         for probe in one.probes:
             add_probe(found, probe)
+    if asset.rules and "aws" in asset.ways:
+        add_probe(found, worth.TAGS)
     visits = {}
     for way in (*asset.ways, "people"):
         batch = tuple(probe for probe in found.values() if probe.via == WAYS[way])

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .errors import UsageError
-from .model import Asset, Control, Finding, Outcome, Risk, Score
+from .model import Asset, Control, Criticality, Finding, Outcome, Risk, Score
 from .scoring.policy import Effects, Policy
 
 __all__ = [
@@ -65,11 +65,12 @@ def weaknesses(asset: Asset, findings: Iterable[Finding], controls: Controls, po
 
 def _weak(findings: Iterable[Finding], rates: _Rates, inherent: bool) -> list[Weakness]:
     """inherent: take every judged finding as failed in full: what the controls hold back."""
-    id, service = rates.asset.id, rates.asset.service
+    id, service, parts = rates.asset.id, rates.asset.service, rates.asset.parts
     found = []
     for finding in findings:
         if finding.outcome is Outcome.FAIL or (inherent and finding.outcome is Outcome.PASS):
-            cause, v, l = rates[finding.baseline, finding.control]  # noqa: E741
+            of = rates.of_part(finding.subject) if parts else rates
+            cause, v, l = of[finding.baseline, finding.control]  # noqa: E741
             v = v if inherent else v * _share(finding)
             found.append(Weakness(id, service, cause, v if v >= NEGLIGIBLE else 0.0, l, finding))
     return found
@@ -83,6 +84,14 @@ class _Rates(dict[tuple[str, str], tuple[str, float, float]]):
         self.asset, self.controls, self.policy = asset, controls, policy
         steps, of = policy.loss_steps, asset.criticality
         self.worth = (steps[of.c - 1], steps[of.i - 1], steps[of.a - 1])
+        self.by_worth: dict[Criticality, _Rates] = {of: self}
+
+    def of_part(self, subject: str) -> _Rates:
+        """The rates of one part of the asset, which may be worth more, or less, than the whole."""
+        of = self.asset.criticality_of(subject)
+        if of not in self.by_worth:
+            self.by_worth[of] = _Rates(replace(self.asset, criticality=of), self.controls, self.policy)
+        return self.by_worth[of]
 
     def __missing__(self, key: tuple[str, str]) -> tuple[str, float, float]:
         control, policy = self.controls[key], self.policy

@@ -212,11 +212,14 @@ def plan_of(
     baseline_paths: tuple[Path, ...],
     baselines: tuple[str, ...],
     select: tuple[str, ...],
+    reach: bool = False,
 ) -> Plan:
-    """The plan that the shared options ask for."""
+    """The plan that the shared options ask for. reach: ask organizations which accounts they have."""
+    from scanner.organizations import spread
     from scanner.plan import make_plan
 
     found = inventory_of(inventory_path, limit)
+    found = spread(found) if reach else found
     return make_plan(found, catalogue_of(check_folders, baseline_paths), baselines, select)
 
 

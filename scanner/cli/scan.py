@@ -78,7 +78,7 @@ def scan(
 
     from . import writing
 
-    plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
+    plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, reach=True)
     writing.refuse_unwritable(outputs, format)
     policy = given.policy_of(policy_path)
     with contextlib.ExitStack() as stack:

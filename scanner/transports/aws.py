@@ -19,6 +19,7 @@ from scanner.model import Asset, Gap, Probe, Problem, Reply
 
 from . import Bounds
 from .aws_call import Answer, Told, put
+from .aws_members import members
 from .aws_permissions import read_form
 from .aws_report import put_report
 from .aws_session import AT_ONCE, Account, Budget, Clients, begin
@@ -33,6 +34,9 @@ def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Prob
     access = asset.access.aws if asset.access else None
     if access is None:
         raise VisitFailed("the inventory gives no `aws` access")
+    if access.organization:  # it was not taken apart when the scan began: say why, or take it apart next time
+        count = len(members(asset, {}, bounds))
+        raise VisitFailed(f"its {count} accounts could not be listed when the scan began, and can be now; scan again")
     clients, account, budget = begin(access, bounds)
     for region, why in account.closed:
         LOG.warning("%s: %s is not asked: %s", asset.id, region, why)

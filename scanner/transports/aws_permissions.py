@@ -30,6 +30,7 @@ PREFIXES = {
     "opensearch": "es",
     "s3control": "s3",
     "sso-admin": "sso",
+    "resourcegroupstaggingapi": "tag",
     "stepfunctions": "states",
 }
 """boto3's name of a service -> the prefix of its actions, where they differ."""
