@@ -17,7 +17,20 @@ from scanner.model import Access, Asset, Chroot, Inventory
 from scanner.plan import PlannedTerm, make_plan
 
 CATALOGUE = Catalogue()
-ROOMS = ("accounts", "files", "homes", "pam", "passwords", "shells", "sshd", "sudo", "system", "walk")
+ROOMS = (
+    "accounts",
+    "files",
+    "homes",
+    "motd",
+    "pam",
+    "passwords",
+    "shells",
+    "sshd",
+    "sshd_files",
+    "sudo",
+    "system",
+    "walk",
+)
 READERS: dict[Callable[[str], Any], None] = {
     fact.parse: None
     for check in CATALOGUE.checks()

@@ -39,6 +39,14 @@ touch /etc/ssh/sshd_config.d/50-cloud-init.conf && chmod 600 /etc/ssh/sshd_confi
 printf 'Types: deb\nURIs: http://security.ubuntu.com/ubuntu\nSuites: noble-security\nComponents: main\n' \
   > /etc/apt/sources.list.d/ubuntu.sources
 rm -f /etc/apt/sources.list
+mkdir -p /etc/sysctl.d /etc/systemd/system/timers.target.wants
+echo 'kernel.yama.ptrace_scope = 1' > /etc/sysctl.d/10-ptrace.conf
+printf 'net.ipv4.conf.default.rp_filter=1\nnet.ipv4.conf.all.rp_filter=1\n' > /etc/sysctl.d/10-network-security.conf
+printf 'ENABLED=0\nURLS="https://motd.ubuntu.com"\nWAIT=5\n' > /etc/default/motd-news
+printf '[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n' > /etc/systemd/system/motd-news.timer
+ln -s /etc/systemd/system/motd-news.timer /etc/systemd/system/timers.target.wants/
+printf 'PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"\n' > /etc/environment
+mkdir -p /snap/bin
 """
 )
 WEAKENED = (
@@ -50,6 +58,14 @@ mkdir -p /usr/lib/sysctl.d /etc/sysctl.d /etc/ssh/sshd_config.d
 echo 'kernel.apparmor_restrict_unprivileged_userns = 1' > /usr/lib/sysctl.d/10-apparmor.conf
 echo 'kernel.apparmor_restrict_unprivileged_userns = 0' > /etc/sysctl.d/60-apparmor.conf
 echo 'ENCRYPT_METHOD MD5' > /etc/login.defs
+echo 'kernel.yama.ptrace_scope = 1' > /etc/sysctl.d/10-ptrace.conf
+echo 'kernel.yama.ptrace_scope = 0' > /etc/sysctl.d/99-debugging.conf
+printf 'net.ipv4.conf.default.rp_filter=2\nnet.ipv4.conf.all.rp_filter=2\n' > /etc/sysctl.d/10-network-security.conf
+printf 'ENABLED=1\nURLS="https://motd.ubuntu.com"\nWAIT=5\n' > /etc/default/motd-news
+mkdir -p /etc/systemd/system/timers.target.wants
+printf '[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n' > /etc/systemd/system/motd-news.timer
+ln -s /etc/systemd/system/motd-news.timer /etc/systemd/system/timers.target.wants/
+printf 'PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"\n' > /etc/environment
 touch /etc/ssh/sshd_config.d/50-cloud-init.conf && chmod 644 /etc/ssh/sshd_config.d/50-cloud-init.conf
 echo 'deb http://ppa.example.org/x noble main' > /etc/apt/sources.list
 printf '[Unit]\n[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n' \
@@ -74,6 +90,11 @@ OURS = (
     "UPD-04b",
     "FILE-14",
     "MOD-07",
+    "BAN-20",
+    "KERN-02",
+    "KERN-16a",
+    "KERN-16b",
+    "ACC-05b",
 )
 
 
