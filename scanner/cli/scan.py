@@ -42,6 +42,12 @@ FAIL_ON = {"any": 0.0, "low": 0.1, "medium": 1.0, "high": 3.0, "never": None}
 )
 @click.option("--at-once", type=click.IntRange(1, 64), default=32, show_default=True, help="Visits at the same time.")
 @click.option("--visit-deadline", type=click.FloatRange(1), default=300, show_default=True, help="Seconds per visit.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="Begin no further visit after so long. [default: none]",
+)
 @click.option("--resume", is_flag=True, help="Go on with the last run that did not finish, with the same inventory.")
 @click.option("--no-record", is_flag=True, help="Leave no trace in the register.")
 @given.talk_options
@@ -62,6 +68,7 @@ def scan(
     fail_on: str,
     at_once: int,
     visit_deadline: float,
+    deadline: float | None,
     resume: bool,
     no_record: bool,
     quiet: bool,
@@ -87,13 +94,14 @@ def scan(
         register = None if no_record else _register(stack, register_url)
         run, chosen = _begin(plan, chosen, register, resume)
         stop = stack.enter_context(_interruptible())
+        stack.enter_context(_ending(stop, deadline))
         progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
         run = pipeline.execute(plan, run, register, chosen, progress, stop)
         if register is not None:
             run = choosing.remembered(register, run)
     writing.write(run, format, outputs, quiet, verbose)
     code = pipeline.exit_code(run, FAIL_ON[fail_on], chosen.policy)
-    ctx.exit(130 if stop.is_set() else code)
+    ctx.exit(130 if stop.is_set() and not stop.late else code)
 
 
 def _register(stack: contextlib.ExitStack, url: str) -> Register:
@@ -130,9 +138,9 @@ def _begin(
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def _interruptible() -> Iterator[_Stop]:
     """On the first SIGINT or SIGTERM no further visit begins; on the second the program ends at once."""
-    stop = threading.Event()
+    stop = _Stop()
 
     def ask(number: int, frame: object) -> None:
         if stop.is_set():
@@ -146,6 +154,33 @@ def _interruptible() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _ending(stop: _Stop, deadline_s: float | None) -> Iterator[None]:
+    """After so long no further visit begins; what was not reached is left for `--resume`."""
+    if deadline_s is None:
+        yield
+        return
+
+    def end() -> None:
+        stop.late = True
+        stop.set()
+        click.echo(f"riskline: {deadline_s:g} s are over, no further visit begins; --resume goes on", err=True)
+
+    timer = threading.Timer(deadline_s, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class _Stop(threading.Event):
+    """Set once no further visit may begin. late: because time is up, not because somebody asked."""
+
+    late = False
 
 
 @contextlib.contextmanager
