@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.live.moto_seed import GOOD_BUCKET, LIST_BUCKET, PUBLIC_BUCKET, TRAIL_
 from tests.live.moto_server import ACCOUNT, Call, Server, moto_server
 
 pytestmark = pytest.mark.live
-KEYS = {"access_key_id": "env:RISKLINE_TEST_KEY_ID", "secret_access_key": "env:RISKLINE_TEST_KEY"}
+KEYS: dict[str, Any] = {"access_key_id": "env:RISKLINE_TEST_KEY_ID", "secret_access_key": "env:RISKLINE_TEST_KEY"}
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 
 
