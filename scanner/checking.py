@@ -13,6 +13,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
+E = TypeVar("E")
+F = TypeVar("F")
 P = ParamSpec("P")
 
 
@@ -28,6 +30,14 @@ def check(
 def check(
     id: str, a: Fact[A], b: Fact[B], c: Fact[C], d: Fact[D], /
 ) -> Callable[[Callable[Concatenate[A, B, C, D, P], Observed]], Check]: ...
+@overload
+def check(
+    id: str, a: Fact[A], b: Fact[B], c: Fact[C], d: Fact[D], e: Fact[E], /
+) -> Callable[[Callable[Concatenate[A, B, C, D, E, P], Observed]], Check]: ...
+@overload
+def check(
+    id: str, a: Fact[A], b: Fact[B], c: Fact[C], d: Fact[D], e: Fact[E], f: Fact[F], /
+) -> Callable[[Callable[Concatenate[A, B, C, D, E, F, P], Observed]], Check]: ...
 def check(id: str, /, *facts: Fact[Any]) -> Callable[[Callable[..., Observed]], Check]:
     """Make a `Check` of a function that takes the facts' values in order, then the control's `given` by name.
 

@@ -55,6 +55,11 @@ def public_access_blocked(blocks: list[Row], account: list[Row]) -> dict[str, li
 @check("aws.s3.public", POLICY, GRANTS, BLOCK, ACCOUNT_BLOCK)
 def public(documents: list[Row], grants: list[Row], blocks: list[Row], account: list[Row]) -> dict[str, list[str]]:
     """Bucket -> what anybody may do with it, by its policy or access list, after the blocks in force were applied."""
+    return open_to_all(documents, grants, blocks, account)
+
+
+def open_to_all(documents: list[Row], grants: list[Row], blocks: list[Row], account: list[Row]) -> dict[str, list[str]]:
+    """Bucket -> what anybody may do with it."""
     whole = one(account)
     block = {row.subject: row for row in blocks}
     listed = {row.subject: row for row in grants}

@@ -40,8 +40,20 @@ def _management(rows: list[Row]) -> set[str]:
 @check("aws.trails.everywhere", KNOWN, STATUS, SELECTORS)
 def everywhere(known: list[Row], status: list[Row], selectors: list[Row]) -> list[str]:
     """The trails that are on, cover every region and write down all management events."""
+    return whole(known, status, selectors)
+
+
+def whole(known: list[Row], status: list[Row], selectors: list[Row]) -> list[str]:
+    """The trails that leave out no region and no management event."""
     good = _logging(status) & _management(selectors)
     return [arn for arn, row in _trails(known).items() if row.item.get("IsMultiRegionTrail") and arn in good]
+
+
+@check("aws.trails.on", KNOWN, STATUS)
+def on(known: list[Row], status: list[Row]) -> list[str]:
+    """The trails that are on, whatever they write down."""
+    logging = _logging(status)
+    return [arn for arn in _trails(known) if arn in logging]
 
 
 @check("aws.trails.setting", KNOWN)

@@ -40,7 +40,8 @@ class Told:
 
     def scope(self, account: Account) -> dict[str, Any]:
         """What `identity` and the `params` of a second wave can name: the item's own words, and `_…` around them."""
-        around = {"_": self.item, "_account": account.id, "_partition": account.partition, "_region": self.region}
+        around = {"_": self.item, "_account": account.id, "_of": self.of}
+        around |= {"_partition": account.partition, "_region": self.region}
         return {**(self.item if isinstance(self.item, dict) else {}), **around}
 
 
