@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iproute2 iptables busybox-static openssl gzip \
-  mmdebstrap postgresql poppler-utils procps gcc libc6-dev
+  mmdebstrap postgresql poppler-utils procps gcc libc6-dev libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 JOBS ?= 4
 
 .PHONY: audit test lint types contracts pytest wheel packages docs lock clean
@@ -57,7 +57,7 @@ docs: $(STAMP)
 	@for name in baseline inventory policy; do $(BIN)/riskline schema $$name >docs/schema/$$name.schema.json || exit 1; done
 
 lock:
-	uv pip compile --quiet --generate-hashes --python-version 3.11 --group dev --extra postgresql --no-emit-index-url \
+	uv pip compile --quiet --generate-hashes --python-version 3.11 --group dev --extra pdf --extra postgresql --no-emit-index-url \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements/dev.lock
 
 clean:

@@ -41,6 +41,9 @@ FORMATS = (
     "prometheus",
     "simplerisk",
     "cisoassistant",
+    "xlsx",
+    "oscal",
+    "oscal-poam",
 )
 """What a run can be written as; each is a module of reports/."""
 
@@ -180,7 +183,7 @@ output_options = _stack(
         "outputs",
         type=click.Path(path_type=Path, dir_okay=False),
         multiple=True,
-        help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif, .prom). Repeatable.",
+        help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif, .prom, .xlsx). Repeatable.",
     ),
 )
 talk_options = _stack(

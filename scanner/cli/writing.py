@@ -23,15 +23,16 @@ SUFFIXES = {
     ".txt": "table",
     ".sarif": "sarif",
     ".prom": "prometheus",
+    ".xlsx": "xlsx",
 }
-BINARY = {"cisoassistant"}
+BINARY = {"cisoassistant", "xlsx"}
 """Formats that are no text: they go into a file, never to a terminal."""
 
 
 def refuse_unwritable(outputs: tuple[Path, ...], format: str | None) -> None:
     """Raise UsageError before anything is scanned, where a report could not be written afterwards."""
     if format in BINARY and not outputs:
-        raise UsageError(f"--format {format} is an archive; name its file with --output")
+        raise UsageError(f"--format {format} is no text; name its file with --output")
     for path in outputs:
         _format_of(path, format)
         folder = path.absolute().parent
