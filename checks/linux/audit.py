@@ -15,6 +15,7 @@ from .walk import WALKED, Walk
 
 MERGED = "/etc/audit/audit.rules"
 UNITS = ("/etc/systemd/system/auditd.service", "/usr/lib/systemd/system/auditd.service")
+DROP_INS = ("/etc/systemd/system/auditd.service.d", "/usr/lib/systemd/system/auditd.service.d")
 
 
 def on_disk(text: str) -> Rules:
@@ -34,8 +35,16 @@ def unmerged_on_disk(text: str) -> bool:
 
 
 def _loads_merged(found: Mapping[str, str]) -> bool:
-    unit = next((found[path] for path in UNITS if path in found), "")
-    loads = [line for line in unit.split("\n") if line.lstrip().startswith("ExecStartPost=")]
+    unit = next((path for path in UNITS if path in found), "")
+    parts: dict[str, str] = {}
+    for folder in DROP_INS:  # a drop-in hides those of its name in later folders
+        for path in (path for path in found if path.startswith(f"{folder}/")):
+            parts.setdefault(PurePosixPath(path).name, path)
+    loads: list[str] = []
+    for path in filter(None, [unit, *(parts[name] for name in sorted(parts))]):
+        for line in map(str.strip, found[path].split("\n")):
+            if line.startswith("ExecStartPost="):
+                loads = [*loads, line] if line.partition("=")[2].strip() else []
     return any("auditctl" in line for line in loads) and not any("augenrules" in line for line in loads)
 
 
@@ -60,7 +69,7 @@ def in_kernel(text: str) -> Rules:
     return Rules(found.rules, said[-1] if said else "")
 
 
-FILES = texts("/etc/audit/rules.d/*.rules", MERGED, *UNITS, sudo=True)
+FILES = texts("/etc/audit/rules.d/*.rules", MERGED, *UNITS, *(f"{folder}/*.conf" for folder in DROP_INS), sudo=True)
 DISK = Fact(FILES, on_disk)
 MERGE = Fact(FILES, unmerged_on_disk)
 KERNEL = Fact(sh("auditctl -l && auditctl -s", of="auditctl", sudo=True, running=True), in_kernel)
