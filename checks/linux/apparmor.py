@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scanner import Absent, Fact, Unparsable, check, file, sh
 
-# A profile's head holds its flags; the rest of the file is not needed.
+# A profile's head holds its flags; the rest of the file is not needed. One awk reads all files: there may be hundreds.
 LIST = r"""
 cd /etc/apparmor.d 2>/dev/null || { echo absent; exit 0; }
 for f in *; do
@@ -16,9 +16,13 @@ for f in *; do
   s=
   [ -e "disable/$f" ] || [ -L "disable/$f" ] && s=$s,disabled
   [ -e "force-complain/$f" ] || [ -L "force-complain/$f" ] && s=$s,complain
-  grep -E '^[[:space:]]*(profile[[:space:]]|/|@[{]|"|[{]).*[{][[:space:]]*(#.*)?$' "$f" 2>/dev/null |
-    grep -v '^[[:space:]]*\^' | while IFS= read -r l; do printf '%s\t%s\t%s\n' "$f" "$s" "$l"; done
-done
+  printf '%s\t%s\n' "$f" "$s"
+done | awk -F '\t' '{
+  while ((r = (getline l < ("./" $1))) > 0)
+    if (l ~ /^[ \t]*(profile[ \t]|\/|@[{]|"|[{]).*[{][ \t\r]*(#.*)?$/) print $1 "\t" $2 "\t" l
+  if (r < 0) print "unreadable: " $1
+  close("./" $1)
+}'
 """
 
 

@@ -11,7 +11,7 @@ from scanner import Fact, NotApplicable, Undetermined, Unparsable, check, parse,
 from scanner import files as texts
 
 # apt itself writes temporary files even when it only simulates, so its lists are read instead: those of the security
-# archive alone, and of these only the packages that are installed.
+# archive alone, and of these only the packages that are installed. grep before awk: the lists may have 100 MB.
 WAITING = r"""
 l=/var/lib/apt/lists
 n=0
@@ -20,11 +20,11 @@ a=$(( ($(date +%s) - $(stat -c %Y "$l" 2>/dev/null || echo 0)) / 86400 ))
 printf 'lists %s %s\n' "$n" "$a"
 for f in "$l"/*[Ss]ecurity*_Packages*; do
   [ -e "$f" ] || continue
-  /usr/lib/apt/apt-helper cat-file "$f" || { echo failed; exit 0; }
+  { /usr/lib/apt/apt-helper cat-file "$f" || printf '\nFailed: %s\n' "$f"; } | grep -aE '^(Package|Version|Failed): '
 done | { dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n'; echo --; cat; } | awk '
   $0 == "--" { s = 1; next }
   !s { if ($1 ~ /^.i/) have[$2] = $3; next }
-  $0 == "failed" { print "failed"; exit }
+  $1 == "Failed:" { print "failed"; exit }
   $1 == "Package:" { p = $2 }
   $1 == "Version:" && p in have && have[p] != $2 { print p, have[p], $2 }
   END { print "end" }'

@@ -27,11 +27,11 @@ for f in "$l"/*_Packages*; do
   [ -e "${r}_InRelease" ] && r="${r}_InRelease" || r="${r}_Release"
   printf '>%s\t%s\n' "$(sed -n 's/^Origin: *//p' "$r" 2>/dev/null | head -n 1)" \
     "$(sed -n 's/^Suite: *//p' "$r" 2>/dev/null | head -n 1)"
-  /usr/lib/apt/apt-helper cat-file "$f" || { echo failed; exit 0; }
+  { /usr/lib/apt/apt-helper cat-file "$f" || printf '\nFailed: %s\n' "$f"; } | grep -aE '^(Package|Version|Failed): '
 done | { dpkg-query -W -f '${Package} ${Version}\n'; echo --; cat; } | awk '
   $0 == "--" { s = 1; next }
   !s { have[$1 " " $2] = 1; name[$1] = 1; next }
-  $0 == "failed" { print; exit }
+  $1 == "Failed:" { print "failed"; exit }
   /^>/ { o = substr($0, 2); next }
   $1 == "Package:" { p = $2 }
   $1 == "Version:" && p in name { print ((p " " $2) in have ? "=" : "~") "\t" o "\t" p "\t" $2 }
