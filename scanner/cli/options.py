@@ -41,6 +41,8 @@ FORMATS = (
     "prometheus",
     "simplerisk",
     "cisoassistant",
+    "pdf",
+    "board-pdf",
     "xlsx",
     "oscal",
     "oscal-poam",
@@ -183,7 +185,7 @@ output_options = _stack(
         "outputs",
         type=click.Path(path_type=Path, dir_okay=False),
         multiple=True,
-        help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif, .prom, .xlsx). Repeatable.",
+        help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif, .prom, .xlsx, .pdf). Repeatable.",
     ),
 )
 talk_options = _stack(

@@ -24,8 +24,9 @@ SUFFIXES = {
     ".sarif": "sarif",
     ".prom": "prometheus",
     ".xlsx": "xlsx",
+    ".pdf": "pdf",
 }
-BINARY = {"cisoassistant", "xlsx"}
+BINARY = {"cisoassistant", "xlsx", "pdf", "board-pdf"}
 """Formats that are no text: they go into a file, never to a terminal."""
 
 

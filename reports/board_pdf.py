@@ -1,0 +1,15 @@
+"""The board's page on paper: PDF by WeasyPrint, which is an extra."""
+
+from __future__ import annotations
+
+from scanner.model import Run
+
+from . import board, pdf
+
+PAPER = "ol li { display: block !important; } ol .no { float: left; margin-right: .35rem; }"
+"""WeasyPrint draws a circle in a grid as tall as its row."""
+
+
+def render(run: Run) -> bytes:
+    """The board's page as PDF; UsageError where WeasyPrint is not installed."""
+    return pdf.printed(board.render(run), PAPER)
