@@ -6,6 +6,7 @@ from scanner import Fact, api, check, parse
 from scanner.parse import Row
 
 from .machines import VOLUMES
+from .protection import PROTECTED
 from .stores import TABLES
 
 POINTS = Fact(
@@ -19,10 +20,6 @@ POINTS = Fact(
     ),
     parse.rows,
 )
-KEPT = Fact(
-    api("backup", "list_protected_resources", items="Results[].{ResourceArn: ResourceArn}", identity="ResourceArn"),
-    parse.rows,
-)
 
 
 @check("aws.backups.encrypted", POINTS)
@@ -31,10 +28,14 @@ def encrypted(rows: list[Row]) -> dict[str, bool]:
     return {row.subject: row.fields.get("IsEncrypted") is True for row in rows if row.fields.get("RecoveryPointArn")}
 
 
-@check("aws.backups.disk_kept", VOLUMES, KEPT)
+def _kept(rows: list[Row]) -> set[str]:
+    return {str(arn) for row in rows for arn in row.fields.get("arns") or []}
+
+
+@check("aws.backups.disk_kept", VOLUMES, PROTECTED)
 def disk_kept(volumes: list[Row], kept: list[Row]) -> dict[str, bool]:
     """Per disk in use: whether AWS Backup has a copy of it, or of a machine that it is part of."""
-    there = {row.subject for row in kept}
+    there = _kept(kept)
     machines = {arn.rpartition("/")[2] for arn in there if ":instance/" in arn}
     found = {}
     for row in volumes:
@@ -44,8 +45,8 @@ def disk_kept(volumes: list[Row], kept: list[Row]) -> dict[str, bool]:
     return found
 
 
-@check("aws.backups.table_kept", TABLES, KEPT)
+@check("aws.backups.table_kept", TABLES, PROTECTED)
 def table_kept(tables: list[Row], kept: list[Row]) -> dict[str, bool]:
     """Per table: whether AWS Backup has a copy of it."""
-    there = {row.subject for row in kept}
+    there = _kept(kept)
     return {row.of: row.of in there for row in tables}
