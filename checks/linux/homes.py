@@ -97,14 +97,15 @@ def looser_than(accounts: list[Account], found: dict[str, Home], mode: str) -> l
     return [_with_mode(entry) for _, entry in _folders(accounts, found) if entry.mode & ~int(mode, 8)]
 
 
-@check("linux.homes.dot_files", ACCOUNTS, HOMES)
-def dot_files(accounts: list[Account], found: dict[str, Home], names: list[str]) -> list[str]:
-    """Files of those names in the homes of persons and root: ['/home/anna/.netrc']."""
-    owners = {who.name for who in people(accounts)} | {who.name for who in accounts if not who.uid}
+@check("linux.homes.dot_files", HOMES)
+def dot_files(found: dict[str, Home], names: list[str]) -> list[str]:
+    """Files of those names in the homes of root and of all accounts from 1000 on: ['/home/anna/.netrc'].
+
+    Whether the account has a shell does not matter: other programs follow these files too.
+    """
     return [
         entry.path
-        for name, home in found.items()
-        if name in owners
+        for home in found.values()
         for entry in home.dots
         if entry.kind != "directory" and entry.path.rsplit("/", 1)[-1] in names
     ]

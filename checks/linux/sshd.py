@@ -110,7 +110,7 @@ def _included(found: dict[str, str], patterns: tuple[str, ...]) -> Iterator[str]
     """Paths that the patterns of one Include name, of those that were read."""
     for pattern in patterns:
         full = posixpath.normpath(posixpath.join(posixpath.dirname(MAIN), pattern))
-        if not any(fnmatch.fnmatchcase(full, seen) for seen in (f"{MAIN}.d/*", "/etc/ssh/*.conf")):
+        if not any(_globbed(full, seen) for seen in (f"{MAIN}.d/*", "/etc/ssh/*.conf")):
             raise Unparsable(f"Include {pattern}: outside the folders that were read")
         yield from sorted(path for path in found if _globbed(path, full))
 

@@ -114,7 +114,7 @@ def _options(scope: str, text: str, place: str) -> Iterator[Option]:
 
 
 SUDO = Fact(stat("/usr/bin/sudo"), parse.stats)
-SUDOERS = Fact(texts(MAIN, f"{MAIN}.d/*", sudo=True), sudoers)
+SUDOERS = Fact(texts(MAIN, f"{MAIN}.d/*", f"{MAIN}.*", sudo=True), sudoers)
 
 
 @check("linux.sudo.option", SUDO, SUDOERS)
