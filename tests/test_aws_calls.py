@@ -109,8 +109,8 @@ def row_of(probe: Probe, lost: list[str]) -> Form:
 def scope_of(probe: Probe) -> Form:
     """What a row's own name and the next question may be made of."""
     row = row_of(probe, [])
-    members = row.members if isinstance(row, StructureShape) else row
-    return {**(members if isinstance(members, dict) else dict(members or {})), **dict.fromkeys(AROUND), "_": row}
+    members = row.members if isinstance(row, StructureShape) else row if isinstance(row, dict) else {}
+    return {**members, **dict.fromkeys(AROUND), "_": row}
 
 
 def test_there_are_many_questions() -> None:
