@@ -28,7 +28,8 @@ SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
 MISSING = {
     *("access-analyzer", "GetSnapshotBlockPublicAccessState", "GetImageBlockPublicAccessState"),
     *("ListResourceComplianceSummaries", "ListFirewallPolicies", "DescribeClientVpnEndpoints"),
-    *("ListRuleGroups", "GET /resources/?"),  # the second is AWS Backup's list of what it keeps
+    *("ListRuleGroups", "ListReportGroups", "DescribeInstanceInformation", "ListOrganizationsFeatures"),
+    *("GET /resources/?", "POST /getContactInformation?"),  # of AWS Backup, and of the account
 }
 """What this moto does not know, and falls over instead of saying so."""
 CODES = {
