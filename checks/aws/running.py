@@ -87,15 +87,15 @@ def service_public(rows: list[Row]) -> dict[str, str]:
 
 
 @check("aws.running.service_platform", SERVICES)
-def service_platform(rows: list[Row]) -> dict[str, str | None]:
-    """Per container service on Fargate: its platform's version; LATEST, and the newest of its kind, as LATEST."""
+def service_platform(rows: list[Row]) -> dict[str, str]:
+    """Per container service on Fargate: its platform's version; LATEST for the newest, and where none was chosen."""
     newest = {"linux": "1.4.0", "windows": "1.0.0"}
-    found: dict[str, str | None] = {}
+    found: dict[str, str] = {}
     for row in _active(rows):
         version = row.fields.get("platformVersion")
         if row.fields.get("launchType") == "FARGATE" or version is not None:
             family = "windows" if str(row.fields.get("platformFamily")).lower().startswith("windows") else "linux"
-            found[row.of] = "LATEST" if version == newest[family] else version
+            found[row.of] = "LATEST" if version in {None, newest[family]} else str(version)
     return found
 
 

@@ -27,6 +27,8 @@ def seed(server: Server) -> None:
     _databases(server)
     _machines(server)
     _watching(server)
+    _alarms(server)
+    _running(server)
 
 
 def tls_only(bucket: str) -> str:
@@ -82,6 +84,9 @@ def _buckets(server: Server) -> None:
     )
     europe.put_bucket_policy(Bucket=PUBLIC_BUCKET, Policy=readable_by_all(PUBLIC_BUCKET))
     s3.put_bucket_acl(Bucket=LIST_BUCKET, ACL="public-read")
+    partner = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::222222222222:root"},
+               "Action": "s3:PutBucket*", "Resource": f"arn:aws:s3:::{LIST_BUCKET}"}  # fmt: skip
+    s3.put_bucket_policy(Bucket=LIST_BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [partner]}))
     s3.put_bucket_policy(
         Bucket=TRAIL_BUCKET,
         Policy=json.dumps({"Version": "2012-10-17", "Statement": [
@@ -151,6 +156,8 @@ def _trails(server: Server, key: str) -> None:
         IsMultiRegionTrail=True,
         EnableLogFileValidation=True,
         KmsKeyId=key,
+        CloudWatchLogsLogGroupArn=_log_group(server),
+        CloudWatchLogsRoleArn=f"arn:aws:iam::{ACCOUNT}:role/trail",
     )
     trail.start_logging(Name="everywhere")
     trail.put_event_selectors(
@@ -209,3 +216,61 @@ def _watching(server: Server) -> None:
     config.start_configuration_recorder(ConfigurationRecorderName="default")
     with suppress(ClientError):  # not every moto has it
         server.client("securityhub").enable_security_hub()
+
+
+def _log_group(server: Server) -> str:
+    server.client("logs").create_log_group(logGroupName="trail")
+    return f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:trail:*"
+
+
+def _alarms(server: Server) -> None:
+    """Somebody is told of changes of the log; of changes of routes an alarm tells nobody."""
+    logs, watch, sns = server.client("logs"), server.client("cloudwatch"), server.client("sns")
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="security@example.org")
+    patterns = {
+        "log": ('{ ($.eventName = *Trail) || ($.eventName = "StartLogging") || ($.eventName = StopLogging) }', [topic]),
+        "routes": ("{ ($.eventName = *Route*) }", []),
+    }
+    for name, (pattern, actions) in patterns.items():
+        logs.put_metric_filter(
+            logGroupName="trail", filterName=name, filterPattern=pattern,
+            metricTransformations=[{"metricName": name, "metricNamespace": "trail", "metricValue": "1"}],
+        )  # fmt: skip
+        watch.put_metric_alarm(
+            AlarmName=name, MetricName=name, Namespace="trail", Statistic="Sum", Period=300, EvaluationPeriods=1,
+            Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold", AlarmActions=actions,
+        )  # fmt: skip
+
+
+def _running(server: Server) -> None:
+    """A public and an inner container service, a fixed and a growing table, and a wide route into a joined network."""
+    ecs, ec2 = server.client("ecs"), server.client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    ecs.create_cluster(clusterName="shop")
+    ecs.register_task_definition(family="web", containerDefinitions=[{"name": "web", "image": "web", "memory": 64}])
+    for name, assign in (("inner", "DISABLED"), ("open", "ENABLED")):
+        ecs.create_service(
+            cluster="shop", serviceName=name, taskDefinition="web", desiredCount=0, launchType="FARGATE",
+            networkConfiguration={
+                "awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": assign}
+            },
+        )  # fmt: skip
+    common: dict[str, Any] = {
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    }
+    tables = server.client("dynamodb")
+    tables.create_table(TableName="growing", BillingMode="PAY_PER_REQUEST", **common)
+    tables.create_table(
+        TableName="fixed", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}, **common
+    )
+    ours, theirs = (ec2.create_vpc(CidrBlock=block)["Vpc"]["VpcId"] for block in ("10.8.0.0/16", "10.9.0.0/16"))
+    joined = ec2.create_vpc_peering_connection(VpcId=ours, PeerVpcId=theirs)["VpcPeeringConnection"]
+    ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=joined["VpcPeeringConnectionId"])
+    for vpc, block in ((ours, "10.9.0.0/16"), (theirs, "10.8.7.0/24")):
+        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        ec2.create_route(
+            RouteTableId=table, DestinationCidrBlock=block, VpcPeeringConnectionId=joined["VpcPeeringConnectionId"]
+        )

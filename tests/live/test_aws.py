@@ -88,7 +88,15 @@ def test_each_call_is_put_once_per_account_and_region(server: Server) -> None:
 def test_nothing_that_is_sent_could_change_the_account(server: Server) -> None:
     server.calls.clear()
     scan(access(server))
-    reading = ("GET ", "Get", "List", "Describe", "GenerateCredentialReport", "POST /getAlternateContact?")
+    reading = (
+        "GET ",
+        "Get",
+        "List",
+        "Describe",
+        "GenerateCredentialReport",
+        "POST /getAlternateContact?",
+        "POST /getContactInformation?",
+    )
     reading += ("POST /getContactInformation?",)
     assert server.calls
     assert [call for call, _ in server.calls if not call.operation.startswith(reading)] == []
