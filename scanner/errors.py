@@ -4,6 +4,7 @@ RisklineError
 ├── UsageError           wrong configuration or usage; nothing was scanned          (exit 2)
 ├── LockedError          another run holds the lock                                 (exit 5)
 ├── RegisterError        the register could not be read or written                  (exit 3)
+├── PushError            another register did not take what was sent, or not as sent (exit 3)
 ├── TargetError          one asset could not be visited; the run goes on
 │   ├── Unreachable      no route, refused, name not found, time-out
 │   ├── AuthFailed       bad credential, unknown host key, expired token
@@ -39,6 +40,10 @@ class LockedError(RisklineError):
 
 class RegisterError(RisklineError):
     """The register could not be read or written: disk full, connection lost, file damaged."""
+
+
+class PushError(RisklineError):
+    """Another register could not be reached, or holds something else than what it was sent."""
 
 
 class TargetError(RisklineError):

@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "Judge the evidence of an earlier run again, offline, by today's baselines."),
     "replay": ("replay", "Judge a recorded run again from its own evidence: the same facts, the same verdicts."),
     "report": ("report", "Write the report of a recorded run."),
+    "push": ("push", "Send a recorded run to DefectDojo or CISO Assistant, and read back what arrived."),
     "runs": ("report", "List the recorded runs."),
     "diff": ("drift", "Show what changed between two runs, verdict by verdict or fact by fact."),
     "gate": ("gate", "May this change go ahead? Hold the run after it against the one before."),

@@ -1,0 +1,1 @@
+"""Sending a run to other registers, so that it really arrives: never twice, and read back afterwards."""
