@@ -1,41 +1,48 @@
 """Requests, seconds and CPU for one AWS account: Riskline's one visit beside one call sequence per control.
 
-    python -m benchmarks.aws_account [--buckets 10 100 1000]
+    python -m benchmarks.aws_account [--buckets 10 100 1000] [--roles 10 100 1000] [--rows 50000]
 
 Both ways ask the same questions of the same seeded account on loopback (moto, in a process of its own, so that the CPU
-counted is the client's). The plain way judges control by control: fresh clients, its own reads, nothing shared, as a
+counted is the client's). `--rows` judges an answer of so many disks, of recorded shape, without a server, and tells the
+peak of memory. The plain way judges control by control: fresh clients, its own reads, nothing shared, as a
 script per check does. Round trips are those of loopback; over a real one the ratio of seconds is that of requests.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import multiprocessing
 import os
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from scanner.catalogue import Catalogue
-from scanner.collect import collect
+from scanner.collect import collect, make_evidence
 from scanner.evaluate import Judge
-from scanner.model import Access, Asset, Aws, Inventory
+from scanner.model import Access, Asset, Aws, Inventory, Reply
 from scanner.plan import PlannedAsset, make_plan, plan_asset
 from scanner.transports import Bounds
 from tests.live.moto_seed import seed
 from tests.live.moto_server import Server, moto_server
 
+TRUST = '{"Version": "2012-10-17", "Statement": []}'
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 
 
-def serve(pipe: Connection, buckets: int | None) -> None:
+def serve(pipe: Connection, buckets: int | None, roles: int) -> None:
     """The account's process: give its URL, then the number of requests since the last question, until "end"."""
 
     def more(server: Server) -> None:
         for number in range(buckets or 0):
             server.client("s3").create_bucket(Bucket=f"bucket-{number:05}")
+        iam = server.client("iam")
+        for number in range(roles):
+            iam.create_role(RoleName=f"role-{number:05}", AssumeRolePolicyDocument=TRUST)
 
     with moto_server(seed if buckets is None else more) as server:
         pipe.send(server.url)
@@ -45,11 +52,11 @@ def serve(pipe: Connection, buckets: int | None) -> None:
 
 
 @contextmanager
-def account(buckets: int | None = None) -> Iterator[tuple[str, Callable[[], int]]]:
+def account(buckets: int | None = None, roles: int = 0) -> Iterator[tuple[str, Callable[[], int]]]:
     """An account's URL, and a function that tells how many requests came since it was last asked."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=serve, args=(there, buckets))
+    process = context.Process(target=serve, args=(there, buckets, roles))
     process.start()
 
     def requests() -> int:
@@ -100,10 +107,40 @@ def measure(name: str, work: Callable[[], int], requests: Callable[[], int]) -> 
     return wall, cpu, asked
 
 
+def hold(rows: int) -> None:
+    """Judge an answer of many disks and print the seconds and the peak of memory, answer included."""
+    asset = planned("http://127.0.0.1:1", ("id=EBS-02",))
+    (probe,) = asset.visits["aws"]
+    tracemalloc.start()
+    began = time.perf_counter()
+    disks = (
+        {
+            "subject": f"arn:aws:ec2:us-east-1:123456789012:volume/vol-{number:017x}",
+            "account": "123456789012",
+            "region": "us-east-1",
+            "of": "",
+            "item": {"VolumeId": f"vol-{number:017x}", "Encrypted": number % 2 == 0, "Size": 8, "State": "in-use",
+                     "AvailabilityZone": "us-east-1a", "VolumeType": "gp3", "Attachments": [], "Tags": []},
+        }
+        for number in range(rows)
+    )  # fmt: skip
+    reply = Reply("[" + ",".join(map(json.dumps, disks)) + "]")
+    findings = Judge().findings(asset, make_evidence("cloud", {probe.key: reply}, {}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    took = time.perf_counter() - began
+    print(
+        f"{rows} rows of {len(reply.text) / 1e6:.1f} MB: {len(findings)} findings, "
+        f"{took:.2f} s, peak {peak / 1e6:.0f} MB"
+    )
+
+
 def main() -> None:
-    """Print the comparison, then the growth with the number of buckets."""
+    """Print the comparison, then the growth with the number of buckets and roles, and the memory of a large answer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--buckets", type=int, nargs="*", default=[10, 100, 1000])
+    parser.add_argument("--roles", type=int, nargs="*", default=[10, 100, 1000])
+    parser.add_argument("--rows", type=int, default=50_000)
     chosen = parser.parse_args()
     logging.disable(logging.WARNING)
     os.environ["RISKLINE_BENCH"] = "testing"
@@ -119,6 +156,12 @@ def main() -> None:
             asset = planned(url, ("id=S3-*",))
             _, cpu, asked = measure(f"{buckets} buckets", lambda asset=asset: together(asset), requests)  # type: ignore[misc]
             print(f"{'':<28} per bucket: {asked / buckets:.1f} requests, {1000 * cpu / buckets:.1f} ms CPU")
+    for roles in chosen.roles:
+        with account(0, roles) as (url, requests):
+            asset = planned(url, ("id=IAM-*",))
+            _, cpu, asked = measure(f"{roles} roles", lambda asset=asset: together(asset), requests)  # type: ignore[misc]
+            print(f"{'':<28} per role: {asked / roles:.2f} requests, {1000 * cpu / roles:.1f} ms CPU")
+    hold(chosen.rows)
 
 
 if __name__ == "__main__":
