@@ -37,6 +37,7 @@ FORMATS = (
     "sarif",
     "junit",
     "ocsf",
+    "ocsf-2002",
     "defectdojo",
     "prometheus",
     "simplerisk",
