@@ -6,7 +6,7 @@ from itertools import groupby
 
 from scanner.model import Run
 
-from . import frameworks, page
+from . import coverage, frameworks, page
 from .plain_words import share
 
 MARKS = {"pass": "passed", "fail": "FAILED", "unknown": "UNKNOWN", "not-applicable": "not applicable"}
@@ -22,6 +22,10 @@ def render(run: Run) -> bytes:
         groups=[
             (frameworks.NAMES.get(name, name), of, list(members))
             for (name, of), members in groupby(found, key=lambda one: (one.framework, one.of))
+        ],
+        uncovered=[
+            (frameworks.NAMES[name], len(coverage.REQUIREMENTS[name]), numbers)
+            for name, numbers in coverage.not_covered(found).items()
         ],
         marks=MARKS,
         style=style,

@@ -1,4 +1,7 @@
-"""The compliance matrix as rows, RFC 4180, in UTF-8: one for each requirement that a control of the run names."""
+"""The compliance matrix as rows, RFC 4180, in UTF-8: one for each requirement.
+
+Those that a control of the run names come first, then what none of them names, where the framework's numbers are known.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ import io
 from scanner.inert import cell
 from scanner.model import Run
 
-from . import frameworks
+from . import coverage, frameworks
 
 COLUMNS = (
     "framework", "baseline", "requirement", "outcome", "passed", "failed", "unknown", "not_applicable", "controls",
+    "accepted",
 )  # fmt: skip
+NOT_COVERED = "not-covered"
+"""Outcome of a requirement that no control of the run names."""
 
 
 def render(run: Run) -> bytes:
@@ -20,8 +26,19 @@ def render(run: Run) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for one in frameworks.requirements(run):
+    found = frameworks.requirements(run)
+    for one in found:
         counts = (one.passed, one.failed, one.unknown, one.not_applicable)
-        texts = (one.framework, one.of, one.number, one.outcome.value, *map(str, counts), " ".join(one.controls))
+        texts = (
+            one.framework,
+            one.of,
+            one.number,
+            one.outcome.value,
+            *map(str, counts),
+            " ".join(one.controls),
+            str(one.accepted),
+        )
         writer.writerow([cell(text) for text in texts])
+    for framework, numbers in coverage.not_covered(found).items():
+        writer.writerows([framework, "", number, NOT_COVERED, "0", "0", "0", "0", "", "0"] for number in numbers)
     return out.getvalue().encode()

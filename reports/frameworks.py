@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from scanner.inert import printable
 from scanner.model import Outcome, Run
 
 NAMES: Mapping[str, str] = {
@@ -28,6 +29,7 @@ class Requirement:
     """One requirement of a framework. of: the baseline it is numbered for, where numbers differ by baseline, else "".
 
     passed, failed, unknown, not_applicable: findings of the controls that name it, over all assets.
+    accepted: how many of the failed ones somebody bears knowingly today. They stay failed.
     """
 
     framework: str
@@ -38,6 +40,7 @@ class Requirement:
     failed: int
     unknown: int
     not_applicable: int
+    accepted: int = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -74,6 +77,8 @@ def requirements(run: Run) -> list[Requirement]:
     """Every requirement that a control of the run names, by framework, baseline and number."""
     counts: dict[tuple[str, str, str], dict[Outcome, int]] = {}
     controls: dict[tuple[str, str, str], set[str]] = {}
+    accepted: dict[tuple[str, str, str], int] = {}
+    borne = _borne(run)
     places = {
         key: [(name, key[0] if name.startswith("cis") else "", number) for name, number in _named(control.references)]
         for key, control in run.controls.items()
@@ -82,6 +87,9 @@ def requirements(run: Run) -> list[Requirement]:
         for place in places.get((finding.baseline, finding.control), ()):
             counts.setdefault(place, dict.fromkeys(Outcome, 0))[finding.outcome] += 1
             controls.setdefault(place, set()).add(finding.control)
+            where = (finding.asset, finding.control, printable(finding.subject))
+            if finding.outcome is Outcome.FAIL and where in borne:
+                accepted[place] = accepted.get(place, 0) + 1
     return [
         Requirement(
             *place,
@@ -90,9 +98,16 @@ def requirements(run: Run) -> list[Requirement]:
             of[Outcome.FAIL],
             of[Outcome.UNKNOWN],
             of[Outcome.NOT_APPLICABLE],
+            accepted.get(place, 0),
         )
         for place, of in sorted(counts.items(), key=lambda item: (item[0][:2], _numerically(item[0][2])))
     ]
+
+
+def _borne(run: Run) -> set[tuple[str, str, str]]:
+    """(asset, control, subject) of every acceptance that holds today; subjects as the register shows them."""
+    held = run.history.accepted if run.history else ()
+    return {(one.asset, one.control, printable(one.subject)) for one in held if one.state in {"valid", "expiring"}}
 
 
 def _named(references: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, str]]:

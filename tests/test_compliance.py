@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from reports import compliance, compliance_csv, frameworks
+from reports import compliance, compliance_csv, coverage, frameworks
 from scanner import catalogue
 from scanner.model import Access, Asset, Finding, Outcome, Run, Ssh
 
-from .run_of import HOSTILE, controls, run_of, scored
+from .run_of import HOSTILE, controls, remembered, run_of, scored
 
 PASS, FAIL, UNKNOWN, OUT = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN, Outcome.NOT_APPLICABLE
 
@@ -100,3 +100,44 @@ def test_hostile_text_stays_text(text: str) -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028\u202a-\u202e\u2066-\u2069]", page)
     cells = next(iter(list(csv.reader(io.StringIO(compliance_csv.render(run).decode(), newline="")))[1:]))
     assert all(not value.lstrip().startswith(("=", "+", "-", "@")) for value in cells)
+
+
+def test_the_numbers_of_the_frameworks_are_all_of_them() -> None:
+    found = coverage.REQUIREMENTS["nist-csf-2.0"]
+    by_function = {name: sum(one.startswith(name) for one in found) for name in ("GV", "ID", "PR", "DE", "RS", "RC")}
+    assert by_function == {"GV": 31, "ID": 21, "PR": 22, "DE": 11, "RS": 13, "RC": 8}
+    assert all(len(set(numbers)) == len(numbers) for numbers in coverage.REQUIREMENTS.values())
+    assert sum(one.startswith("21(2)") for one in coverage.REQUIREMENTS["nis2"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("framework", "number", "place"),
+    [("nist-csf-2.0", "PR.AA-05", "PR.AA-05"), ("nis2", "21(2)(i)", "21(2)(i)"), ("dora", "9(4)", "9")],
+)
+def test_what_no_control_names_is_not_covered_and_never_met(framework: str, number: str, place: str) -> None:
+    run = held(PASS, **{framework: (number,)})
+    missing = coverage.not_covered(frameworks.requirements(run))
+    assert list(missing) == [framework]
+    assert [place, *missing[framework]] != list(coverage.REQUIREMENTS[framework])
+    assert sorted([place, *missing[framework]]) == sorted(coverage.REQUIREMENTS[framework])
+    text = compliance_csv.render(run).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["requirement"] for row in rows if row["outcome"] == "not-covered"] == missing[framework]
+    assert [row["requirement"] for row in rows if row["outcome"] == "pass"] == [number]
+    page = compliance.render(run).decode()
+    assert "Not covered" in page
+    assert missing[framework][0] in page
+    (rate,) = frameworks.rates(frameworks.requirements(run))
+    assert rate.asked == 1
+
+
+@pytest.mark.parametrize(("state", "counted"), [("valid", 1), ("expiring", 1), ("expired", 0), ("unused", 0)])
+def test_an_accepted_failure_is_counted_and_stays_a_failure(state: str, counted: int) -> None:
+    run = remembered(held(FAIL))
+    assert run.history is not None
+    one = next(one for one in run.history.accepted if one.state == state)
+    same = replace(one, asset="web-1", control="C-0", subject="")
+    borne = replace(run, history=replace(run.history, accepted=(same,)))
+    (found,) = frameworks.requirements(borne)
+    assert (found.accepted, found.failed, found.outcome) == (counted, 1, FAIL)
+    assert f'"n">{counted}</td>' in compliance.render(borne).decode()
