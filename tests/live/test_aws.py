@@ -138,6 +138,27 @@ def test_nothing_is_unknown_but_what_the_account_does_not_offer(healthy: list[Fi
     assert len({f.control for f in healthy}) >= 290 > 10 * len({f.control for f in unknown})
 
 
+def test_alarms_are_followed_from_the_log_to_who_hears_them(healthy: list[Finding]) -> None:
+    assert outcomes(healthy, "ALM-05") == {"": "pass"}
+    assert outcomes(healthy, "ALM-13") == {"": "fail"}  # counted, and nobody is told
+
+
+def test_what_runs_is_judged_one_by_one(healthy: list[Finding]) -> None:
+    services = f"arn:aws:ecs:us-east-1:{ACCOUNT}:service/shop/{{}}".format
+    tables = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{{}}".format
+    assert outcomes(healthy, "ECS-10") == {services("inner"): "pass", services("open"): "fail"}
+    assert outcomes(healthy, "DYN-10") == {tables("growing"): "pass", tables("fixed"): "fail"}
+
+
+def test_a_route_into_all_of_a_joined_network_is_too_wide(healthy: list[Finding]) -> None:
+    assert sorted(outcomes(healthy, "VPC-20").values()) == ["fail", "pass"]
+
+
+def test_another_account_that_could_open_a_bucket_is_found(healthy: list[Finding]) -> None:
+    failing = [subject for subject, outcome in outcomes(healthy, "S3-11").items() if outcome == "fail"]
+    assert failing == [f"arn:aws:s3:::{LIST_BUCKET}"]
+
+
 def asks(probe: Probe, operation: str) -> bool:
     return operation == probe.ask[2] or (probe.each is not None and asks(probe.each, operation))
 
