@@ -226,8 +226,13 @@ def _rates(run: Run) -> list[tuple[frameworks.Rate, str]]:
     return [
         (rate, share(rate.passed, rate.asked))
         for rate in found
-        if rate.asked and ("_" not in rate.framework or rate.framework.partition("_")[0] not in names)
+        if rate.asked and (not _edition(rate.framework) or _edition(rate.framework) not in names)
     ][:RATES]
+
+
+def _edition(framework: str) -> str:
+    """The framework that this is another edition of: 'cis_v3' and 'cis-5.0' -> 'cis'; "" where it stands for itself."""
+    return "cis" if framework.startswith(("cis_", "cis-")) else ""
 
 
 def _ready(run: Run) -> list[tuple[str, str]]:

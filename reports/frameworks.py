@@ -11,6 +11,7 @@ from scanner.model import Outcome, Run
 NAMES: Mapping[str, str] = {
     "anssi": "ANSSI (guide of the French government)",
     "cis": "CIS benchmarks (Center for Internet Security)",
+    "cis-5.0": "CIS benchmarks (Center for Internet Security), edition 5.0",
     "cis_v3": "CIS benchmarks (Center for Internet Security), other edition",
     "dora": "DORA (European rules for banks and insurers)",
     "iso-27001": "ISO 27001 (international security standard)",

@@ -151,7 +151,7 @@ class Judge:
                     _Verdict("", Outcome.UNKNOWN, "not-collected", detail=f"this evidence holds no answer to {key}")
                 ]
             if reply.problem == "absent":
-                return [_absent(control, reply.detail or f"{key} was proved absent")]
+                return [_absent(control, reply.detail or f"{key.splitlines()[0][:80]} was proved absent")]
             if reply.problem is not None:
                 return [_Verdict("", Outcome.UNKNOWN, reply.problem, detail=reply.detail)]
             gaps += reply.gaps
