@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import jmespath
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from hypothesis import given
@@ -13,6 +16,7 @@ from scanner.catalogue import Catalogue
 from scanner.errors import AuthFailed, UsageError
 from scanner.model import Access, Asset, Aws, Inventory, Probe
 from scanner.plan import make_plan
+from scanner.transports import aws_call
 from scanner.transports.aws_errors import judge
 from scanner.transports.aws_permissions import action_of, allowed, iam_policy, permissions
 
@@ -183,3 +187,18 @@ def test_a_whole_service_is_seen_through_wildcards() -> None:
     statement = {"Effect": "Allow", "Action": ["KMS:*"], "Resource": "*"}
     assert policies.allows_all_of({"Statement": statement}, "kms")
     assert not policies.allows_all_of({"Statement": statement}, "s3")
+
+
+def test_no_password_of_an_address_and_no_value_of_a_variable_is_kept() -> None:
+    assert aws_call._plain({"a": ["see https://me:hunter2@git.example/x"]}) == {
+        "a": ["see https://me:***@git.example/x"]
+    }
+    kept = {probe.ask[2]: str(probe.ask[3]) for probe in planned()}
+    assert "value" not in kept["batch_get_projects"].replace("not_null(value", "")
+    secrets = {"name": "K", "value": "hunter2"}
+    task = {"taskDefinition": {"containerDefinitions": [{"name": "c", "environment": [secrets]}]}}
+    told = jmespath.search(json.loads(kept["describe_task_definition"])["items"], task)
+    assert "hunter2" not in json.dumps(told)
+    assert told["containerDefinitions"][0]["environment"] == [{"name": "K", "letters": 7}]
+    project = {"projects": [{"source": {}, "environment": {"environmentVariables": [secrets]}}]}
+    assert "hunter2" not in json.dumps(jmespath.search(json.loads(kept["batch_get_projects"])["items"], project))

@@ -57,7 +57,17 @@ CONTAINER_CLUSTERS = Fact(
 )
 _TASKS = api("ecs", "list_task_definitions", items="taskDefinitionArns", params={"status": "ACTIVE"}, identity="_")
 TASKS = Fact(
-    api("ecs", "describe_task_definition", items="taskDefinition", params={"taskDefinition": "_"}, each=_TASKS),
+    api(
+        "ecs",
+        "describe_task_definition",
+        # of the environment only whether something stands there: the values are where programs keep their secrets
+        items="taskDefinition.{pidMode: pidMode, networkMode: networkMode, containerDefinitions: containerDefinitions[]"
+        ".{name: name, privileged: privileged, user: user, readonlyRootFilesystem: readonlyRootFilesystem,"
+        " logConfiguration: {logDriver: logConfiguration.logDriver},"
+        " environment: environment[].{name: name, letters: length(not_null(value, ''))}}}",
+        params={"taskDefinition": "_"},
+        each=_TASKS,
+    ),
     parse.rows,
 )
 
@@ -209,7 +219,7 @@ def task_secrets(rows: list[Row]) -> dict[str, list[str]]:
                 str(one.get("name"))
                 for c in _containers(row)
                 for one in c.get("environment") or []
-                if SECRET_NAME.search(str(one.get("name"))) and one.get("value")
+                if SECRET_NAME.search(str(one.get("name"))) and one.get("letters")
             }
         )
         for row in rows

@@ -61,7 +61,11 @@ PROJECTS = Fact(
     api(
         "codebuild",
         "batch_get_projects",
-        items="projects",
+        # of the variables only their names: the values are where programs keep their secrets
+        items="projects[].{source: {location: source.location},"
+        " secondarySources: secondarySources[].{location: location}, logsConfig: logsConfig,"
+        " environment: {privilegedMode: environment.privilegedMode,"
+        " environmentVariables: environment.environmentVariables[].{name: name, type: type}}}",
         params={"names": "[_]"},
         each=api(
             "codebuild",
@@ -268,7 +272,7 @@ def project_secrets(rows: list[Row]) -> dict[str, list[str]]:
         found[row.subject] = sorted(
             str(one.get("name"))
             for one in variables
-            if one.get("type", "PLAINTEXT") == "PLAINTEXT" and SECRET_NAME.search(str(one.get("name")))
+            if (one.get("type") or "PLAINTEXT") == "PLAINTEXT" and SECRET_NAME.search(str(one.get("name")))
         )
     return found
 

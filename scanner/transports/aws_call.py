@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from .aws_permissions import action_of, allowed, read_form
 from .aws_session import Account, Clients
 
 MAX_PAGES = 2000
+_LOGIN = re.compile(r"(https?://[^/@\s:]+):[^/@\s]+@")
 MORE = ("NextToken", "nextToken", "NextMarker")
 """Signs of a further page, in the answer of an operation that botocore cannot page through."""
 
@@ -159,7 +161,7 @@ def _named(item: Any, form: Mapping[str, Any], account: Account, region: str, pa
 
 
 def _plain(value: Any) -> Any:
-    """As JSON can hold it: instants in ISO 8601 UTC, bytes as text."""
+    """As JSON can hold it: instants in ISO 8601 UTC, bytes as text, and no password in an address."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -168,4 +170,6 @@ def _plain(value: Any) -> Any:
         return (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, str):
+        return _LOGIN.sub(r"\1:***@", value)
+    return value if isinstance(value, int | float | bool | None) else str(value)
