@@ -329,9 +329,3 @@ def notebook(rows: list[Row], key: str) -> Setting:
 def model(rows: list[Row], key: str) -> Setting:
     """Per SageMaker model: EnableNetworkIsolation."""
     return settings(rows, key)
-
-
-@check("aws.compute.beanstalk", BEANSTALK)
-def beanstalk(rows: list[Row], key: str) -> Setting:
-    """Per Elastic Beanstalk environment: HealthStatus, which only enhanced reporting fills."""
-    return settings([row for row in rows if row.fields.get("Status") != "Terminated"], key)
