@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iproute2 iptables busybox-static openssl gzip \
-  mmdebstrap postgresql poppler-utils procps gcc libc6-dev libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
+  mmdebstrap postgresql poppler-utils procps gcc libc6-dev libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 rabbitmq-server
 JOBS ?= 4
 
 .PHONY: audit test lint types contracts pytest wheel packages docs lock clean
