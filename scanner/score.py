@@ -30,6 +30,7 @@ __all__ = [
     "curve",
     "points",
     "score_asset",
+    "service_curves",
     "weaknesses",
     "word",
     "zone_of",
@@ -289,6 +290,16 @@ def assess(pairs: Iterable[tuple[Asset, Sequence[Finding]]], controls: Controls,
         risks=_risks(open, {name: causes for name, (_, causes) in both.items()}, controls, policy),
         inherent=_organisation(bare, everything, policy),
     )
+
+
+def service_curves(
+    pairs: Iterable[tuple[Asset, Sequence[Finding]]], controls: Controls, policy: Policy
+) -> dict[str, Curve]:
+    """The loss curve of every service, in the order of their names."""
+    open: dict[str, list[Weakness]] = {}
+    for asset, findings in pairs:
+        open.setdefault(asset.service, []).extend(weaknesses(asset, findings, controls, policy))
+    return {name: curve(open[name], policy) for name in sorted(open)}
 
 
 def _organisation(services: Sequence[Curve], covered: Coverage, policy: Policy) -> Score:

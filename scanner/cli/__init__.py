@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "gate": ("gate", "May this change go ahead? Hold the run after it against the one before."),
     "register": ("register", "The risks: who deals with each, how, until when; and the proof of their history."),
     "budget": ("budget", "What to do first, for so many days or so much money, and what that buys."),
+    "simulate": ("simulate", "How far one year may lie from the next: what one in ten, in a hundred may cost."),
     "explain": ("explain", "The arithmetic of one number, step by step."),
     "attest": ("attest", "Answer a question that no scanner can answer."),
     "notify": ("notify", "Tell people what is new since the run before, and nothing when nothing is."),

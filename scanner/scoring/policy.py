@@ -107,7 +107,8 @@ class Policy(_Strict):
 
     unit: what losses are counted in: "points", or a currency such as "EUR". due_days, longest_acceptance_days: for the
     register. efforts, effort_days (by root cause, for one asset), day_rate (in the unit of the losses; 0: costs are
-    counted in days only): for the budget.
+    counted in days only): for the budget. loss_spread: how many times the upper end of a single loss's 90 % interval is
+    its lower end, for the simulation; 1 for no spread.
     Anything out of range is refused with UsageError, never bent into range.
     """
 
@@ -125,6 +126,7 @@ class Policy(_Strict):
     efforts: Efforts = field(default_factory=Efforts)
     effort_days: Mapping[str, float] = field(default_factory=dict)
     day_rate: float = 0.0
+    loss_spread: float = 10.0
 
     def __post_init__(self) -> None:
         _refuse_outside("attempts", self.attempts, 0, 1e6, above=True)
@@ -150,6 +152,7 @@ class Policy(_Strict):
             _refuse_outside(f"effort_days.{key}", value, 0, 36_500)
         _refuse_outside("longest_acceptance_days", self.longest_acceptance_days, 1, 3650)
         _refuse_outside("day_rate", self.day_rate, 0, 1e9)
+        _refuse_outside("loss_spread", self.loss_spread, 1, 1e6)
         if not self.unit.strip() or not self.unit.isprintable() or len(self.unit) > 20:
             raise OutOfRange("unit", f"policy: `unit` must be a short word such as points or EUR, not {self.unit!r}")
 
