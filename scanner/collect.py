@@ -17,6 +17,7 @@ from importlib import metadata
 from .errors import TargetError
 from .model import Asset, Evidence, Probe, Problem, Reply, utc_now
 from .plan import PlannedAsset
+from .redaction import redacted, redacted_text
 from .transports import Bounds, transport
 
 LOG = logging.getLogger("riskline.collect")
@@ -75,7 +76,7 @@ def _result(planned: PlannedAsset, future: Future[Collected]) -> Collected:
     bug = future.exception()
     if bug is None:
         return future.result()
-    text = "".join(traceback.format_exception(bug))
+    text = redacted_text("".join(traceback.format_exception(bug)))
     LOG.error("%s: a bug in Riskline: %s", planned.asset.id, text)
     kept: dict[str, Reply] = {}
     for probes in planned.visits.values():
@@ -94,8 +95,9 @@ def _visit_all(planned: PlannedAsset, bounds: Bounds) -> Collected:
         except TargetError as error:
             failures[way] = f"{error.problem}: {error}"
             replies |= _failed(probes, error.problem, str(error), error.answered)
+    failures = {way: redacted_text(why) for way, why in failures.items()}
     took_s = time.monotonic() - started
-    return Collected(planned, make_evidence(planned.asset.id, replies, failures), took_s)
+    return Collected(planned, make_evidence(planned.asset.id, redacted(replies), failures), took_s)
 
 
 def _failed(

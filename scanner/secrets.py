@@ -12,12 +12,16 @@ import os
 import shlex
 import stat
 import subprocess
+import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import NoReturn
 
 from .errors import UsageError
 
 FORMS = "env:NAME, file:PATH, keyring:SERVICE/USER or command:LINE"
+MAX_KNOWN = 128
+"""As many as the visits under way at the same time may use; a longer list would be looked for in every answer."""
 _SCHEMES = ("env", "file", "keyring", "command")
 
 
@@ -29,6 +33,7 @@ class Secret:
     def __init__(self, value: str, source: str) -> None:
         self._value = value
         self.source = source
+        _remember(value)
 
     def reveal(self) -> str:
         """The value itself, for the one call that has to send it."""
@@ -44,6 +49,24 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is never pickled")
+
+
+_KNOWN: OrderedDict[str, None] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def _remember(value: str) -> None:
+    with _LOCK:
+        _KNOWN[value] = None
+        _KNOWN.move_to_end(value)
+        while len(_KNOWN) > MAX_KNOWN:
+            _KNOWN.popitem(last=False)
+
+
+def known_values() -> tuple[str, ...]:
+    """The values that this process logged in with lately, for scanner.redaction alone to take them out of evidence."""
+    with _LOCK:
+        return tuple(_KNOWN)
 
 
 def refuse_literal(reference: str, field: str) -> None:

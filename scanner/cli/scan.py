@@ -105,11 +105,13 @@ def scan(
 
 
 def _register(stack: contextlib.ExitStack, url: str) -> Register:
+    from scanner.redaction import use_salt_of
     from scanner.register import open_register
 
     register = open_register(url)
     stack.callback(register.close)
     stack.enter_context(register.lock())
+    use_salt_of(url)
     return register
 
 

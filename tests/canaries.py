@@ -1,0 +1,80 @@
+"""Secrets to plant: of each common kind one that opens nothing, and a line in which it stands somewhere.
+
+Made of pieces, so that no tool that looks for leaked secrets takes this file for one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A kind of secret, its value that must be seen nowhere, and a text of a target with it in it."""
+
+    kind: str
+    value: str
+    text: str
+
+
+_BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ" + "C7canaryKEYbody0123456789"
+_A = "Kq7Wz3Rm9Tx5Vb2N"
+
+
+def _of(kind: str, value: str, text: str) -> Canary:
+    return Canary(kind, value, text.replace("@@", value))
+
+
+CANARIES = (
+    _of("sha512crypt", "saltA$" + "Canary6hash" * 7, "alice:$6$@@:19000:0:99999:7:::"),
+    _of("yescrypt", "j9T$canarySALT$" + "Canary9hash" * 4, "hash = $y$@@"),
+    _of("bcrypt", "12$" + "CanaryBcrypt" * 4, "web:$2y$@@"),
+    _of("descrypt", "cAnaryDEShash", "old:@@:19000:0:99999:7:::"),
+    _of("ntlm", "aad3b435b51404eeaad3b435b51404ee:" + "c0ffee12" * 4, "Administrator:500:@@:::"),
+    _of("ldap", "Q2FuYXJ5" * 4 + "=", "userPassword: {SSHA}@@"),
+    _of("rsa-key", _BODY, "-----BEGIN RSA PRIVATE " + "KEY-----\n@@\n-----END RSA PRIVATE " + "KEY-----"),
+    _of("openssh-key", "b3BlbnNzaC1rZXk" + _A, "-----BEGIN OPENSSH PRIVATE " + "KEY-----\n@@\n-----END O"),
+    _of("pgp-key", "lQOYBGCanary" + _A, "-----BEGIN PGP PRIVATE " + "KEY BLOCK-----\n\n@@\n-----END PGP"),
+    _of("putty-key", "AAAAcanaryPUTTY" + _A, "Private-Lines: 1\n@@\nPrivate-MAC: 00"),
+    _of("aws-secret", "wJalrCANARY" + "bPxRfiCYEXAMPLEKEY/K7MDENG+1", "aws_secret_access_key = @@"),
+    _of("aws-environment", "zzCANARY" + "bPxRfiCYEXAMPLEKEY/K7MDENG+22", "export AWS_SECRET_ACCESS_KEY='@@'"),
+    _of("google-key", "SyCanary" + "0123456789abcdefghijklmnopq", "maps: AIza@@"),
+    _of("azure-storage", "Q2FuYXJ5QXp1cmU" * 4 + "==", "DefaultEndpointsProtocol=https;AccountKey=@@;EndpointSuffix=x"),
+    _of("azure-sas", "canarySAS%2B" + "0123456789abcdef", "https://x.blob.core.windows.net/c?sv=2024&sig=@@&se=1"),
+    _of("github-token", "canary" + "0123456789abcdefghijklmnopqrst", "git clone with ghp_@@ now"),
+    _of("gitlab-token", "canary" + "0123456789abcdef", "runner uses glpat-@@"),
+    _of("slack-token", "123456789012-canary" + "0123456789", "xoxb-@@"),
+    _of("slack-hook", "T00CANARY/B00CANARY/" + "canaryhook123", "curl https://hooks.slack.com/services/@@"),
+    _of("payment-key", "CanaryPay" + "0123456789abcdef", "sk_live_@@"),
+    _of(
+        "web-token",
+        "zdWIiOiJjYW5hcnkifQ",
+        "session eyJhbGciOiJIUzI1NiJ9." + "eyJ@@" + ".c2lnbmF0dXJlLWNhbmFyeQ",
+    ),
+    _of("bearer", "canary.bearer-" + _A, "Authorization: Bearer @@"),
+    _of("basic-login", "Y2FuYXJ5OmJhc2ljbG9naW4=", "Authorization: Basic @@"),
+    _of("address", "canary-URL-" + _A, "deb https://me:@@@repo.example.org/ stable main"),
+    _of("database-address", "canary-DB-" + _A, "DATABASE_URL=postgresql://app:@@@db/app"),
+    _of("connection-string", "canaryODBC" + _A, "Server=db;Uid=app;Pwd=@@;Encrypt=yes"),
+    _of("assignment", "canary-assign-" + _A, "smtp_password = @@"),
+    _of("quoted", "canary with blanks " + _A, 'PASSPHRASE="@@"'),
+    _of("yaml", "canary-yaml-" + _A, "db_password: @@"),
+    _of("json", "canary-json-" + _A, '{"user": "x", "clientSecret": "@@"}'),
+    _of("xml", "canary-xml-" + _A, "<adminPassword>@@</adminPassword>"),
+    _of("netrc", "canary-netrc-" + _A, "machine m.example.org login bot password @@"),
+    _of("directory", "canary-ldap-" + _A, "bindpw @@"),
+    _of("redis", "canary-redis-" + _A, "requirepass @@"),
+    _of("snmp", "canary-snmp-" + _A, "rocommunity @@ 127.0.0.1"),
+    _of("command-line", "canary-argv-" + _A, "ExecStart=/usr/bin/app --password @@ --verbose"),
+    _of("statement", "canary-sql-" + _A, "CREATE USER app IDENTIFIED BY '@@';"),
+    _of("wifi", "canary-psk-" + _A, 'psk="@@"'),
+    _of("wireguard", "Q2FuYXJ5V2lyZUd1YXJk" + "MDEyMzQ1Njc4OWFiY2Q=", "PrivateKey = @@"),
+    _of("age-key", "CANARY0123456789" + "ABCDEFGHIJ", "AGE-SECRET-KEY-1@@"),
+    _of("grub", "10000." + "CAFE" * 16 + "." + "BABE" * 16, "password_pbkdf2 root grub.pbkdf2.sha512.@@"),
+)
+
+
+def as_files(canaries: tuple[Canary, ...] = CANARIES) -> str:
+    """All of them as the reply of a `files` probe holds them."""
+    return json.dumps({f"/etc/app/{one.kind}": f"# a comment\n{one.text}\nnext = line\n" for one in canaries})
