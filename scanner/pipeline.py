@@ -50,6 +50,26 @@ NOTHING: Memory = _Nothing()
 """What is known of an asset where no register is asked."""
 
 
+class _AskedOnce:
+    """A memory whose answer about an asset is kept while the run lasts, less what today's findings have closed."""
+
+    def __init__(self, known: Memory) -> None:
+        self._known = known
+        self._kept: dict[str, Sequence[Finding]] = {}
+
+    def last_known(self, asset: str) -> Sequence[Finding]:
+        if asset not in self._kept:
+            self._kept[asset] = self._known.last_known(asset)
+        return self._kept[asset]
+
+    def last_controls(self, asset: str) -> Controls:
+        return self._known.last_controls(asset)
+
+    def judged(self, one: Visited) -> None:
+        """What is still open beside the asset's findings is all that its totals need."""
+        self._kept[one.asset.id] = with_last_known(one.findings, self.last_known(one.asset.id))[len(one.findings) :]
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a run is carried out. at_once: visits at the same time. done: asset ids that a resumed run already holds.
@@ -98,12 +118,13 @@ def execute(
     if register is not None and not options.done:
         register.begin(run)
     judge = Judge()
-    known: Memory = register if register is not None else NOTHING
+    known = _AskedOnce(register if register is not None else NOTHING)
     visited: dict[str, Visited] = {asset.asset.id: asset for asset in run.visited}
     to_visit = [planned for planned in plan.assets if planned.asset.id not in options.done]
     for collected in collect(to_visit, options.bounds, options.at_once, stop):
         one = judged(collected, judge, run, options.policy, known, options.threats)
         visited[one.asset.id] = one
+        known.judged(one)
         if register is not None:
             register.store(run.id, one, collected.evidence)
         _tell(one)
