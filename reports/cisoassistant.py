@@ -4,7 +4,7 @@ What it must hold: likelihood and impact are the labels of its matrix "critical_
 imported without an error and then "not rated". Severity is lower-case. Nothing is closed by being missing, so what
 passes is sent as resolved, and what could not be judged is not sent, which leaves it as it was.
 A finding has one asset. Records are found again by ref_id, the fingerprint; a second import needs
-X-On-Conflict: update and X-Target-Id.
+X-On-Conflict: update and X-Target-Id. An acceptance is a security exception: approved while it holds, then expired.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ STATUSES = {Outcome.FAIL: "identified", Outcome.PASS: "resolved"}
 PRIORITIES = {"critical": 1, "high": 2, "medium": 3, "low": 4, "info": 4}
 EFFORTS = {"minutes": "XS", "hours": "S", "days": "M", "weeks": "L"}
 ASSETS = ("ref_id", "name", "description", "type", "observation")
-FINDINGS = ("ref_id", "name", "description", "severity", "status", "priority", "asset", "observation")
-CONTROLS = ("ref_id", "name", "description", "status", "category", "priority", "csf_function", "effort")
+FINDINGS = ("ref_id", "name", "description", "severity", "status", "priority", "asset", "due_date", "observation")
+CONTROLS = ("ref_id", "name", "description", "status", "category", "priority", "csf_function", "effort", "eta")
+EXCEPTIONS = ("ref_id", "name", "description", "severity", "status", "expiration_date", "observation")
+STATES = {"valid": "approved", "expiring": "approved", "expired": "expired", "unused": "resolved"}
 SCENARIOS = (
     "ref_id", "assets", "name", "description", "inherent_impact", "inherent_proba", "current_impact", "current_proba",
     "applied_controls", "residual_impact", "residual_proba", "treatment", "justification",
@@ -40,6 +42,7 @@ def render(run: Run) -> bytes:
         "2-AppliedControl.csv": _csv(CONTROLS, _controls(run)),
         "3-FindingsAssessment.csv": _csv(FINDINGS, _findings(run)),
         "4-RiskAssessment.csv": _csv(SCENARIOS, _scenarios(run)),
+        "5-SecurityException.csv": _csv(EXCEPTIONS, _exceptions(run)),
     }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -82,7 +85,8 @@ def _findings(run: Run) -> Iterable[list[str | list[str]]]:
                 status,
                 priority,
                 one.asset.id,
-                one.said,
+                f"{one.due or ''}",
+                f"{one.said} {one.treatment}".strip(),
             ]
 
 
@@ -106,7 +110,25 @@ def _controls(run: Run) -> Iterable[list[str | list[str]]]:
     for cause, (risk, control) in _measures(run).items():
         yield [
             _control_id(cause), control.title, control.fix, "to_do", "technical", _rank(risk), "protect",
-            EFFORTS[control.effort],
+            EFFORTS[control.effort], _due(run, risk),
+        ]  # fmt: skip
+
+
+def _due(run: Run, risk: Risk) -> str:
+    charge = view.charge(run, risk)
+    return f"{charge.due}" if charge and charge.due else ""
+
+
+def _exceptions(run: Run) -> Iterable[list[str | list[str]]]:
+    severities = {one.fingerprint: one.severity for one in records.records(run)}
+    for one in run.history.accepted if run.history else ():
+        place = records.fingerprint(one.asset, one.control, one.subject)
+        where = f"{one.asset}, {one.subject}" if one.subject else one.asset
+        severity = severities.get(place, "info")
+        said = f"Borne by {one.owner}, approved by {one.approver}."
+        yield [
+            place[:20], f"{one.title} ({where})", one.reason, "low" if severity == "info" else severity,
+            STATES[one.state], f"{one.until}", said,
         ]  # fmt: skip
 
 
@@ -114,8 +136,19 @@ def _rank(risk: Risk) -> str:
     return str(max(1, min(4, 6 - max(risk.likelihood, risk.impact))))
 
 
+def _borne_whole(run: Run) -> set[tuple[str, str]]:
+    """(service, root cause) of the risks of which every finding is accepted."""
+    found: dict[tuple[str, str], bool] = {}
+    for one in records.records(run):
+        if one.finding.outcome is Outcome.FAIL:
+            key = (one.asset.service, one.cause)
+            found[key] = found.get(key, True) and one.accepted is not None
+    return {key for key, whole in found.items() if whole}
+
+
 def _scenarios(run: Run) -> Iterable[list[str | list[str]]]:
     measures, policy = _measures(run), view.policy_of(run)
+    borne = _borne_whole(run)
     for risk in run.risks:
         control = measures[risk.root_cause][1] if risk.root_cause in measures else None
         impact, likelihood = LABELS[risk.impact - 1], LABELS[risk.likelihood - 1]
@@ -125,5 +158,6 @@ def _scenarios(run: Run) -> Iterable[list[str | list[str]]]:
         # Inherent and residual stay empty: what was not worked out is not to be rated.
         yield [
             records.fingerprint("", risk.service, risk.root_cause)[:20], list(risk.assets), name, why, "", "", impact,
-            likelihood, [control.title] if control else [], "", "", "open", said,
+            likelihood, [control.title] if control else [], "", "",
+            "accept" if (risk.service, risk.root_cause) in borne else "open", said,
         ]  # fmt: skip

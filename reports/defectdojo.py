@@ -3,6 +3,7 @@
 What it must hold: an unknown key refuses the whole file; findings are the same where title and description are, so
 nothing that was measured stands in either; a finding that is missing from a re-import is closed, so one that could not
 be judged is never missing; findings carry no `service`, as a re-import without that parameter would then close nothing.
+What is accepted is not active: a finding that is both is refused.
 """
 
 from __future__ import annotations
@@ -46,15 +47,17 @@ def _finding(run: Run, one: Record) -> dict[str, Any]:
         "title": printable(f"{one.title} ({finding.asset})", _LIMIT),
         "description": f"{plain(one.why)}\n\nAsset: {plain(where)}. Control: {plain(finding.control)}.",
         "severity": one.severity.capitalize() if failed else "Info",
-        "severity_justification": plain(one.said),
+        "severity_justification": plain(f"{one.said} {one.treatment}".strip()),
         "mitigation": printable(one.fix),
         "impact": plain(one.why),
         "references": "; ".join(
             f"{plain(name)}: {plain(', '.join(values))}" for name, values in one.references.items()
         ),
         "date": f"{run.started_at:%Y-%m-%d}",
-        "active": True,
+        "active": one.accepted is None,
+        "risk_accepted": one.accepted is not None,
         "verified": failed,
+        **({"planned_remediation_date": f"{one.due}"} if one.due and one.accepted is None else {}),
         "component_name": printable(finding.asset, _LIMIT),
         "unique_id_from_tool": one.fingerprint,
         "vuln_id_from_tool": printable(finding.control, _LIMIT),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from scanner.inert import printable
 from scanner.model import Outcome, Run
 
+from . import view
+
 NAMES: Mapping[str, str] = {
     "anssi": "ANSSI (guide of the French government)",
     "cis": "CIS benchmarks (Center for Internet Security)",
@@ -79,7 +81,7 @@ def requirements(run: Run) -> list[Requirement]:
     counts: dict[tuple[str, str, str], dict[Outcome, int]] = {}
     controls: dict[tuple[str, str, str], set[str]] = {}
     accepted: dict[tuple[str, str, str], int] = {}
-    borne = _borne(run)
+    borne = view.borne(run)
     places = {
         key: [(name, key[0] if name.startswith("cis") else "", number) for name, number in _named(control.references)]
         for key, control in run.controls.items()
@@ -103,12 +105,6 @@ def requirements(run: Run) -> list[Requirement]:
         )
         for place, of in sorted(counts.items(), key=lambda item: (item[0][:2], _numerically(item[0][2])))
     ]
-
-
-def _borne(run: Run) -> set[tuple[str, str, str]]:
-    """(asset, control, subject) of every acceptance that holds today; subjects as the register shows them."""
-    held = run.history.accepted if run.history else ()
-    return {(one.asset, one.control, printable(one.subject)) for one in held if one.state in {"valid", "expiring"}}
 
 
 def _named(references: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, str]]:

@@ -19,6 +19,8 @@ from .records import Record, fingerprint, records
 
 VERSION = "1.1.2"
 _SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "riskline")
+NAMESPACE = "urn:riskline:register"
+"""Of the properties that OSCAL has no word for."""
 STATES = {
     Outcome.PASS: ("satisfied", "pass"),
     Outcome.FAIL: ("not-satisfied", "fail"),
@@ -167,6 +169,23 @@ def _risk_name(service: str, cause: str) -> str:
     return name("risk", fingerprint("", service, cause))
 
 
+def _decided(members: list[Record]) -> list[dict[str, str]]:
+    """What people decided of the findings of one risk: who deals with it, and what is accepted until when."""
+    owner = members[0].owner
+    named = [{"name": "owner", "ns": NAMESPACE, "value": said(owner)}] if owner else []
+    return named + [
+        {
+            "name": "accepted-until",
+            "ns": NAMESPACE,
+            "uuid": name("accepted", one.fingerprint),
+            "value": f"{one.accepted.until}",
+            "remarks": said(f"{one.title} ({one.asset.id}). {one.treatment}"),
+        }
+        for one in members
+        if one.accepted is not None
+    ]
+
+
 def risks(run: Run, found: list[Record]) -> list[dict[str, Any]]:
     """One for each root cause in each service that failed anywhere."""
     worst, causes = view.worst_rows(run), {(risk.service, risk.root_cause): risk for risk in run.risks}
@@ -177,6 +196,7 @@ def risks(run: Run, found: list[Record]) -> list[dict[str, Any]]:
     made = []
     for (service, cause), members in failed.items():
         row, risk = worst.get((service, cause)), causes.get((service, cause))
+        accepted = [one.accepted for one in members if one.accepted is not None]
         control = row.control if row and row.control else None
         levels = [("likelihood", risk.likelihood), ("impact", risk.impact)] if risk else []
         due = view.charge(run, risk) if risk else None
@@ -187,7 +207,9 @@ def risks(run: Run, found: list[Record]) -> list[dict[str, Any]]:
                     "title": said(risk.title if risk else members[0].row.title),
                     "description": said(f"Not so in {service}: {len(members)} findings."),
                     "statement": said(control.why if control else members[0].why),
-                    "status": "open",
+                    "props": _decided(members),
+                    # Only where every finding is borne: one that is not leaves the risk open.
+                    "status": "deviation-approved" if len(accepted) == len(members) else "open",
                     "origins": [_origin()],
                     **({"deadline": f"{due.due}T00:00:00+00:00"} if due and due.due else {}),
                     "characterizations": [

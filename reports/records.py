@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 from scanner import score
-from scanner.model import Asset, Finding, Outcome, Run
+from scanner.inert import printable
+from scanner.model import AcceptedRisk, Asset, Finding, Outcome, Run
 
 from . import view
 
@@ -20,12 +22,16 @@ _WORST = (Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS, Outcome.NOT_APPLICABLE)
 class Record:
     """One place (asset, control, subject) with the worst that any baseline says of it.
 
-    severity: of what it alone is expected to cost against what one asset may; "info" unless it failed.
+    severity: of what it alone is expected to cost against what one asset may; "info" unless it failed. accepted: by
+    whom it is borne today, where it failed and is. due, owner: of its root cause, where a register knows.
     """
 
     asset: Asset
     row: view.Row
     severity: str
+    accepted: AcceptedRisk | None = None
+    due: date | None = None
+    owner: str = ""
 
     @property
     def finding(self) -> Finding:
@@ -63,6 +69,14 @@ class Record:
         return self.row.control.references if self.row.control else {}
 
     @property
+    def treatment(self) -> str:
+        """What people decided of it, as a sentence; empty where nobody did."""
+        if self.accepted is None:
+            return f"Dealt with by {self.owner}." if self.owner else ""
+        one = self.accepted
+        return f"Accepted until {one.until} by {one.owner}, approved by {one.approver}: {one.reason}"
+
+    @property
     def said(self) -> str:
         """What was measured this time: it changes from run to run, so it belongs into no title or description."""
         finding = self.finding
@@ -87,6 +101,8 @@ def records(run: Run) -> list[Record]:
 
 def _records(run: Run) -> Iterator[Record]:
     tolerance = view.policy_of(run).tolerances.asset
+    borne = view.borne(run)
+    charges = {(one.service, one.root_cause): one for one in (run.history.charges if run.history else ())}
     for visited in run.visited:
         kept: dict[tuple[str, str], view.Row] = {}
         for row in view.rows(run, visited):
@@ -94,7 +110,13 @@ def _records(run: Run) -> Iterator[Record]:
             if place not in kept or _rank(row) < _rank(kept[place]):
                 kept[place] = row
         for row in kept.values():
-            yield Record(visited.asset, row, severity(row, tolerance))
+            found = Record(visited.asset, row, severity(row, tolerance))
+            if run.history is not None and row.finding.outcome is Outcome.FAIL:
+                accepted = borne.get((visited.asset.id, row.finding.control, printable(row.finding.subject)))
+                charge = charges.get((visited.asset.service, found.cause))
+                due = accepted.until if accepted else charge.due if charge else None
+                found = replace(found, accepted=accepted, due=due, owner=charge.owner if charge else "")
+            yield found
 
 
 def _rank(row: view.Row) -> int:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from scanner import score
-from scanner.model import Charge, Control, Finding, Outcome, Risk, Run, Score, Visited
+from scanner.inert import printable
+from scanner.model import AcceptedRisk, Charge, Control, Finding, Outcome, Risk, Run, Score, Visited
 
 NEXT_STEP: Mapping[str, str] = {
     "unreachable": "Check name, network path and firewall from here to the asset, then scan again.",
@@ -123,6 +124,12 @@ def charge(run: Run, risk: Risk) -> Charge | None:
         return None
     key = (risk.service, risk.root_cause)
     return next((one for one in run.history.charges if (one.service, one.root_cause) == key), None)
+
+
+def borne(run: Run) -> dict[tuple[str, str, str], AcceptedRisk]:
+    """(asset, control, subject as it is shown) → the acceptance of it that holds today."""
+    held = run.history.accepted if run.history else ()
+    return {(one.asset, one.control, printable(one.subject)): one for one in held if one.state in {"valid", "expiring"}}
 
 
 def feeds(run: Run) -> list[str]:

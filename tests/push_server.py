@@ -27,6 +27,8 @@ KEYS = frozenset(
         "severity_justification",
         "references",
         "active",
+        "risk_accepted",
+        "planned_remediation_date",
         "verified",
         "component_name",
         "unique_id_from_tool",
@@ -38,7 +40,7 @@ KEYS = frozenset(
 )
 PLACES = {
     "Asset": "assets", "AppliedControl": "applied-controls", "FindingsAssessment": "findings",
-    "RiskAssessment": "risk-scenarios",
+    "RiskAssessment": "risk-scenarios", "SecurityException": "security-exceptions",
 }  # fmt: skip
 PARENTS = {"FindingsAssessment": "findings-assessments", "RiskAssessment": "risk-assessments"}
 
@@ -52,6 +54,7 @@ class Estate:
     posts: list[dict[str, str]] = field(default_factory=list)
     seen_tokens: set[str | None] = field(default_factory=set)
     page: int = 3
+    simple_acceptance: bool = True
 
     def rows(self, place: str) -> list[dict[str, Any]]:
         return self.lists.setdefault(place, [])
@@ -72,12 +75,23 @@ class Estate:
         sent = {(one["title"], one["description"]): one for one in document["findings"]}
         for row in self.rows("findings"):
             if (row["title"], row["description"]) in sent:
-                row.update(sent.pop((row["title"], row["description"])), active=True)
+                # What is accepted, or not, stays so, and with it whether it is active.
+                same = sent.pop((row["title"], row["description"]))
+                kept = {"risk_accepted": row["risk_accepted"], "active": not row["risk_accepted"]}
+                row.update({**same, **kept})
             elif form.get("close_old_findings") == "true" and not (row.get("service") and "service" not in form):
                 row.update(active=False, is_mitigated=True)
         for one in sent.values():
             self.add("findings", **{**one, "test": test["id"]})
         return 201, {"test": test["id"]}
+
+    def decided(self, id: int, change: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """A change of one finding. Accepting needs the product's leave; active and accepted at once is refused."""
+        row = next(one for one in self.rows("findings") if one["id"] == id)
+        if change["risk_accepted"] and (change["active"] or not self.simple_acceptance):
+            return 400, {"error": "cannot be risk accepted"}
+        row.update(change)
+        return 200, row
 
     def _named(self, name: str, wanted: str, **of: Any) -> dict[str, Any]:
         found = [one for one in self.rows(name) if one["name"] == wanted and of.items() <= one.items()]
@@ -117,6 +131,8 @@ def _read(model: str, row: dict[str, str]) -> dict[str, Any]:
         told: dict[str, Any] = {one: {"name": row[one] if row[one] in LABELS else "--"} for one in levels}
         return {**told, "assets": [{"str": f"IT/{one}"} for one in row["assets"].split("\n")],
                 "applied_controls": [{"str": one} for one in row["applied_controls"].split("\n") if one]}  # fmt: skip
+    if model == "SecurityException":
+        return {}
     return {"type": "Support"} if model == "Asset" else {"priority": int(row["priority"])}
 
 
@@ -162,6 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
         more = start + estate.page < len(rows)
         here = rows[start : start + estate.page]
         self._say(200, {"count": len(rows), "next": "http://192.0.2.1/never" if more else None, "results": here})
+
+    def do_PATCH(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self._allowed():
+            self._say(*self.server.estate.decided(int(self.path.strip("/").split("/")[-1]), json.loads(body)))
 
     def do_POST(self) -> None:
         body, estate = self.rfile.read(int(self.headers["Content-Length"])), self.server.estate

@@ -227,6 +227,16 @@ def remembered(run: Run, text: Callable[[str], str] = str) -> Run:
     return replace(run, history=History(date(2026, 3, 1), tuple(trend), tuple(accepted), tuple(charges), "5a" * 32))
 
 
+def borne(run: Run, state: Literal["valid", "expired"]) -> Run:
+    """The run with the first of its failures accepted, in that state."""
+    run = remembered(run)
+    assert run.history is not None
+    one = next(one for one in run.history.accepted if one.state == state)
+    failed = next(f for f in run.findings if f.outcome is Outcome.FAIL)
+    same = replace(one, asset=failed.asset, control=failed.control, subject=failed.subject)
+    return replace(run, history=replace(run.history, accepted=(same,)))
+
+
 def hostile_runs() -> list[Run]:
     """One run for each hostile text, with that text in every field that an asset, or a person, can fill."""
     return [remembered(run_of(payload.__add__), payload.__add__) for payload in HOSTILE]

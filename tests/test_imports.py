@@ -21,7 +21,7 @@ from scanner.cli import options, report, writing
 from scanner.errors import UsageError
 from scanner.model import Outcome, Run
 
-from .run_of import HOSTILE, hostile_runs, run_of
+from .run_of import HOSTILE, hostile_runs, remembered, run_of
 
 NAMES = [repr(text)[:30] for text in HOSTILE]
 FORMATS = ["defectdojo", "prometheus", "simplerisk", "cisoassistant"]
@@ -228,6 +228,7 @@ CISO_COLUMNS = {
     "AppliedControl": "ref_id,name,description,domain,status,category,priority,csf_function,effort,control_impact,eta,"
     "expiry_date,start_date,link,owner,cost_currency,cost_amortization_period,cost_build_fixed,"
     "cost_build_people_days,cost_run_fixed,cost_run_people_days",
+    "SecurityException": "ref_id,name,description,domain,severity,status,expiration_date,observation",
 }
 MATRIX = {"Very Low", "Low", "Medium", "High", "Very High"}
 STATUSES = {
@@ -272,10 +273,15 @@ def ciso_misreads(files: dict[str, list[dict[str, str]]]) -> list[str]:
         wrong += ["a treatment of no scale"] * (
             row["treatment"] not in {"open", "mitigate", "accept", "avoid", "transfer"}
         )
+    for row in files["SecurityException"]:
+        known = {"draft", "in_review", "approved", "resolved", "expired", "deprecated"}
+        wrong += ["a state of no scale"] * (row["status"] not in known)
+        wrong += ["a severity that becomes undefined"] * (row["severity"] not in {"low", "medium", "high", "critical"})
+        wrong += ["a day of another form"] * (not re.fullmatch(r"\d{4}-\d\d-\d\d", row["expiration_date"]))
     return wrong
 
 
-@pytest.mark.parametrize("run", [run_of(), *hostile_runs()], ids=["calm", *NAMES])
+@pytest.mark.parametrize("run", [run_of(), remembered(run_of()), *hostile_runs()], ids=["calm", "remembered", *NAMES])
 def test_ciso_assistant_misreads_nothing(run: Run) -> None:
     assert ciso_misreads(ciso_of(run)) == []
 
@@ -287,11 +293,12 @@ def test_ciso_assistant_misreads_nothing(run: Run) -> None:
         ("RiskAssessment", {"assets": "web-9"}), ("RiskAssessment", {"applied_controls": "Something else"}),
         ("FindingsAssessment", {"severity": "High"}), ("FindingsAssessment", {"status": "open"}),
         ("FindingsAssessment", {"asset": "web-1\ncloud"}), ("FindingsAssessment", {"priority": "5"}),
-        ("Asset", {"name": ""}), ("AppliedControl", {"root_cause": "x"}),
+        ("Asset", {"name": ""}), ("AppliedControl", {"root_cause": "x"}), ("SecurityException", {"status": "valid"}),
+        ("SecurityException", {"severity": "High"}), ("SecurityException", {"expiration_date": "1 May"}),
     ],
 )  # fmt: skip
 def test_what_ciso_assistant_would_misread_is_noticed(model: str, change: dict[str, str]) -> None:
-    files = ciso_of(run_of())
+    files = ciso_of(remembered(run_of()))
     files[model][0].update(change)
     assert ciso_misreads(files)
 

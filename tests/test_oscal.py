@@ -13,7 +13,7 @@ import pytest
 from reports import oscal, oscal_poam
 from scanner.model import Outcome, Run
 
-from .run_of import HOSTILE, hostile_runs, remembered, run_of
+from .run_of import HOSTILE, borne, hostile_runs, remembered, run_of
 
 RESULTS = pytest.importorskip("trestle.oscal.assessment_results")
 POAM = pytest.importorskip("trestle.oscal.poam")
@@ -65,8 +65,8 @@ def unsound(document: dict[str, Any]) -> list[str]:
     return wrong
 
 
-RUNS = [run_of(), remembered(run_of()), *hostile_runs()]
-IDS = ["calm", "remembered", *NAMES]
+RUNS = [run_of(), remembered(run_of()), borne(run_of(), "valid"), *hostile_runs()]
+IDS = ["calm", "remembered", "borne", *NAMES]
 
 
 @pytest.mark.parametrize("run", RUNS, ids=IDS)
@@ -163,3 +163,16 @@ def test_a_place_keeps_its_uuid_from_run_to_run_and_a_document_does_not() -> Non
     for part in ("findings", "observations", "risks"):
         assert [one["uuid"] for one in first["results"][0][part]] == [one["uuid"] for one in later["results"][0][part]]
     assert oscal.render(run_of()) == oscal.render(run_of())
+
+
+def test_a_risk_is_a_deviation_only_while_every_finding_of_it_is_accepted() -> None:
+    def told(run: Run) -> list[tuple[str, list[str]]]:
+        found = poam_of(run)["risks"]
+        return [(one["status"], [prop["value"] for prop in one.get("props", ())]) for one in found]
+
+    accepted, ended = told(borne(run_of(), "valid")), told(borne(run_of(), "expired"))
+    assert [days for _, days in accepted if "2026-09-20" in days]
+    assert {status for status, _ in ended} == {"open"}
+    assert not [days for _, days in ended if "2026-02-20" in days]
+    one = replace(run_of(), visited=tuple(replace(v, findings=v.findings[:1]) for v in run_of().visited[:1]))
+    assert [status for status, _ in told(borne(one, "valid"))] == ["deviation-approved"]

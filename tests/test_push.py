@@ -25,7 +25,7 @@ from scanner.register import open_register
 from scanner.secrets import Secret
 
 from .push_server import LABELS, TOKEN, Estate, Server, serve
-from .run_of import run_of
+from .run_of import borne, remembered, run_of
 
 DOJO = defectdojo.Place("Estate")
 CISO = cisoassistant.Place("IT", "Servers")
@@ -149,6 +149,37 @@ def test_two_tests_of_one_title_are_refused(server: Server) -> None:
         to_dojo(server, replace(run_of(), id="later"))
 
 
+def test_dojo_accepts_what_is_accepted_here_and_opens_it_again_when_that_ends(server: Server) -> None:
+    to_dojo(server, run_of())
+    whole = active(server)
+    to_dojo(server, borne(replace(run_of(), id="later-1"), "valid"))
+    (one,) = [row for row in server.estate.rows("findings") if row["risk_accepted"]]
+    assert active(server) == whole - 1
+    assert "Accepted until 2026-09-20 by Anna, approved by Bert: Goes in May" in one["severity_justification"]
+    to_dojo(server, borne(replace(run_of(), id="later-2"), "expired"))
+    assert active(server) == whole
+    assert not any(row["risk_accepted"] for row in server.estate.rows("findings"))
+
+
+def test_dojo_that_may_not_accept_is_said_with_the_remedy_and_the_next_push_goes_on(server: Server) -> None:
+    to_dojo(server, run_of())
+    server.estate.simple_acceptance = False
+    run = borne(replace(run_of(), id="later-1"), "valid")
+    with pytest.raises(PushError, match="allow simple risk acceptance"):
+        to_dojo(server, run)
+    server.estate.simple_acceptance = True
+    to_dojo(server, run)
+    assert sum(row["risk_accepted"] for row in server.estate.rows("findings")) == 1
+
+
+def test_dojo_gets_the_day_by_which_a_cause_is_to_be_dealt_with(server: Server) -> None:
+    run = remembered(run_of())
+    assert run.history is not None
+    to_dojo(server, run)
+    days = {row.get("planned_remediation_date") for row in server.estate.rows("findings")} - {None}
+    assert days == {f"{one.due}" for one in run.history.charges}
+
+
 # ── CISO Assistant ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -171,6 +202,24 @@ def test_ciso_resolves_what_passed(server: Server) -> None:
     to_ciso(server, run_of())
     to_ciso(server, mended(run_of()))
     assert {one["status"] for one in server.estate.rows("findings")} == {"resolved"}
+
+
+def test_ciso_gets_each_acceptance_as_an_exception_in_its_state(server: Server) -> None:
+    to_ciso(server, borne(run_of(), "valid"))
+    (one,) = server.estate.rows("security-exceptions")
+    assert (one["status"], one["expiration_date"], one["description"]) == ("approved", "2026-09-20", "Goes in May")
+    to_ciso(server, borne(run_of(), "expired"))
+    assert [row["status"] for row in server.estate.rows("security-exceptions")] == ["expired"]
+
+
+def test_ciso_treats_as_accepted_only_what_is_accepted_on_every_server(server: Server) -> None:
+    to_ciso(server, borne(run_of(), "valid"))
+    said = {row["ref_id"]: row["treatment"] for row in server.estate.rows("risk-scenarios")}
+    run = borne(run_of(), "valid")
+    failed = next(f for f in run.findings if f.outcome is Outcome.FAIL)
+    cause = run.controls[failed.baseline, failed.control].cause
+    alone = sum(run.controls[f.baseline, f.control].cause == cause for f in run.findings if f.outcome is Outcome.FAIL)
+    assert list(said.values()).count("accept") == (alone == 1)
 
 
 @pytest.mark.parametrize("fault", ["slow", "half"])

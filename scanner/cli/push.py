@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import choosing
 from . import options as given
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _begun(server: dict[str, Any]) -> tuple[Run, Wire]:
 
     wire = Wire(server["url"], resolve(server["token"], "--token"), server["timeout_s"], server["ca_file"])
     with contextlib.closing(open_register(server["register_url"])) as register:
-        run = register.run(server["run_id"])
+        run = choosing.remembered(register, register.run(server["run_id"]))
     if run.state != "complete":
         raise UsageError(f"run {run.id} is {run.state}; what it lacks would be closed there. Finish it: scan --resume")
     return run, wire

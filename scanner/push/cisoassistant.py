@@ -27,6 +27,7 @@ LISTS = {
     "AppliedControl": "/api/applied-controls/",
     "FindingsAssessment": "/api/findings/",
     "RiskAssessment": "/api/risk-scenarios/",
+    "SecurityException": "/api/security-exceptions/",
 }
 """Model of the wizard → where its rows are read back."""
 PARENTS = {

@@ -37,6 +37,7 @@ def push(
         say(f"run {run_id} is there already; only reading back")
     else:
         test = _sent(wire, place, run_id, report, say)
+    _decide(wire, test, findings)
     _hold(wire, test, findings)
     return f"{len(findings)} findings stand in {place.product}, {place.engagement}, as sent"
 
@@ -97,6 +98,22 @@ def _arrived(wire: Wire, place: Place, run_id: str) -> int | None:
     return int(tests[0]["id"]) if tests and tests[0].get("build_id") == run_id else None
 
 
+def _decide(wire: Wire, test: int, sent: list[dict[str, Any]]) -> None:
+    """Accept there what is accepted here, and the other way round: a re-import leaves that of a known finding alone."""
+    wanted = {(one["title"], one["description"].strip()): one for one in sent}
+    for row in wire.rows("/api/v2/findings/", test=str(test)):
+        one = wanted.get((row.get("title"), str(row.get("description", "")).strip()))
+        if row.get("test") != test or one is None or bool(row.get("risk_accepted")) == one["risk_accepted"]:
+            continue
+        change = {field: one[field] for field in ("active", "risk_accepted")}
+        try:
+            wire.send("PATCH", f"/api/v2/findings/{row['id']}/", json=change)
+        except Doubtful:
+            raise
+        except PushError as error:
+            raise PushError(f"{error}; allow simple risk acceptance in that product, then push again") from error
+
+
 def _hold(wire: Wire, test: int, sent: list[dict[str, Any]]) -> None:
     """Raise PushError where a finding is missing, stands there otherwise, or is open though it was not sent."""
     there = {
@@ -112,7 +129,7 @@ def _hold(wire: Wire, test: int, sent: list[dict[str, Any]]) -> None:
         else:
             wrong += [
                 f"{one['title']}: {field} is {row.get(field)!r}, sent {one[field]!r}"
-                for field in ("severity", "active", "verified")
+                for field in ("severity", "active", "verified", "risk_accepted")
                 if row.get(field) != one[field]
             ]
     wrong += [f"{title}: still open" for (title, _), row in there.items() if row.get("active")]
