@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from scanner import Absent, Fact, Undetermined, Unparsable, check, parse
+from scanner import Absent, Fact, Undetermined, Unparsable, Unwritten, check, parse
 from scanner import files as texts
 
 FOLDER = "/etc/pam.d"
@@ -56,6 +56,10 @@ class Line:
 
 
 Stacks = Mapping[str, str]
+FOR_EVER_S = 1_000_000_000
+MAX_LOCK_S = 604_800
+MODULE_FILES = ("/etc/security/faillock.conf", "/etc/security/pwhistory.conf")
+"""Where pam_faillock and pam_pwhistory look unless their line says `conf=`."""
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -134,9 +138,14 @@ def modules(stacks: Stacks, stack_name: str, type: Type) -> list[str]:
 
 
 @check("linux.pam.enforced", STACKS)
-def enforced(stacks: Stacks, stack_name: str, type: Type) -> list[str]:
-    """Names of the modules of a stack whose failure alone makes it fail, in order."""
-    return [line.module for line in stack(stacks, stack_name, type) if line.refuses]
+def enforced(stacks: Stacks, stack_name: str, type: Type, before: str = "") -> list[str]:
+    """Names of the modules of a stack whose failure alone makes it fail, in order.
+
+    before: only those that stand before the first line of that module, which may end the stack well.
+    """
+    lines = stack(stacks, stack_name, type)
+    end = next((place for place, line in enumerate(lines) if before and line.module == before), len(lines))
+    return [line.module for line in lines[:end] if line.refuses]
 
 
 @check("linux.pam.with_argument", STACKS)
@@ -196,14 +205,58 @@ def faillock_setting(stacks: Stacks, conf: dict[str, str], stack_name: str, key:
 def lock_s(stacks: Stacks, conf: dict[str, str], stack_name: str, key: str = "unlock_time") -> int | None:
     """Seconds until pam_faillock lets an account in again (`key`: unlock_time or root_unlock_time).
 
-    A thousand million where only an administrator can; nothing where it is not set.
+    A thousand million where only an administrator can (0, never); nothing where it is not set.
     """
     said = _setting(stacks, conf, stack_name, "auth", "pam_faillock.so", key)
-    if said is None:
+    return None if said is None else _number(key, said) or FOR_EVER_S
+
+
+@check("linux.pam.lock", STACKS, FAILLOCK)
+def lock(
+    stacks: Stacks, conf: dict[str, str], stack_name: str, key: Literal["deny", "unlock_time", "root_unlock_time"]
+) -> dict[str, int | Unwritten | None]:
+    """A number of pam_faillock for each line of it that asks or counts: {'preauth': 5, 'authfail': 5}.
+
+    A line's own argument beats faillock.conf. Times in seconds, a thousand million where only an administrator lets
+    the account in again. root_unlock_time is that of other accounts where it is not set, and nothing where root is
+    never locked: the module locks root by even_deny_root alone, whatever its page says. Source: pam_faillock.c.
+    """
+    lines = [line for line in stack(stacks, stack_name, "auth") if line.module == "pam_faillock.so" and line.counts]
+    steps = {step: line for step in ("preauth", "authfail") for line in lines if step in line.arguments}
+    if not steps:
+        raise Absent(f"pam_faillock.so is not in {stack_name}")
+    return {step: _of_line(line, conf, key) for step, line in steps.items()}
+
+
+def _of_line(line: Line, conf: Mapping[str, str], key: str) -> int | Unwritten | None:
+    if key == "root_unlock_time" and line.value("even_deny_root") is None and "even_deny_root" not in conf:
         return None
-    if not re.fullmatch(r"[0-9]{1,9}", said):
+    said = _value(line, conf, key)
+    if said is not None:
+        number = _number(key, said)
+        return number if key == "deny" else number or FOR_EVER_S
+    if key == "root_unlock_time":
+        return _of_line(line, conf, "unlock_time")
+    return Unwritten(3 if key == "deny" else 600)
+
+
+def _value(line: Line, conf: Mapping[str, str], key: str) -> str | None:
+    """What holds for a line: its own argument, else the module's file, unless the line names another file."""
+    said = line.value(key)
+    if said is not None:
+        return said
+    other = line.value("conf")
+    if other and other not in MODULE_FILES:
+        raise Undetermined(f"{line.module} takes {key} from {other[:100]}, which was not read")
+    return conf.get(key)
+
+
+def _number(key: str, said: str) -> int:
+    """'900' -> 900, 'never' -> 0. The module leaves out what is no number, and times of more than a week."""
+    number = 0 if said == "never" else int(said) if re.fullmatch(r"[0-9]{1,9}", said) else -1
+    if not 0 <= number <= MAX_LOCK_S:
         raise Undetermined(f"pam_faillock takes no {key} like {said[:50]!r}")
-    return int(said) or 1_000_000_000
+    return number
 
 
 @check("linux.pam.su_group", STACKS)
@@ -228,6 +281,21 @@ def quality_setting(stacks: Stacks, conf: dict[str, str], stack_name: str, key: 
     return _setting(stacks, conf, stack_name, "password", "pam_pwquality.so", key)
 
 
+@check("linux.pam.quality_classes", STACKS, QUALITY)
+def quality_classes(stacks: Stacks, conf: dict[str, str], stack_name: str) -> int:
+    """How many kinds of signs (capitals, small letters, digits, others) every new password must have: 0 to 4.
+
+    minclass says it as a number; a credit below zero demands its own kind. Source: pwquality.conf(5).
+    """
+    keys = ("minclass", "dcredit", "ucredit", "lcredit", "ocredit")
+    said = {key: _setting(stacks, conf, stack_name, "password", "pam_pwquality.so", key) or "0" for key in keys}
+    odd = next((f"{key} = {value}" for key, value in said.items() if not re.fullmatch(r"-?[0-9]{1,9}", value)), "")
+    if odd:
+        raise Undetermined(f"pam_pwquality takes no {odd[:100]}")
+    numbers = {key: int(value) for key, value in said.items()}
+    return min(4, max(numbers["minclass"], sum(numbers[key] < 0 for key in keys[1:])))
+
+
 @check("linux.pam.history_setting", STACKS, HISTORY)
 def history_setting(
     stacks: Stacks, conf: dict[str, str], stack_name: str, key: str, reads_file: bool = True
@@ -246,7 +314,7 @@ def _setting(stacks: Stacks, conf: dict[str, str], stack_name: str, type: Type, 
     if not lines:
         return None
     said = [value for line in lines if (value := line.value(key)) is not None]
-    value = said[0] if said else conf.get(key)
+    value = said[0] if said else _value(lines[0], conf, key)
     return "on" if value is not None and key in _SWITCHES else value
 
 
