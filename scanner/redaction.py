@@ -28,14 +28,15 @@ from .secrets import known_values
 MARK = re.compile(r"secret-[0-9a-f]{16}")
 MIN_KNOWN = 6
 """A known password shorter than this is not looked for: it would be found in ordinary words."""
-MAX_SEEN, MAX_SEEN_LETTERS = 500, 1 << 16
-"""Fleets repeat themselves: so many answers of up to this length are remembered with what became of them."""
+MAX_SEEN, MAX_SEEN_LETTERS = 10_000, 1 << 12
+"""Fleets repeat themselves: so many answers are remembered by their digest, as free of secrets or, up to this length,
+with what became of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a kind of secret looks like; its group `s` is the secret. signs: one of them stands in every such text,
-    once that is lower-cased. A line may begin behind an escaped line break or a quote: files come as JSON.
+    once that is lower-cased. A word may begin behind an escaped line break: files come as JSON.
     """
 
     signs: tuple[str, ...]
@@ -46,7 +47,6 @@ def _shape(signs: str, *pattern: str, flags: int = 0) -> Shape:
     return Shape(tuple(signs.split()), re.compile("".join(pattern), flags))
 
 
-_BEGIN = r"(?:^|\\n|\")"
 _EDGE = r"(?:\b|(?<=\\[nrt]))"
 _QUOTE = r"\\?[\"']?"
 SHAPES = (
@@ -70,8 +70,8 @@ SHAPES = (
         flags=re.I,
     ),
     _shape("scram-sha-", r"SCRAM-SHA-(?:1|256|512)\$\d+:(?P<s>[A-Za-z0-9+/=$:]{20,512})"),
-    # a line of shadow(5) with a hash of old, a line of a dump of Windows' accounts
-    _shape(":", _BEGIN, r"[ \t]*[a-z_][\w.-]{0,31}:!{0,2}(?P<s>[./0-9A-Za-z]{13}):\d{0,6}:\d*:\d*:", flags=re.M),
+    # a field of shadow(5) with a hash of old, one of a dump of Windows' accounts
+    _shape(":", r":!{0,2}(?P<s>[./0-9A-Za-z]{13}):\d{0,6}:\d*:\d*:"),
     _shape(":", r":\d{1,10}:(?P<s>[0-9a-fA-F]{32}:[0-9a-fA-F]{32}):"),
     _shape("://", r"://[^\s/:@\"']{0,128}:(?P<s>[^\s/@\"']{1,256})@"),
     _shape(
@@ -98,9 +98,9 @@ SHAPES = (
     _shape("login", _EDGE, r"login\s+\S{1,128}?(?:\s|\\n)+password\s+(?P<s>[^\s\\]{1,256})"),
     _shape(
         "bindpw rootpw requirepass masterauth community",
-        _BEGIN,
-        rf"[ \t]*(?:bindpw|rootpw|requirepass|masterauth|r[ow]community6?)[ \t]+{_QUOTE}(?P<s>[^\s\"'\\]{{1,256}})",
-        flags=re.M | re.I,
+        _EDGE,
+        rf"(?:bindpw|rootpw|requirepass|masterauth|r[ow]community6?)[ \t]+{_QUOTE}(?P<s>[^\s\"'\\]{{1,256}})",
+        flags=re.I,
     ),
     _shape(
         "--pass --token --secret",
@@ -141,7 +141,8 @@ class Redactor:
     """Replaces secrets under one salt."""
 
     salt: bytes = field(repr=False)
-    _seen: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _seen: dict[bytes, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """Digest of a text → what became of it; () where it stayed as it was."""
 
     def fingerprint(self, secret: str) -> str:
         """'hunter2!' -> 'secret-5f1d3a…': the same for the same secret under this salt."""
@@ -156,13 +157,15 @@ class Redactor:
         values = {form: value for value in known for form in _forms(value) if form in text or _escaped(form) in text}
         if values:
             return self._cleaned(text, values)
-        found = self._seen.get(text)
-        if found is None:
-            found = self._cleaned(text, {})
-            if len(text) <= MAX_SEEN_LETTERS:
-                if len(self._seen) >= MAX_SEEN:
-                    self._seen.clear()
-                self._seen[text] = found
+        name = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+        seen = self._seen.get(name)  # one look: another thread may clear it at any moment
+        if seen is not None:
+            return seen[0] if seen else text
+        found = self._cleaned(text, {})
+        if found == text or len(found) <= MAX_SEEN_LETTERS:
+            if len(self._seen) >= MAX_SEEN:
+                self._seen.clear()
+            self._seen[name] = () if found == text else (found,)
         return found
 
     def _cleaned(self, text: str, values: Mapping[str, str]) -> str:
