@@ -101,6 +101,14 @@ def test_names_in_an_archive_never_reach_the_disk(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("escaped*"))
 
 
+@pytest.mark.parametrize("content", [b"not a database", b""])
+def test_a_damaged_store_is_replaced_by_the_next_whole_feed(tmp_path: Path, content: bytes) -> None:
+    store.path_of(tmp_path, "osv").write_bytes(content)
+    with pytest.raises(FeedRefused, match="feeds update"):
+        store.standing(tmp_path, "osv")
+    assert taken(tmp_path, "osv", archive(tmp_path / "a.zip", many(3))).records == 3
+
+
 def test_rollback_brings_back_the_feed_before(tmp_path: Path) -> None:
     taken(tmp_path, "kev", kev_list(tmp_path / "1", ["CVE-2026-10001"]))
     taken(tmp_path, "kev", kev_list(tmp_path / "2", ["CVE-2026-10001", "CVE-2026-10002"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,7 @@ def update(
     from scanner.model import utc_now
     from scanner.threats.fetching import update as bring
     from scanner.threats.reading import FeedRefused, Limits
-    from scanner.threats.store import standing
+    from scanner.threats.store import usable
 
     refused = False
     for feed in _chosen(folder, names, urls):
@@ -55,19 +54,10 @@ def update(
         except FeedRefused as error:
             refused = True
             _complain(str(error))
-            old = _or_none(standing, folder, feed.name)
+            old = usable(folder, feed.name)
             age = f"its copy of {old.age_days(utc_now()):.0f} days ago" if old else "nothing"
             _complain(f"{feed.name}: {age} is in force")
     ctx.exit(3 if refused else 0)
-
-
-def _or_none(standing: Callable[[Path, str], Standing | None], folder: Path, name: str) -> Standing | None:
-    from scanner.threats.reading import FeedRefused
-
-    try:
-        return standing(folder, name)
-    except FeedRefused:
-        return None
 
 
 def _chosen(folder: Path, names: tuple[str, ...], urls: tuple[str, ...]) -> list[Feed]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .reading import FeedRefused, Limits
-from .store import Form, Standing, confirmed, standing, take
+from .store import Form, Standing, confirmed, standing, take, usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ FEEDS: tuple[Feed, ...] = (
 def update(folder: Path, feed: Feed, now: datetime, limits: Limits, deadline_s: float = 600.0) -> tuple[Standing, bool]:
     """Bring a feed up to date: what is in force now, and whether it is new. FeedRefused leaves the old one."""
     folder.mkdir(parents=True, exist_ok=True)
-    old = standing(folder, feed.name)
+    old = usable(folder, feed.name)
     tag = old.etag if old is not None and old.url == feed.url else ""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".fetching-") as file:
         path = Path(file.name)

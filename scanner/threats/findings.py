@@ -6,11 +6,11 @@ package that nobody watches any more, a feed too old to say "no known flaws", a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -26,6 +26,7 @@ from .packages import Installed
 T = TypeVar("T")
 BASELINE = "vulnerabilities"
 LIMIT_DAYS = 7
+MOST_REMEMBERED = 20_000
 WATCHED = "advisories-are-fresh"
 COVERED = "packages-are-covered"
 CLEAN = "no-known-flaws"
@@ -59,6 +60,7 @@ class Threats:
     matchers: dict[str, Matcher] = field(default_factory=dict)
     exploited: frozenset[str] = frozenset()
     chances: dict[str, float] = field(default_factory=dict)
+    controls: dict[Hit, Control] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Threats:
@@ -75,6 +77,15 @@ class Threats:
             else:
                 self.chances = dict(db.execute("SELECT cve, chance FROM epss"))
         return self
+
+    def control(self, hit: Hit) -> Control:
+        """What an advisory says of a package as a control; hosts with the same package share it."""
+        known = self.controls.get(hit)
+        if known is None:
+            if len(self.controls) >= MOST_REMEMBERED:
+                self.controls.clear()
+            known = self.controls[hit] = _control(hit, self)
+        return known
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._open.close()
@@ -110,7 +121,7 @@ def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tu
             why = f"the running kernel {running} comes from none of the installed packages"
             found.append(_said(asset, COVERED, Outcome.UNKNOWN, "not-covered", "kernel", detail=why))
         for hit in matcher.hits(ecosystem, own, running):
-            control = _control(hit, feed)
+            control = feed.control(hit)
             controls[control.id] = control
             found.append(_finding(asset, control, hit))
     found.append(_clean(asset, watched, found))
@@ -209,20 +220,22 @@ def _said(
     return Finding(asset.id, BASELINE, control, subject, outcome, reason, observed, "", detail)
 
 
+_OUTCOMES = {"ignored": Outcome.NOT_APPLICABLE, "unwatched": Outcome.UNKNOWN, "incomparable": Outcome.UNKNOWN}
+_REASONS = {
+    "ignored": "the distribution holds it to be of no weight",
+    "unwatched": "no-longer-watched",
+    "incomparable": "could-not-compare",
+    "no-fix": "no-fix",
+}
+
+
 def _finding(asset: Asset, control: Control, hit: Hit) -> Finding:
-    outcomes = {"ignored": Outcome.NOT_APPLICABLE, "unwatched": Outcome.UNKNOWN, "incomparable": Outcome.UNKNOWN}
-    reasons = {
-        "ignored": "the distribution holds it to be of no weight",
-        "unwatched": "no-longer-watched",
-        "incomparable": "could-not-compare",
-        "no-fix": "no-fix",
-    }
     expected = f"{hit.fixed} or later" if hit.fixed and hit.state == "fix" else ""
-    outcome = outcomes.get(hit.state, Outcome.FAIL)
+    outcome = _OUTCOMES.get(hit.state, Outcome.FAIL)
     detail = hit.why or hit.summary
     observed = f"{hit.name} {hit.version}"
     return Finding(
-        asset.id, BASELINE, control.id, hit.name, outcome, reasons.get(hit.state, ""), observed, expected, detail
+        asset.id, BASELINE, control.id, hit.name, outcome, _REASONS.get(hit.state, ""), observed, expected, detail
     )
 
 
@@ -256,18 +269,23 @@ def _weight(hit: Hit, feed: Threats) -> tuple[Level, Vector, Effect]:
     chances = [feed.chances[cve] for cve in hit.cves if cve in feed.chances]
     exploited = any(cve in feed.exploited for cve in hit.cves)
     chance = max(chances, default=None)
+    by_cvss, vector, effect = _severity(hit.cvss)
+    known = exploited or chance is not None
+    return vulnerability.exploit(exploited, chance, {}) if known else by_cvss, vector, effect
+
+
+@lru_cache(maxsize=1 << 14)
+def _severity(cvss: str) -> tuple[Level, Vector, Effect]:
+    """What a CVSS vector says: exploit level, way, and effect. There are far fewer vectors than flaws."""
     try:
-        cvss = vulnerability.metrics(hit.cvss)
+        found = vulnerability.metrics(cvss)
     except Unparsable:
-        level: Level = 3
-        if exploited or chance is not None:
-            level = vulnerability.exploit(exploited, chance, {})
-        return level, "network", Effect()
-    return vulnerability.exploit(exploited, chance, cvss), vulnerability.vector(cvss), vulnerability.effect(cvss)
+        return 3, "network", Effect()
+    return vulnerability.exploit(False, None, found), vulnerability.vector(found), vulnerability.effect(found)
 
 
 def _line(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+    return " ".join(text.split())
 
 
 def _standing() -> Iterator[Control]:

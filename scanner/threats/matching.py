@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from scanner.errors import Unparsable
 
@@ -19,18 +19,17 @@ _KERNEL_SOURCE = re.compile(
     r"linux(?:-(?:aws|azure|gcp|gke|oracle|ibm|kvm|lowlatency|raspi|hwe|oem|nvidia|meta|restricted|firmware-raspi).*)?\Z"
 )
 _CANDIDATES = """
-SELECT adv.id, cves, cvss, summary, stream, fixed_text, fixed IS NULL, state
+SELECT n, adv.id, cves, cvss, summary, stream, fixed_text, fixed IS NULL, state
 FROM span JOIN adv ON adv.n = span.adv
 WHERE eco = ? AND pkg = ? AND (state = 'incomparable' OR first <= ? AND
       (fixed IS NULL OR fixed > ? OR last AND fixed = ? OR ? AND fixed_text NOT LIKE '%:%'))
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One advisory that speaks of one installed package. fixed: the first version without the flaw, "" for none.
 
-    version: of the package as the advisory names it. why: what could not be compared.
+    version: of the package as the advisory names it. why: what could not be compared. A tuple: a host has thousands.
     """
 
     advisory: str
@@ -45,6 +44,9 @@ class Hit:
     why: str = ""
 
 
+_Said = tuple[str, tuple[str, ...], str, str, str]
+
+
 @dataclass(slots=True)
 class Matcher:
     """Matches hosts against one stored feed. Fleets repeat themselves: each package and version is looked up once."""
@@ -52,6 +54,7 @@ class Matcher:
     db: sqlite3.Connection
     most_remembered: int = 200_000
     seen: dict[tuple[str, str, str, str], tuple[Hit, ...]] = field(default_factory=dict)
+    said: dict[int, _Said] = field(default_factory=dict)
 
     def watches(self, ecosystem: str) -> bool:
         """Whether the feed has any advisory for a release: none at all means that it is not watched there."""
@@ -92,6 +95,7 @@ class Matcher:
         if known is None:
             if len(self.seen) >= self.most_remembered:
                 self.seen.clear()
+                self.said.clear()
             known = self.seen[place] = tuple(self._look_up(ecosystem, one))
         return known
 
@@ -107,7 +111,8 @@ class Matcher:
         ahead = ecosystem.startswith(("AlmaLinux", "Rocky")) and not version.startswith(b"\x00")
         rows = self.db.execute(_CANDIDATES, (ecosystem, one.name, version, version, version, ahead))
         found: dict[str, Hit] = {}
-        for id, cves, cvss, summary, stream, fixed, open, state in rows:
+        for number, *words, fixed, open, state in rows:
+            id, cves, cvss, summary, stream = self._said(number, words)
             said = _same_stream(one, fixed, stream)
             if said is False:
                 continue
@@ -120,10 +125,18 @@ class Matcher:
                 if key(one.version.partition(":")[2]) >= key(fixed):
                     continue
                 reached, why = "incomparable", f"the advisory names no epoch ({fixed}), the package has one"
-            hit = Hit(id, tuple(cves.split()), cvss, summary, one.name, one.version, one.source, fixed, reached, why)
+            hit = Hit(id, cves, cvss, summary, one.name, one.version, one.source, fixed, reached, why)
             if id not in found or _RANK[hit.state] < _RANK[found[id].state]:
                 found[id] = hit
         return list(found.values())
+
+    def _said(self, number: int, words: Sequence[str]) -> _Said:
+        """The texts of an advisory, kept once however many versions of a package it speaks of."""
+        known = self.said.get(number)
+        if known is None:
+            id, cves, cvss, summary, stream = words
+            known = self.said[number] = (id, tuple(cves.split()), cvss, summary, stream)
+        return known
 
     def _unreadable(self, ecosystem: str, one: Installed, why: str) -> list[Hit]:
         """A package whose own version has no place in the order: one hit that says so, where advisories speak of it."""
@@ -137,7 +150,7 @@ _RANK: dict[State, int] = {"fix": 0, "no-fix": 1, "reboot": 2, "incomparable": 3
 
 
 def _with_state(hit: Hit, state: State) -> Hit:
-    return replace(hit, state=state)
+    return hit._replace(state=state)
 
 
 def _without_kernel(one: Installed) -> bool:

@@ -27,10 +27,11 @@ _TABLES = """
 CREATE TABLE meta(form, url, etag, records INTEGER, bad INTEGER, newest TEXT, fetched_at TEXT, model TEXT);
 CREATE TABLE bad(name TEXT, why TEXT);
 CREATE TABLE adv(n INTEGER PRIMARY KEY, id TEXT, cves TEXT, cvss TEXT, summary TEXT, stream TEXT);
-CREATE TABLE span(eco TEXT, pkg TEXT, first BLOB, fixed BLOB, fixed_text TEXT, last INTEGER, state TEXT, adv INTEGER);
+CREATE TABLE span(eco TEXT, pkg TEXT, adv INTEGER, nth INTEGER, first BLOB, fixed BLOB, fixed_text TEXT, last INTEGER,
+  state TEXT, PRIMARY KEY(eco, pkg, adv, nth)) WITHOUT ROWID;
 CREATE TABLE kev(cve TEXT PRIMARY KEY, added TEXT, ransomware INTEGER) WITHOUT ROWID;
 CREATE TABLE epss(cve TEXT PRIMARY KEY, chance REAL, percentile REAL) WITHOUT ROWID;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
 
 
@@ -63,7 +64,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A stored feed, read-only. FeedRefused where it is not one."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-            if db.execute("PRAGMA user_version").fetchone() != (1,):
+            if db.execute("PRAGMA user_version").fetchone() != (2,):
                 raise FeedRefused(f"{path}: not a feed of this release; run `riskline feeds update`")
             yield db
     except sqlite3.DatabaseError as error:
@@ -82,6 +83,14 @@ def standing(folder: Path, name: str) -> Standing | None:
     form, url, etag, records, bad, newest, fetched, model = row
     newest_at, fetched_at = datetime.fromisoformat(newest), datetime.fromisoformat(fetched)
     return Standing(name, form, url, etag, records, bad, newest_at, fetched_at, model)
+
+
+def usable(folder: Path, name: str) -> Standing | None:
+    """As `standing`, and None too where what is stored cannot be read: nothing to hold a new one against."""
+    try:
+        return standing(folder, name)
+    except FeedRefused:
+        return None
 
 
 def bad_records(folder: Path, name: str) -> list[Bad]:
@@ -116,7 +125,7 @@ def take(
             db.executemany("INSERT INTO bad VALUES (?, ?)", [(one.name, one.why) for one in bad[:LISTED_BAD]])
             fetched = min(newest, now) if carried else now
             found = Standing(name, form, url, etag, records, len(bad), newest, fetched, model)
-            gate(found, standing(folder, name), now, limits)
+            gate(found, usable(folder, name), now, limits)
             dates = newest.isoformat(), fetched.isoformat()
             db.execute("INSERT INTO meta VALUES (?,?,?,?,?,?,?,?)", (form, url, etag, records, len(bad), *dates, model))
             db.commit()
@@ -176,6 +185,8 @@ def _fill_advisories(db: sqlite3.Connection, found: Iterable[Advisory | Bad]) ->
     bad: list[Bad] = []
     newest: datetime | None = None
     number = 0
+    # into a heap first: rows in the order of the archive would land all over the table that is kept in order
+    db.execute("CREATE TEMP TABLE heap AS SELECT * FROM span")
     for one in found:
         if isinstance(one, Bad):
             bad.append(one)
@@ -184,9 +195,13 @@ def _fill_advisories(db: sqlite3.Connection, found: Iterable[Advisory | Bad]) ->
         newest = max(newest or one.modified_at, one.modified_at)
         row = (number, one.id, " ".join(one.cves), one.cvss, one.summary, one.stream)
         db.execute("INSERT INTO adv VALUES (?, ?, ?, ?, ?, ?)", row)
-        spans = [(s.ecosystem, s.package, s.first, s.fixed, s.fixed_text, s.last, s.state, number) for s in one.spans]
-        db.executemany("INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)", spans)
-    db.execute("CREATE INDEX span_of ON span(eco, pkg)")
+        spans = [
+            (s.ecosystem, s.package, number, nth, s.first, s.fixed, s.fixed_text, s.last, s.state)
+            for nth, s in enumerate(one.spans)
+        ]
+        db.executemany("INSERT INTO heap VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", spans)
+    db.execute("INSERT INTO span SELECT * FROM heap ORDER BY eco, pkg, adv, nth")
+    db.execute("DROP TABLE heap")
     if newest is None:
         raise FeedRefused("it holds no usable record")
     return number, bad, newest, ""

@@ -21,7 +21,7 @@ _END = b"\x02"
 _DEB_ORDER = bytes(1 if chr(n) == "~" else n if chr(n).isalpha() and n < 128 else (n + 128) % 256 for n in range(256))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def deb_key(version: str) -> bytes:
     """Order of Debian versions: deb_key('1:2.0~rc1-1') < deb_key('1:2.0-1'). Source: deb-version(7)."""
     epoch, colon, rest = version.partition(":")
@@ -36,7 +36,7 @@ def deb_key(version: str) -> bytes:
     return _number(epoch) + _deb_part(upstream) + _deb_part(revision)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def rpm_key(version: str) -> bytes:
     """Order of RPM versions [EPOCH:]VERSION[-RELEASE]; no epoch is 0. Source: rpm-version(7), rpmvercmp."""
     epoch, colon, rest = version.partition(":")
