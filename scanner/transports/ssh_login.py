@@ -52,6 +52,14 @@ class Connection(paramiko.Transport):
             return error
         return paramiko.SSHException(f"{type(error).__name__}: {error}")
 
+    def _parse_debug(self, _: paramiko.Message) -> None:
+        """Nothing: paramiko takes what a server says to be logged apart letter by letter, and nobody reads that log."""
+
+    def _log(self, level: int, msg: str | list[str], *words: object) -> None:
+        """Only where somebody reads it: some forty lines a login."""
+        if self.logger.isEnabledFor(level):
+            super()._log(level, msg, *words)  # type: ignore[misc]
+
 
 class HungUp(Unreachable):
     """The server closed the connection before it said anything; a busy sshd does so on purpose."""
