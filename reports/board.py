@@ -80,6 +80,7 @@ def render(run: Run) -> bytes:
         map=heat_map.svg(risks, [number for number, _ in numbered]),
         places=places,
         trend=trend.svg(run.history.trend) if run.history else "",
+        held_back=_held_back(run),
         borne=_borne(run),
         most_borne=BORNE,
         most_blind=KINDS,
@@ -121,6 +122,14 @@ def _after(run: Run, risks: Iterable[Risk]) -> Score | None:
 
     pairs = [(one.asset, [mended(one.asset.service, found) for found in one.findings]) for one in run.visited]
     return score.assess(pairs, run.controls, view.policy_of(run)).organisation
+
+
+def _held_back(run: Run) -> str:
+    """'Controls that work already keep away about 95 % of the loss.'; "" where too little is known to say so."""
+    if run.inherent is None or run.inherent.expected_loss <= run.organisation.expected_loss:
+        return ""
+    kept = share(run.inherent.expected_loss - run.organisation.expected_loss, run.inherent.expected_loss)
+    return f"What is done well already keeps away {kept} of the loss that would be expected without it."
 
 
 def _remembers(run: Run) -> bool:

@@ -44,6 +44,7 @@ def render(run: Run) -> bytes:
         total=total,
         word=score.word(total.score),
         verdict=view.verdict(run),
+        levels=view.levels(run),
         bearable=view.amount(policy.tolerances.organisation, policy),
         bearable_asset=view.amount(policy.tolerances.asset, policy),
         amount=lambda value: view.amount(value, policy),

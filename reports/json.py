@@ -33,6 +33,7 @@ def document(run: Run) -> dict[str, Any]:
         "baselines": dict(run.baselines),
         "policy": dict(run.policy),
         "organisation": _score(run.organisation),
+        "inherent": _score(run.inherent) if run.inherent else None,
         "services": {name: _score(of) for name, of in run.services.items()},
         "risks": [_risk(risk) for risk in run.risks],
         "assets": [_asset(visited) for visited in run.visited],
@@ -47,7 +48,14 @@ def _history(history: History | None) -> dict[str, Any] | None:
     trend = [{**asdict(one), "at": _instant(one.at), "coverage": round(one.coverage, 6)} for one in history.trend]
     accepted = [{**asdict(one), "until": f"{one.until}"} for one in history.accepted]
     charges = [{**asdict(one), "due": f"{one.due}" if one.due else None} for one in history.charges]
-    return {"day": f"{history.day}", "trend": trend, "accepted": accepted, "charges": charges, "head": history.head}
+    return {
+        "day": f"{history.day}",
+        "trend": trend,
+        "accepted": accepted,
+        "charges": charges,
+        "head": history.head,
+        "untreated": history.untreated,
+    }
 
 
 def _in_order(run: Run, visited: Visited) -> list[view.Row]:
@@ -101,6 +109,7 @@ def _finding(row: view.Row) -> dict[str, Any]:
         "expected": finding.expected,
         "detail": finding.detail,
         "weakness": finding.weakness,
+        "compensation": finding.compensation,
         "expected_loss": row.loss,
         "root_cause": control.cause if control else "",
         "why": control.why if control else "",
@@ -177,6 +186,10 @@ def schema() -> dict[str, Any]:
                 "baselines": {**_MAP, "description": "id → SHA-256 of the controls that were judged"},
                 "policy": {"type": "object"},
                 "organisation": {"$ref": "#/$defs/score"},
+                "inherent": {
+                    "anyOf": [{"type": "null"}, {"$ref": "#/$defs/score"}],
+                    "description": "the organisation if no control held at all; null in runs of earlier releases",
+                },
                 "services": {"type": "object", "additionalProperties": {"$ref": "#/$defs/score"}},
                 "risks": {"type": "array", "items": risk, "description": "worst first; one per service and root cause"},
                 "assets": {"type": "array", "items": _asset_schema()},
@@ -206,6 +219,10 @@ def _history_schema() -> dict[str, Any]:
             "accepted": {"type": "array", "items": accepted, "description": "they still fail and still count"},
             "charges": {"type": "array", "items": charge, "description": "who deals with the largest risks"},
             "head": {**_TEXT, "description": "hash that stands for the register's whole history"},
+            "untreated": {
+                "type": ["number", "null"],
+                "description": "the organisation's expected yearly loss without what is accepted; null: not known",
+            },
         },
         "what the register adds, as of `day`; null where none is kept",
     )
@@ -250,6 +267,10 @@ def _finding_schema() -> dict[str, Any]:
             "expected": _TEXT,
             "detail": _TEXT,
             "weakness": _SHARE,
+            "compensation": {
+                **_SHARE,
+                "description": "what something else leaves of the chances to use it; 1: nothing",
+            },
             "expected_loss": {**_NUMBER, "description": "of this finding alone, a year"},
             "root_cause": _TEXT,
             "why": _TEXT,

@@ -21,7 +21,7 @@ def plain(text: str) -> str:
 def render(run: Run) -> bytes:
     """One page in UTF-8."""
     policy, total = view.policy_of(run), run.organisation
-    lines = ["# Risk report", "", plain(view.verdict(run)), ""]
+    lines = ["# Risk report", "", plain(f"{view.verdict(run)} {view.levels(run)}".strip()), ""]
     if total.applicable:
         lines += [
             f"- Score {view.points(total)} of 100 ({score.word(total.score)}); 50 is what was agreed to be bearable",

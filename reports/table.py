@@ -149,6 +149,7 @@ def _end(run: Run, width: int, paint: Paint) -> str:
         said += f"Chance of a loss within a year: {view.chance(total.chance)}. "
         said += f"{total.judged} of {total.applicable} controls could be judged."
         lines += _wrapped(said, width, 0)
+        lines += _wrapped(view.levels(run), width, 0)
     for feed in view.feeds(run):
         lines += _wrapped(f"Known flaws by {printable(feed, 200)}", width, 4)
     if run.history is not None:

@@ -180,6 +180,11 @@ def _factors(asset: Asset, control: Control, finding: Finding, policy: Policy) -
         Factor("vector", control.vector, getattr(policy.vectors, control.vector), "control"),
         Factor("exploit", f"{control.exploit} {step.replace('_', ' ')}", getattr(policy.exploits, step), "control"),
         Factor("weakness", "the part of the control that is missing", finding.weakness, "finding"),
+        *(
+            [Factor("compensation", "what something else leaves of it", finding.compensation, "register")]
+            if finding.compensation != 1
+            else []
+        ),
     )
 
 

@@ -522,6 +522,7 @@ class Finding:
 
     subject: "" where the control is about the asset as a whole. reason: why it is UNKNOWN or NOT_APPLICABLE.
     observed, expected: for people, already bounded in length. weakness: share of the control that is missing, 0..1.
+    compensation: what something else leaves of the chances to use it, 0.05..1; the register says what and until when.
     """
 
     asset: str
@@ -534,6 +535,7 @@ class Finding:
     expected: str = ""
     detail: str = ""
     weakness: float = 1.0
+    compensation: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -646,6 +648,7 @@ class History:
     """What the register adds to a run. trend: runs over the same estate, oldest first, this one last.
 
     day: the day the dates are held against. head: the hash, in hex, that stands for the register's whole history.
+    untreated: the organisation's expected yearly loss without what is accepted on that day; None where not known.
     """
 
     day: date
@@ -653,6 +656,7 @@ class History:
     accepted: tuple[AcceptedRisk, ...]
     charges: tuple[Charge, ...]
     head: str
+    untreated: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -661,6 +665,7 @@ class Run:
 
     controls: (baseline id, control id) → the control as it was judged. state: "complete", "partial" (some asset was
     not judged before the run ended) or "running". history: what the register adds, where one is kept; not stored.
+    inherent: the organisation if no control held at all; None in runs of earlier releases.
     """
 
     id: str
@@ -678,6 +683,7 @@ class Run:
     state: Literal["complete", "partial", "running"] = "complete"
     policy: Mapping[str, Any] = field(default_factory=dict)
     history: History | None = None
+    inherent: Score | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

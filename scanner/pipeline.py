@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 import threading
@@ -14,7 +15,7 @@ from .collect import Collected, collect, tool_version
 from .evaluate import Judge
 from .model import Asset, Control, Evidence, Finding, Outcome, Run, Visited, utc_now
 from .plan import Plan, PlannedAsset
-from .scoring.standing import OPEN_LISTS, with_last_known
+from .scoring.standing import OPEN_LISTS, Compensation, compensated, with_last_known
 from .transports import Bounds
 
 if TYPE_CHECKING:
@@ -37,12 +38,19 @@ class Memory(Protocol):
         """The controls that it alone had when it was last visited."""
         ...
 
+    def compensations(self) -> Mapping[str, Sequence[Compensation]]:
+        """What makes weaknesses harder to use, by asset."""
+        ...
+
 
 class _Nothing:
     def last_known(self, _: str) -> Sequence[Finding]:
         return ()
 
     def last_controls(self, _: str) -> Controls:
+        return {}
+
+    def compensations(self) -> Mapping[str, Sequence[Compensation]]:
         return {}
 
 
@@ -59,11 +67,18 @@ class _AskedOnce:
 
     def last_known(self, asset: str) -> Sequence[Finding]:
         if asset not in self._kept:
-            self._kept[asset] = self._known.last_known(asset)
+            self._kept[asset] = _eased(self._known.last_known(asset), asset, self)
         return self._kept[asset]
 
     def last_controls(self, asset: str) -> Controls:
         return self._known.last_controls(asset)
+
+    @functools.cached_property
+    def _compensations(self) -> Mapping[str, Sequence[Compensation]]:
+        return self._known.compensations()
+
+    def compensations(self) -> Mapping[str, Sequence[Compensation]]:
+        return self._compensations
 
     def judged(self, one: Visited) -> None:
         """What is still open beside the asset's findings is all that its totals need."""
@@ -157,6 +172,7 @@ def judged(
         controls, found = flaws(asset, collected.evidence, threats, threats.now.date())
         findings += found
         own = {(BASELINE, control.id): control for control in controls}
+    findings = _eased(findings, asset.id, known)
     before = known.last_known(asset.id)
     own |= _carried(run, own, findings, before, known)
     controls_now = {**run.controls, **own}
@@ -171,6 +187,11 @@ def judged(
         evidence_digest=collected.evidence.digest,
         controls=own,
     )
+
+
+def _eased(findings: Sequence[Finding], asset: str, known: Memory) -> list[Finding]:
+    """The findings with what compensates them today."""
+    return compensated(findings, known.compensations().get(asset, ()), utc_now().date())
 
 
 def _carried(run: Run, own: Controls, now: Sequence[Finding], before: Sequence[Finding], known: Memory) -> Controls:
@@ -213,6 +234,7 @@ def finish(
         organisation=total.organisation,
         risks=total.risks,
         state=state,
+        inherent=total.inherent,
     )
 
 

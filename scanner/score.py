@@ -120,7 +120,10 @@ def zone_of(asset: Asset, control: Control) -> str:
 def _share(finding: Finding) -> float:
     if not 0 <= finding.weakness <= 1:
         raise UsageError(f"{finding.asset}, {finding.control}: weakness must be 0 to 1, not {finding.weakness!r}")
-    return finding.weakness
+    if not 0 < finding.compensation <= 1:
+        said = f"compensation must be above 0, at most 1, not {finding.compensation!r}"
+        raise UsageError(f"{finding.asset}, {finding.control}: {said}")
+    return finding.weakness * finding.compensation
 
 
 # ── any scope ────────────────────────────────────────────────────────────────────────────────────────────────────────

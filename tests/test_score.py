@@ -303,7 +303,7 @@ def test_a_chance_out_of_range_is_refused_not_bent(wrong: float) -> None:
 def test_a_compensation_counts_until_its_last_day_and_only_where_it_is_shown() -> None:
     found = [failing("bob"), failing("eve")]
     known = [Compensation("a", "c", "bob", factor, "ada", "VPN-7", date(2026, 11, 23)) for factor in (0.5, 0.1, 0.8)]
-    assert [f.weakness for f in compensated(found, known, date(2026, 11, 23))] == [0.1, 1]
+    assert [f.compensation for f in compensated(found, known, date(2026, 11, 23))] == [0.1, 1]
     assert compensated(found, known, date(2026, 11, 24)) == found
 
 

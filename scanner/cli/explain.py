@@ -75,7 +75,7 @@ def _print_finding(of: FindingSum, unit: str) -> None:
     click.secho(printable(f"{of.title}: not so on {of.finding.asset}{subject}"), bold=True)
     click.echo("\nHow likely is one serious attempt to get through here?")
     for factor in of.factors:
-        click.echo(printable(f"  {factor.name:<10}{factor.value:<8g}{factor.said} (from the {factor.source})"))
+        click.echo(printable(f"  {factor.name:<14}{factor.value:<8g}{factor.said} (from the {factor.source})"))
     product = " × ".join(f"{factor.value:g}" for factor in of.factors)
     click.echo(f"  v = {product} = {of.v:.4g}")
     click.echo("\nWhat does a success cost? The largest of")

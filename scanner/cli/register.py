@@ -94,6 +94,7 @@ def list_(
         return
     risk_text.show_table(found, today)
     risk_text.show_acceptances(everything)
+    risk_text.show_compensations(everything, today)
 
 
 @register.command()
@@ -217,6 +218,41 @@ def renew(
 @register.command()
 @risks_argument
 @given.register_option
+@choosing.policy_option
+@choosing.who_option
+@click.option(
+    "--factor",
+    type=click.FloatRange(0.05, 1),
+    required=True,
+    help="What is left: 0.3 where about a third of the attempts would still get through. 1 takes it back.",
+)
+@click.option("--owner", required=True, help="Who answers for it.")
+@click.option("--evidence", required=True, help="Where it can be seen: a link, or a file's digest.")
+@click.option("--reason", default="", help="What it is that makes the weakness harder to use.")
+@click.option("--until", metavar="YYYY-MM-DD", required=True, help="The last day on which it counts (UTC).")
+def compensate(
+    risks: tuple[str, ...],
+    register_url: str,
+    policy_path: Path | None,
+    who: str,
+    factor: float,
+    owner: str,
+    evidence: str,
+    reason: str,
+    until: str,
+) -> None:
+    """Say that something no scanner sees makes weaknesses harder to use, with evidence and until a day.
+
+    From the next scan on the risk costs that much less. The control still fails; on the day after the last one it
+    counts in full again.
+    """
+    said = {"evidence": evidence, "factor": f"{factor:g}", "owner": owner, "until": f"{_day(until)}"}
+    _decide(risks, register_url, policy_path, "compensated", who, reason, lambda _: said)
+
+
+@register.command()
+@risks_argument
+@given.register_option
 @choosing.who_option
 @click.option("--text", default="", help="The comment.")
 @click.option("--link", default="", help="A ticket's address.")
@@ -312,7 +348,7 @@ def _decide(
 def _refuse_unsound(entry: Entry, decision: Any, today: date, policy: Policy) -> None:
     """An acceptance must be whole, and within what the policy allows."""
     from scanner.errors import UsageError
-    from scanner.register.treatment import Bearing, refuse_unsound
+    from scanner.register.treatment import Bearing, Relief, refuse_unsound, refuse_unsound_relief
 
     if decision.change == "renewed" and entry.treatment.bearing is None:
         raise UsageError(f"{entry.risk.control} on {entry.risk.asset} is not accepted; begin with: register accept")
@@ -320,6 +356,10 @@ def _refuse_unsound(entry: Entry, decision: Any, today: date, policy: Policy) ->
         said = decision.said
         bearing = Bearing(said["owner"], said["approver"], decision.why, date.fromisoformat(said["until"]))
         refuse_unsound(entry.risk, bearing, today, policy.longest_acceptance_days)
+    if decision.change == "compensated":
+        said = decision.said
+        relief = Relief(said["owner"], float(said["factor"]), said["evidence"], date.fromisoformat(said["until"]))
+        refuse_unsound_relief(entry.risk, relief, today, policy.longest_acceptance_days)
 
 
 def _named(name: str, option: str) -> str:

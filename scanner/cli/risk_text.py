@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from scanner.register.waivers import Applied
 
 
+SOON_DAYS = 30
+
+
 def show_table(found: Sequence[Entry], today: date) -> None:
     """One line for each risk."""
     if not found:
@@ -74,6 +77,21 @@ def show_acceptances(everything: Sequence[Entry]) -> None:
                 )
 
 
+def show_compensations(everything: Sequence[Entry], today: date) -> None:
+    """How many weaknesses something else eases, and those for which that ends soon or has ended."""
+    held = [
+        (one, one.treatment.relief) for one in everything if one.treatment.relief is not None and one.due is not None
+    ]
+    if not held:
+        return
+    click.echo(f"\nCompensated: {sum(today <= relief.until for _, relief in held)}")
+    for one, relief in held:
+        if (relief.until - today).days <= SOON_DAYS:
+            state = "ends soon" if today <= relief.until else "has ended and no longer counts"
+            where = f"{one.risk.fingerprint[:8]}  {one.risk.control} on {one.risk.asset}"
+            click.echo(printable(f"  {state}: {where}, until {relief.until}, by {relief.owner}"))
+
+
 def show_risk(one: Entry, today: date) -> None:
     """All that is known of one risk."""
     risk, treatment = one.risk, one.treatment
@@ -96,6 +114,13 @@ def show_risk(one: Entry, today: date) -> None:
             f"{one.acceptance}; until {bearing.until}, by {bearing.owner}, approved by {bearing.approver}"
         )
         said["because"] = bearing.reason
+    if treatment.relief is not None:
+        relief = treatment.relief
+        state = "counts" if today <= relief.until else "has ended"
+        said["eased"] = (
+            f"{state}; {relief.factor:g} of it is left until {relief.until}, says {relief.owner}: {relief.how}"
+        )
+        said["see"] = relief.evidence
     for name, text in said.items():
         click.echo(printable(f"  {name:<11}{text}"))
 

@@ -114,6 +114,7 @@ def packed_findings(findings: Sequence[Finding], own: Mapping[tuple[str, str], C
     """
     rows = [
         [f.baseline, f.control, f.subject, f.outcome.value, f.reason, f.observed, f.expected, f.detail, f.weakness]
+        + ([f.compensation] if f.compensation != 1 else [])
         for f in findings
     ]
     if not own:
@@ -125,8 +126,8 @@ def findings_of(asset: str, stored: Any) -> tuple[Finding, ...]:
     """The findings of an asset from what `packed_findings` made."""
     rows = stored["rows"] if isinstance(stored, dict) else stored
     return tuple(
-        Finding(asset, baseline, control, subject, Outcome(outcome), reason, observed, expected, detail, weakness)
-        for baseline, control, subject, outcome, reason, observed, expected, detail, weakness in rows
+        Finding(asset, baseline, control, subject, Outcome(outcome), *rest)
+        for baseline, control, subject, outcome, *rest in rows
     )
 
 

@@ -20,9 +20,9 @@ from .treatment import Treatment, fold
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided. why: a reason or a comment. said: owner; treatment; approver and until; link."""
+    """What somebody decided. why: a reason or a comment. said: owner; treatment; approver, until, link, factor, evidence."""
 
-    change: Literal["assigned", "treated", "accepted", "renewed", "noted"]
+    change: Literal["assigned", "treated", "accepted", "renewed", "compensated", "noted"]
     who: str
     why: str = ""
     said: Mapping[str, str] = field(default_factory=dict)
@@ -49,8 +49,9 @@ def decide(connection: sa.Connection, made: Sequence[tuple[str, Decision]], at: 
 
 
 def _refuse_pointless(connection: sa.Connection, name: str, state: str, made: Decision) -> None:
-    if made.change == "accepted" and state != "open":
-        raise UsageError(f"risk {name[:12]} is closed; there is nothing to accept")
+    if made.change in {"accepted", "compensated"} and state != "open":
+        verb = "accept" if made.change == "accepted" else "compensate"
+        raise UsageError(f"risk {name[:12]} is closed; there is nothing to {verb}")
     if made.change == "renewed" and treatments(connection, name).get(name, Treatment()).bearing is None:
         raise UsageError(f"risk {name[:12]} is not accepted; begin with: riskline register accept")
 

@@ -88,7 +88,7 @@ def _entry(risk: RiskRecord, treatment: Treatment, known: Known, policy: score.P
     if not fixed:
         level = NOT_KNOWN
         if asset is not None and control is not None:
-            loss = _alone(risk, asset, known.controls, policy)
+            loss = _alone(risk, asset, known.controls, policy, treatment.factor_on(today))
             level = score.word(score.points(loss, policy.tolerances.asset))
     return Entry(
         risk=risk,
@@ -102,8 +102,9 @@ def _entry(risk: RiskRecord, treatment: Treatment, known: Known, policy: score.P
     )
 
 
-def _alone(risk: RiskRecord, asset: Asset, controls: Controls, policy: score.Policy) -> float:
-    finding = Finding(asset.id, risk.baseline, risk.control, risk.subject, Outcome.FAIL, weakness=risk.weakness)
+def _alone(risk: RiskRecord, asset: Asset, controls: Controls, policy: score.Policy, factor: float) -> float:
+    place = (asset.id, risk.baseline, risk.control, risk.subject)
+    finding = Finding(*place, Outcome.FAIL, weakness=risk.weakness, compensation=factor)
     (weak,) = score.weaknesses(asset, [finding], controls, policy)
     return policy.attempts * weak.v * weak.l
 
@@ -132,6 +133,9 @@ def plain(entry: Entry, today: date) -> dict[str, Any]:
         "due": f"{entry.due}" if entry.due else None,
         "overdue": entry.overdue_on(today),
         "acceptance": bearing,
+        "compensation": {**codec.plain(treatment.relief), "until": f"{treatment.relief.until}"}
+        if treatment.relief
+        else None,
         "links": list(treatment.links),
         "notes": codec.plain(treatment.notes),
     }

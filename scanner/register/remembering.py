@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 
 from scanner import score
 from scanner.model import AcceptedRisk, Charge, History, Run
+from scanner.scoring.standing import untreated
 
 from .ledger import Entry, entries
 from .store import Register
@@ -30,7 +32,19 @@ def history(register: Register, run: Run, policy: score.Policy, today: date) -> 
         accepted=tuple(_accepted(entries(held, treatments, known, policy, today))),
         charges=_charges(run, entries([r for r in open if r.asset in assets], treatments, known, policy, today), today),
         head=register.head(),
+        untreated=_untreated(register, run, policy, today),
     )
+
+
+def _untreated(register: Register, run: Run, policy: score.Policy, today: date) -> float | None:
+    """What the run would cost a year without what is accepted. None where the run counts what it could not see."""
+    pairs = [(one.asset, one.findings) for one in run.visited]
+    seen = score.assess(pairs, run.controls, policy).organisation.expected_loss
+    if not math.isclose(seen, run.organisation.expected_loss, rel_tol=1e-9):
+        return None
+    held = register.acceptances()
+    less = [(asset, untreated(findings, held, today)) for asset, findings in pairs]
+    return score.assess(less, run.controls, policy).organisation.expected_loss
 
 
 def _accepted(found: Iterable[Entry]) -> Iterable[AcceptedRisk]:

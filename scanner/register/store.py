@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from scanner.errors import UsageError
 from scanner.model import Control, Evidence, Finding, Outcome, Run, TrendPoint, Visited
-from scanner.scoring.standing import Acceptance
+from scanner.scoring.standing import Acceptance, Compensation
 
 from . import chain, codec, tables
 from .codec import column
@@ -33,7 +33,7 @@ from .recalling import (
     visits,
 )
 from .recording import Controls, asset_row, counts, insert_contents, insert_new, move_risks_on, put_visit, run_columns
-from .treatment import Treatment, acceptance
+from .treatment import Treatment, acceptance, compensation
 
 
 @dataclass(slots=True)
@@ -228,6 +228,15 @@ class Register:
         known = self.treatments()
         held = [(risk, known[risk.fingerprint].bearing) for risk in self.risks() if risk.fingerprint in known]
         return [acceptance(risk, bearing) for risk, bearing in held if bearing is not None]
+
+    def compensations(self) -> dict[str, list[Compensation]]:
+        """What makes weaknesses harder to use, by asset, ended ones included: for `scoring.standing.compensated`."""
+        known = {name: one.relief for name, one in self.treatments().items() if one.relief is not None}
+        found: dict[str, list[Compensation]] = {}
+        for risk in self.risks(fingerprints=list(known)) if known else ():
+            if (relief := known[risk.fingerprint]) is not None:
+                found.setdefault(risk.asset, []).append(compensation(risk, relief))
+        return found
 
     def known(self) -> Known:
         """What the risks are about: assets as last visited, controls as last judged by."""

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from scanner.errors import RegisterError, UsageError
-from scanner.scoring.standing import Acceptance
+from scanner.scoring.standing import Acceptance, Compensation
 
 from .chain import Event
 from .recalling import RiskRecord
@@ -46,10 +46,24 @@ class Bearing:
 
 
 @dataclass(frozen=True, slots=True)
+class Relief:
+    """Something else that makes a weakness harder to use: `factor` of the attempts still get through.
+
+    evidence: where it can be seen. until: the last day (UTC) on which it counts.
+    """
+
+    owner: str
+    factor: float
+    evidence: str
+    until: date
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Treatment:
     """All that people decided about one risk. began_at: since when its due date counts, where not since it was opened.
 
-    choice: "" where nobody chose.
+    choice: "" where nobody chose. relief: what compensates it, whether that still counts or not.
     """
 
     owner: str = ""
@@ -58,6 +72,11 @@ class Treatment:
     notes: tuple[Note, ...] = ()
     began_at: datetime | None = None
     fixed_at: datetime | None = None
+    relief: Relief | None = None
+
+    def factor_on(self, day: date) -> float:
+        """What is left of the chances to use it on that day, 0.05..1."""
+        return self.relief.factor if self.relief is not None and day <= self.relief.until else 1.0
 
     def on(self, day: date) -> str:
         """mitigate, transfer, avoid, or accept as long as that holds; "" where nobody decided."""
@@ -104,6 +123,11 @@ def _after(before: Treatment, event: Event) -> Treatment:
     if event.change in {"accepted", "renewed"}:
         bearing = Bearing(said["owner"], said["approver"], event.why, date.fromisoformat(said["until"]))
         return replace(before, owner=before.owner or bearing.owner, bearing=bearing)
+    if event.change == "compensated":
+        relief = Relief(
+            said["owner"], float(said["factor"]), said["evidence"], date.fromisoformat(said["until"]), event.why
+        )
+        return replace(before, relief=None if relief.factor == 1 else relief)
     notes = before.notes
     if event.why or said.get("link"):
         notes = (*notes, Note(at, event.who, event.why, said.get("link", "")))
@@ -121,6 +145,23 @@ def refuse_unsound(risk: RiskRecord, bearing: Bearing, today: date, longest_days
     if bearing.until > today + timedelta(days=longest_days):
         last = today + timedelta(days=longest_days)
         raise UsageError(f"by the policy an acceptance may last {longest_days} days, until {last} at the latest")
+
+
+def refuse_unsound_relief(risk: RiskRecord, relief: Relief, today: date, longest_days: int) -> None:
+    """Raise UsageError where a risk may not be compensated like this."""
+    compensation(risk, relief)
+    if relief.until <= today:
+        raise UsageError(f"a compensation must end after today ({today}), not on {relief.until}")
+    if relief.until > today + timedelta(days=longest_days):
+        last = today + timedelta(days=longest_days)
+        raise UsageError(f"by the policy a compensation may count {longest_days} days, until {last} at the latest")
+
+
+def compensation(risk: RiskRecord, relief: Relief) -> Compensation:
+    """As the score wants it. Raises UsageError where its owner or evidence is missing, or its factor out of range."""
+    return Compensation(
+        risk.asset, risk.control, risk.subject, relief.factor, relief.owner, relief.evidence, relief.until
+    )
 
 
 def acceptance(risk: RiskRecord, bearing: Bearing) -> Acceptance:

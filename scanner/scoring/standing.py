@@ -13,7 +13,7 @@ Place = tuple[str, str, str]
 """Asset, control, subject: what a risk is about, whichever baseline judged it."""
 
 
-OPEN_LISTS = {"vulnerabilities": "advisories-are-fresh"}
+OPEN_LISTS = {"vulnerabilities": "advisories-are-fresh", "exposure": "seen-from-both-sides"}
 """Baseline whose controls come and go with what is known → the control that passes where today's list is whole.
 
 What such a list no longer names is closed then, although its own control was not judged again.
@@ -101,14 +101,18 @@ class Compensation:
 
 
 def compensated(findings: Iterable[Finding], known: Iterable[Compensation], today: date) -> list[Finding]:
-    """The findings with what compensates them today taken off their weakness; of several, the strongest counts."""
+    """The failures with what compensates them today; of several, the strongest counts. Nothing else is changed."""
     factors: dict[Place, float] = {}
     for one in known:
         if today <= one.until:
             at = (one.asset, one.control, one.subject)
             factors[at] = min(one.factor, factors.get(at, 1.0))
+    if not factors:
+        return list(findings)
     return [
-        replace(finding, weakness=finding.weakness * factors[place(finding)]) if place(finding) in factors else finding
+        replace(finding, compensation=factors[place(finding)])
+        if finding.outcome is Outcome.FAIL and place(finding) in factors
+        else finding
         for finding in findings
     ]
 
