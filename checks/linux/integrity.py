@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scanner import Fact, check, parse, sh
+from scanner import Fact, Unparsable, check, parse, sh
 from scanner import files as texts
 
 from .audit_rules import place
@@ -14,8 +14,15 @@ from .audit_rules import place
 DATABASE = r"""
 c=/etc/aide/aide.conf
 [ -f "$c" ] || c=/etc/aide.conf
-p=$(sed -n -E 's/^[[:space:]]*database(_in)?[[:space:]]*=[[:space:]]*file:([^@[:space:]]*)[[:space:]]*$/\2/p' "$c" \
+p=$(sed -n -E 's/^[[:space:]]*database(_in)?[[:space:]]*=[[:space:]]*file:([^[:space:]]*)[[:space:]]*$/\2/p' "$c" \
   2>/dev/null | tail -n 1)
+case $p in
+  @@{DBDIR}/*)
+    d=$(sed -n -E 's/^[[:space:]]*@@define[[:space:]]+DBDIR[[:space:]]+([^@[:space:]]*)[[:space:]]*$/\1/p' "$c" |
+      tail -n 1)
+    p=${d:+$d/${p#*/}};;
+  *@@*) p=;;
+esac
 set -- /var/lib/aide/aide.db /var/lib/aide/aide.db.gz
 [ -z "$p" ] || set -- "$p"
 for f in "$@"; do [ -s "$f" ] && printf '%s\n' "$f"; done
@@ -76,8 +83,50 @@ def _parts(words: str, groups: dict[str, set[str]]) -> set[str]:
     return found
 
 
+# run-parts starts what is executable; crond reads its tables whatever their mode. The last part stands for the task.
+SCRIPTS = r"""
+for d in /etc/cron.hourly /etc/cron.daily /etc/cron.weekly; do
+  [ ! -d "$d" ] || find "$d/" -maxdepth 1 -type f -perm -100 \
+    -exec grep -l -E '^[^#]*\baide\b.*(--check|-C|--update|-u)\b' {} +
+done
+:
+"""
+TABLES = ("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/root", "/var/spool/cron/crontabs/root")
+_CALL = re.compile(r"(?:^|[\s/;&|])aide\s(?:.*\s)?(?:--check|-C|--update|-u)(?:\s|$)")
+
+
+def tasks(text: str) -> tuple[str, ...]:
+    """Tables of cron(8) -> the lines that start AIDE once a week or more often: '0 5 * * * root aide --check'.
+
+    Day of the month and month must be open; a week day may be set. Source: crontab(5).
+    """
+    return tuple(
+        f"{path}: {line[:200]}"
+        for path, one in parse.files(text).items()
+        for line in map(str.strip, one.split("\n"))
+        if _CALL.search(line) and _weekly(line)
+    )
+
+
+def _weekly(line: str) -> bool:
+    if line.startswith("@"):
+        return line.split()[0] in {"@hourly", "@daily", "@midnight", "@weekly"}
+    fields = line.split()[:5]
+    return len(fields) == 5 and fields[2] in {"*", "*/1"} and fields[3] in {"*", "*/1"} and line[0] in "0123456789*"
+
+
+def records(text: str) -> list[str]:
+    """'/var/lib/aide/aide.db\\n' -> ['/var/lib/aide/aide.db']; nothing where there is none."""
+    found = parse.lines(text)
+    if any(not line.startswith("/") for line in found):
+        raise Unparsable(text[:200])
+    return found
+
+
+SCHEDULED = Fact(texts(*TABLES, sudo=True), tasks)
+PERIODIC = Fact(sh(SCRIPTS, sudo=True), parse.lines)
 SELECTED = Fact(texts("/etc/aide/aide.conf", "/etc/aide/aide.conf.d/*", "/etc/aide.conf", sudo=True), selections)
-RECORD = Fact(sh(DATABASE, sudo=True), parse.lines)
+RECORD = Fact(sh(DATABASE, sudo=True), records)
 
 
 @check("linux.integrity.database", RECORD)
@@ -91,3 +140,9 @@ def unprotected(found: Selected, paths: list[str], attributes: list[str]) -> lis
     """Those of `paths` that are not compared in all of `attributes`, by a line of their own."""
     good = {path for path, parts in found.compared if set(attributes) <= parts} - set(found.left_out)
     return [path for path in paths if place(path) not in good]
+
+
+@check("linux.integrity.scheduled", SCHEDULED, PERIODIC)
+def scheduled(found: tuple[str, ...], scripts: list[str]) -> list[str]:
+    """What makes cron compare the files by AIDE once a week or more often: lines of its tables, and scripts."""
+    return [*found, *scripts]

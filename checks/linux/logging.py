@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from scanner import Fact, check, parse, sh
+from scanner import Fact, Undetermined, check, parse, sh
 from scanner import files as texts
 
 _OPENING = re.compile(r"\b(action|module|input|ruleset|template|global|main_queue|parser|lookup_table)\s*\(")
@@ -15,12 +15,17 @@ FACILITIES = ("auth", "authpriv", "cron", "daemon", "kern", "mail", "syslog", "u
 
 @dataclass(frozen=True, slots=True)
 class Rsyslog:
-    """modes: file modes in the order given; listens: inputs from the network; sends: other hosts; rules: selectors."""
+    """modes: file modes in the order given; listens: inputs from the network; sends: other hosts; rules: selectors.
+
+    modules: what is loaded; targets: the files that something is written to, as far as their names are fixed.
+    """
 
     modes: tuple[str, ...]
     listens: tuple[str, ...]
     sends: tuple[str, ...]
     rules: tuple[str, ...]
+    modules: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 def rsyslog(text: str) -> Rsyslog:
@@ -32,6 +37,8 @@ def rsyslog(text: str) -> Rsyslog:
     listens: list[str] = []
     sends: list[str] = []
     selectors: list[str] = []
+    modules: list[str] = []
+    targets: list[str] = []
     for one in parse.files(text).values():
         joined = _statements(one)
         for line in joined:
@@ -53,10 +60,15 @@ def rsyslog(text: str) -> Rsyslog:
             sends += re.findall(
                 r'\baction\s*\(.*?\btarget\s*=\s*"([^"]+)".*?type\s*=\s*"(?:omfwd|omrelp)"', line, re.IGNORECASE
             )
+            modules += re.findall(r'^module\s*\(.*?load\s*=\s*"([^"]+)"', line, re.IGNORECASE)
+            modules += re.findall(r"^\$ModLoad\s+(\S+)", line, re.IGNORECASE)
+            targets += re.findall(r'\baction\s*\(.*?\bfile\s*=\s*"(/[^"]+)"', line, re.IGNORECASE)
+            targets += re.findall(r"^[A-Za-z0-9*,!=.;]+\.[A-Za-z0-9*!=]+\s+-?(/[^\s;]+)", line)
             selector = re.match(r"((?:[a-z0-9*,!=]+\.[a-z0-9*!=]+;?)+)\s+\S", line, re.IGNORECASE)
             if selector:
                 selectors.append(selector[1].lower())
-    return Rsyslog(tuple(modes), tuple(listens), tuple(sends), tuple(selectors))
+    parts = (modes, listens, sends, selectors, modules, dict.fromkeys(targets))
+    return Rsyslog(*(tuple(part) for part in parts))
 
 
 def _statements(text: str) -> list[str]:
@@ -116,6 +128,12 @@ def sends_to(found: Rsyslog) -> list[str]:
     return list(dict.fromkeys(found.sends))
 
 
+@check("linux.logging.modules", RSYSLOG)
+def modules(found: Rsyslog) -> list[str]:
+    """The modules that rsyslog loads, without their folder and ending: ['imuxsock', 'imjournal']."""
+    return [name.rsplit("/", 1)[-1].removesuffix(".so") for name in found.modules]
+
+
 @check("linux.logging.unwritten", RSYSLOG)
 def unwritten(found: Rsyslog) -> list[str]:
     """Kinds of messages (auth, cron, kern …) that no line of rsyslog's configuration takes."""
@@ -161,3 +179,29 @@ def foreign_group(
 ) -> list[str]:
     """Log files that match `patterns` (and none of `but`) and belong to a group outside `groups`."""
     return [f"{one.path} {one.group}" for one in _those(found, patterns, but) if one.group not in groups]
+
+
+def _targets(found: Rsyslog, seen: tuple[LogFile, ...]) -> list[LogFile]:
+    """The files that rsyslog writes, of those that are there. Raises Undetermined for one that was not looked for."""
+    outside = [path for path in found.targets if not path.startswith(("/var/log/", "/dev/"))]
+    if outside:
+        raise Undetermined(f"rsyslog writes {outside[0][:200]}, which is not below /var/log")
+    return [one for one in seen if one.path in found.targets]
+
+
+@check("linux.logging.targets_wider", RSYSLOG, FILES)
+def targets_wider(found: Rsyslog, seen: tuple[LogFile, ...], mode: str) -> list[str]:
+    """Files that rsyslog writes, and that give a right beyond the octal `mode`."""
+    return [f"{one.path} {one.mode:04o}" for one in _targets(found, seen) if one.mode & ~int(mode, 8)]
+
+
+@check("linux.logging.targets_foreign_owner", RSYSLOG, FILES)
+def targets_foreign_owner(found: Rsyslog, seen: tuple[LogFile, ...], users: list[str]) -> list[str]:
+    """Files that rsyslog writes, and that belong to an account outside `users`."""
+    return [f"{one.path} {one.user}" for one in _targets(found, seen) if one.user not in users]
+
+
+@check("linux.logging.targets_foreign_group", RSYSLOG, FILES)
+def targets_foreign_group(found: Rsyslog, seen: tuple[LogFile, ...], groups: list[str]) -> list[str]:
+    """Files that rsyslog writes, and that belong to a group outside `groups`."""
+    return [f"{one.path} {one.group}" for one in _targets(found, seen) if one.group not in groups]

@@ -119,9 +119,18 @@ def useradd(text: str) -> dict[str, str]:
     return {name: value for name, value in re.findall(r"^([A-Z_]+)=(.*)$", found, re.M) if value == value.rstrip()}
 
 
+def libuser(text: str) -> dict[str, str] | None:
+    """'[defaults]\ncrypt_style = sha512\n' -> {'crypt_style': 'sha512'}; None where there is no libuser.conf."""
+    found = parse.files(text).get("/etc/libuser.conf")
+    if found is None:
+        return None
+    return {key: values[-1] for key, values in parse.ini(found).get("defaults", {}).items() if values}
+
+
 SHADOW = Fact(sh(REDUCE, sudo=True), shadow)
 LOGIN_DEFS = Fact(texts("/etc/login.defs"), login_defs)
 USERADD = Fact(texts("/etc/default/useradd"), useradd)
+LIBUSER = Fact(texts("/etc/libuser.conf"), libuser)
 
 Age = Literal["minimum", "maximum", "warning", "inactive"]
 
@@ -147,6 +156,15 @@ def new_home_mode(found: dict[str, str] | None) -> str | None:
 def useradd_setting(found: dict[str, str], key: str) -> str | None:
     """What /etc/default/useradd sets for `key`; nothing where it does not."""
     return found.get(key)
+
+
+@check("linux.passwords.libuser_setting", LIBUSER)
+def libuser_setting(found: dict[str, str] | None, key: str) -> str | None:
+    """What /etc/libuser.conf sets for `key` in its section defaults, lower-cased; nothing where it does not."""
+    if found is None:
+        raise Absent("there is no /etc/libuser.conf")
+    value = found.get(key)
+    return None if value is None else value.lower()
 
 
 @check("linux.passwords.ages", SHADOW)
@@ -211,6 +229,13 @@ def unlocked_without_shell(accounts: list[Account], found: Shadow | None, listed
         for account in accounts
         if account.uid and (account.shell or "/bin/sh") not in valid and account.name in open_to
     ]
+
+
+@check("linux.passwords.unlocked_system", ACCOUNTS, SHADOW)
+def unlocked_system(accounts: list[Account], found: Shadow | None, below: int = 1000) -> list[str]:
+    """Accounts other than root, numbered below `below`, whose password is not locked: set, or empty."""
+    open_to = {each.name for each in _known(found) if each.state != "locked"}
+    return [account.name for account in accounts if 0 < account.uid < below and account.name in open_to]
 
 
 def _known(found: Shadow | None) -> tuple[Password, ...]:

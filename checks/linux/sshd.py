@@ -18,7 +18,10 @@ from scanner import files as texts
 from scanner.parse import Stat
 
 MAIN = "/etc/ssh/sshd_config"
+POLICY = "/etc/crypto-policies/back-ends/opensshserver.config"
+"""What the system-wide policy of Red Hat's systems gives the server; their own drop-in includes it."""
 MAX_DEPTH = 16
+READ = (MAIN, f"{MAIN}.d/*", "/etc/ssh/*.conf", POLICY)
 EVERY = "all"
 """The criterion that every connection meets; what stands in such a block overrides what stands outside of any."""
 _KEYWORD = re.compile(r'[ \t"]*([A-Za-z0-9]+)"?[ \t]*=?[ \t]*(.*)\Z')
@@ -110,7 +113,7 @@ def _included(found: dict[str, str], patterns: tuple[str, ...]) -> Iterator[str]
     """Paths that the patterns of one Include name, of those that were read."""
     for pattern in patterns:
         full = posixpath.normpath(posixpath.join(posixpath.dirname(MAIN), pattern))
-        if not any(_globbed(full, seen) for seen in (f"{MAIN}.d/*", "/etc/ssh/*.conf")):
+        if not any(_globbed(full, seen) for seen in READ[1:]):
             raise Unparsable(f"Include {pattern}: outside the folders that were read")
         yield from sorted(path for path in found if _globbed(path, full))
 
@@ -147,7 +150,7 @@ def key_files(text: str) -> dict[str, KeyFile]:
 
 
 DAEMON = Fact(stat("/usr/sbin/sshd"), parse.stats)
-CONFIGURED = Fact(texts(MAIN, f"{MAIN}.d/*", "/etc/ssh/*.conf"), directives)
+CONFIGURED = Fact(texts(*READ), directives)
 # sshd -T fails where the daemon could not start; the files are then resolved without it.
 EFFECTIVE = Fact(sh("sshd -T 2>/dev/null || exit 0", of="sshd"), in_force)
 
@@ -275,10 +278,14 @@ def _written(lines: list[Line] | None, key: str) -> dict[str, str]:
 
 
 def _overridden(lines: list[Line], key: str, first: str | None) -> dict[str, str]:
-    """Lines for every connection that say something else than the one in force: place -> value."""
+    """Lines for every connection that say something else than the one in force: place -> value.
+
+    The system-wide policy is written by a tool, for those who do not decide themselves: it may be overridden.
+    """
     if key in _LISTS:
         return {}
-    general = [line for line in _about(lines, key) if line.scope in {"", EVERY}]
+    written = (line for line in _about(lines, key) if not line.place.startswith(f"{POLICY}:"))
+    general = [line for line in written if line.scope in {"", EVERY}]
     said = {f"overridden, {line.place}": _normal(key, line.words) for line in general}
     return {place: value for place, value in said.items() if value != first}
 
