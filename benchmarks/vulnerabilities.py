@@ -53,7 +53,7 @@ def make(folder: Path, number: int, advisories: int) -> dict[str, Any]:
         rows = made.installed(host, number)
         (folder / f"host-{host}.txt").write_text(made_up.dpkg_rows(rows))
         (folder / f"offers-{host}.txt").write_text(
-            "".join(f"=\tDebian\toldstable\t{binary}\t{version}\n" for binary, version, *_ in rows) + "end\n"
+            "".join(f"=\tDebian\toldstable\t\t{binary}\t{version}\tamd64\n" for binary, version, *_ in rows) + "end\n"
         )
     (folder / "status").write_text(made_up.dpkg_status(made.installed(0, number)))
     return {"zip_mib": (folder / "all.zip").stat().st_size / (1 << 20)}

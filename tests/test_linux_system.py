@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from checks.linux.audit_rules import place
 from checks.linux.sysctl import dotted
-from checks.linux.updates import older
 from scanner.catalogue import Catalogue
 from scanner.errors import Unparsable, Verdict
 from scanner.model import Access, Asset, Chroot, Inventory
@@ -184,35 +183,6 @@ def test_long_lines_are_judged_in_time(term: PlannedTerm) -> None:
         if None not in values:
             with contextlib.suppress(Verdict, Unparsable):
                 term.check.observe(*values, **term.given)
-
-
-@given(
-    versions=st.lists(st.from_regex(r"([0-9]:)?[0-9][0-9a-c.+~]{0,6}(-[0-9a-c.+~]{1,4})?", fullmatch=True), min_size=3)
-)
-@settings(deadline=None)
-def test_versions_have_one_order(versions: list[str]) -> None:
-    a, b, c = versions[:3]
-    assert not (older(a, b) and older(b, a))
-    assert not older(a, a)
-    assert older(a, c) or not (older(a, b) and older(b, c))
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ("1.0~rc1-1", "1.0-1"),
-        ("1.0-1", "1.0-1+deb12u1"),
-        ("5.2.15-2+b8", "5.2.15-2+b13"),
-        ("1.0", "1.0a"),
-        ("1.0a", "1.0+"),
-        ("9", "1:1"),
-        ("2.36-9+deb12u9", "2.36-9+deb12u10"),
-        ("1.0~~", "1.0~"),
-    ],
-)
-def test_versions_are_ordered_as_dpkg_orders_them(left: str, right: str) -> None:
-    assert older(left, right)
-    assert not older(right, left)
 
 
 @given(text=st.text(alphabet="abc./1", max_size=30))

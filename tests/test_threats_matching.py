@@ -30,7 +30,7 @@ def row(binary: str, version: str, source: str = "", source_version: str = "", s
 
 def offers_of(rows: list[str], origin: str = "Debian") -> str:
     said = [line.split("\t") for line in rows]
-    return "".join(f"=\t{origin}\toldstable\t{words[1]}\t{words[3]}\n" for words in said) + "end\n"
+    return "".join(f"=\t{origin}\toldstable\t\t{words[1]}\t{words[3]}\tamd64\n" for words in said) + "end\n"
 
 
 def evidence(
@@ -124,7 +124,7 @@ def test_trap_4_headers_and_tools_of_a_kernel_hold_no_kernel(tmp_path: Path, bin
 
 @pytest.mark.parametrize(
     ("version", "offered"),
-    [("8.0-1~bpo12+1", None), ("8.0-1", "=\tGrafana Labs\tstable\tcurl\t8.0-1\nend\n")],
+    [("8.0-1~bpo12+1", None), ("8.0-1", "=\tGrafana Labs\tstable\t\tcurl\t8.0-1\tamd64\nend\n")],
 )
 def test_trap_5_a_package_from_elsewhere_is_not_covered(tmp_path: Path, version: str, offered: str | None) -> None:
     _, found = judged(tmp_path, [record(cve(1), "curl", "9")], evidence([row("curl", version)], offered=offered))

@@ -9,6 +9,7 @@ from datetime import date
 
 from scanner import Fact, NotApplicable, Undetermined, Unparsable, check, parse, sh
 from scanner import files as texts
+from scanner.threats.versions import deb_key
 
 # apt itself writes temporary files even when it only simulates, so its lists are read instead: those of the security
 # archive alone, and of these only the packages that are installed. grep before awk: the lists may have 100 MB.
@@ -53,32 +54,9 @@ def read_waiting(text: str) -> Waiting:
     newer: dict[str, None] = {}
     for row in rows[: rows.index("end")]:
         name, installed, offered = row.split(" ")
-        if older(installed, offered):
+        if deb_key(installed) < deb_key(offered):
             newer[name] = None
     return Waiting(tuple(newer), int(words[1]), int(words[2]))
-
-
-def older(left: str, right: str) -> bool:
-    """Whether Debian version `left` comes before `right`: older('1.0~rc1-1', '1.0-1'). Source: deb-version(7)."""
-    return _sortable(left) < _sortable(right)
-
-
-def _sortable(version: str) -> tuple[int, list[tuple[list[int], int]], list[tuple[list[int], int]]]:
-    epoch, colon, rest = version.partition(":")
-    upstream, _, revision = (rest if colon else version).rpartition("-")
-    if not upstream:
-        upstream, revision = revision, "0"
-    return int(epoch) if colon else 0, _pieces(upstream), _pieces(revision)
-
-
-def _pieces(text: str) -> list[tuple[list[int], int]]:
-    """Pairs of a non-digit part and a number; '~' sorts before the end of the part, letters before everything else."""
-    pairs = re.findall(r"([^0-9]*)([0-9]*)", text[:256])
-    return [([*(_weight(sign) for sign in signs), 0], int(digits or 0)) for signs, digits in pairs]
-
-
-def _weight(sign: str) -> int:
-    return -1 if sign == "~" else ord(sign) if sign.isalpha() else ord(sign) + 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +121,8 @@ def apt_configuration(text: str) -> Mapping[str, str]:
 def kernels(text: str) -> tuple[str, ...]:
     """'6.1.0-28-amd64\\n6.1.0-31-amd64\\n' -> the running kernel's release, then those installed."""
     found = tuple(word[:200] for word in text.split())
-    if not found:
-        raise Unparsable("uname said nothing")
+    if not found or not re.match(r"[0-9]+\.[0-9]", found[0]):
+        raise Unparsable("uname named no kernel")
     return found
 
 

@@ -9,33 +9,43 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from scanner import parse
 from scanner.errors import Unparsable
 from scanner.model import Fact
 from scanner.probes import file, sh
 
-# One row per package, then one per archive that offers this very version (=) or knows the name (~). The names of the
-# archives stand in their signed release files; what apt has not fetched says nothing.
+from .versions import deb_key
+
+# One row for each version that an archive offers of an installed package: the very one (=) or another (~). The names
+# of the archives, and whether their packages are taken unasked, stand in their release files; what apt has not fetched
+# says nothing.
 OFFERED = r"""
 l=/var/lib/apt/lists
-n=0
 for f in "$l"/*_Packages*; do
   [ -e "$f" ] || continue
   r=${f%_*_binary-*}
   [ "$r" != "$f" ] || r=${f%_Packages*}
   [ -e "${r}_InRelease" ] && r="${r}_InRelease" || r="${r}_Release"
-  printf '>%s\t%s\n' "$(sed -n 's/^Origin: *//p' "$r" 2>/dev/null | head -n 1)" \
-    "$(sed -n 's/^Suite: *//p' "$r" 2>/dev/null | head -n 1)"
-  { /usr/lib/apt/apt-helper cat-file "$f" || printf '\nFailed: %s\n' "$f"; } | grep -aE '^(Package|Version|Failed): '
+  printf '>%s\t%s\t%s\n' "$(sed -n 's/^Origin: *//p' "$r" 2>/dev/null | head -n 1)" \
+    "$(sed -n 's/^Suite: *//p' "$r" 2>/dev/null | head -n 1)" \
+    "$(sed -nE 's/^(NotAutomatic|ButAutomaticUpgrades): *yes *$/\1/p' "$r" 2>/dev/null | tr '\n' ' ')"
+  { /usr/lib/apt/apt-helper cat-file "$f" || printf '\nFailed: %s\n' "$f"; } |
+    grep -aE '^(Package|Version|Architecture|Failed): '
 done | { dpkg-query -W -f '${Package} ${Version}\n'; echo --; cat; } | awk '
+  function told() {
+    if (p in name && v != "") print ((p " " v) in have ? "=" : "~") "\t" o "\t" p "\t" v "\t" a
+    p = v = a = ""
+  }
   $0 == "--" { s = 1; next }
   !s { have[$1 " " $2] = 1; name[$1] = 1; next }
   $1 == "Failed:" { print "failed"; exit }
-  /^>/ { o = substr($0, 2); next }
-  $1 == "Package:" { p = $2 }
-  $1 == "Version:" && p in name { print ((p " " $2) in have ? "=" : "~") "\t" o "\t" p "\t" $2 }
-  END { print "end" }'
+  /^>/ { told(); o = substr($0, 2); next }
+  $1 == "Package:" { told(); p = $2 }
+  $1 == "Version:" { v = $2 }
+  $1 == "Architecture:" { a = $2 }
+  END { told(); print "end" }'
 """
 DPKG = r"${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\t${source:Package}\t${source:Version}\n"
 RPM = r"%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{VENDOR}\t%{MODULARITYLABEL}\n"
@@ -99,26 +109,80 @@ def rpm(text: str) -> tuple[Installed, ...]:
     return tuple(found.values())
 
 
+Taking = Literal["automatic", "upgrades", "never"]
+"""automatic: whatever is newer is taken; upgrades: only over what came from there; never: only when asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An archive that apt knows, and that has a package: this very version (`same`) or another one."""
+    """An archive that apt knows, and that has a package: this very version (`same`) or another one.
+
+    taking: what apt does with it unasked, by the archive's own NotAutomatic and ButAutomaticUpgrades.
+    """
 
     origin: str
     suite: str
     binary: str
     version: str
     same: bool
+    architecture: str = "all"
+    taking: Taking = "automatic"
 
 
 def offers(text: str) -> tuple[Offer, ...]:
-    """'=\\tDebian\\toldstable\\tbash\\t5.2.15-2\\nend\\n' -> (Offer('Debian', …, True),)."""
+    """'=\\tDebian\\toldstable\\t\\tbash\\t5.2.15-2\\tamd64\\nend\\n' -> (Offer('Debian', …, True),).
+
+    The fourth says what is not taken unasked. Source: apt_preferences(5).
+    """
     rows = text.splitlines()
     if not rows or rows[-1] != "end" or "failed" in rows:
         raise Unparsable("the package lists could not be read to their end")
     found = []
-    for sign, origin, suite, binary, version in parse.table("\n".join(rows[:-1]), 5, "\t"):
-        found.append(Offer(origin, suite, binary, version, sign == "="))
+    for sign, origin, suite, asked, binary, version, architecture in parse.table("\n".join(rows[:-1]), 7, "\t"):
+        words = set(asked.split())
+        taking: Taking = "automatic" if not words else "upgrades" if "ButAutomaticUpgrades" in words else "never"
+        found.append(Offer(origin, suite, binary, version, sign == "=", architecture, taking))
     return tuple(found)
+
+
+def on_disk(text: str) -> tuple[tuple[str, str, str], ...]:
+    """'ii \\tlibc6\\tamd64\\t2.36-9\\tglibc\\t2.36-9\\n' -> (('libc6', 'amd64', '2.36-9'),)."""
+    rows = parse.table(text, 6, "\t")
+    return tuple((binary, arch, version) for state, binary, arch, version, *_ in rows if state[1:2] not in {"n", "c"})
+
+
+def behind(installed: Iterable[tuple[str, str, str]], offered: Iterable[Offer]) -> dict[str, tuple[str, str]]:
+    """Package -> (installed version, the one that apt would take instead): what `apt list --upgradable` says.
+
+    Settings of the host that hold a version back do not count: what is offered and not installed is not installed.
+    """
+    rows = list(installed)
+    seen = [arch for binary, arch, _ in rows if binary == "dpkg"] or [arch for _, arch, _ in rows if arch != "all"]
+    native = max(seen, key=seen.count, default="all")
+    places: dict[str, list[Offer]] = {}
+    for offer in offered:
+        places.setdefault(offer.binary, []).append(offer)
+    found: dict[str, tuple[str, str]] = {}
+    for binary, arch, version in rows:
+        own = {arch, "all"} if arch != "all" else {native, "all"}
+        now = deb_key(version)
+        known = [(deb_key(one.version), one) for one in places.get(binary, ()) if one.architecture in own]
+        best = _candidate(now, [one for one in known if one[0] >= now])
+        if best is not None:
+            found[binary if arch in {native, "all"} else f"{binary}:{arch}"] = version, best.version
+    return found
+
+
+def _candidate(now: bytes, offered: list[tuple[bytes, Offer]]) -> Offer | None:
+    """What apt would take over version `now`, of offers that are no older; None where it would keep what is there.
+
+    Priorities are 500, with ButAutomaticUpgrades 100, with NotAutomatic 1, and 100 for what is installed. The highest
+    counts, then the version: a newer one from backports is not taken over one that the release itself still offers.
+    """
+    automatic = [one for one in offered if one[1].taking == "automatic"]
+    least = automatic or [one for one in offered if one[1].taking == "upgrades"]
+    best = max(least, key=lambda one: one[0], default=None)
+    return best[1] if best is not None and best[0] > now else None
 
 
 def release(text: str) -> Mapping[str, str]:
