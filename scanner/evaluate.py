@@ -22,6 +22,7 @@ MAX_HELD_BYTES = 64 << 20
 """What a judge remembers of answers and verdicts, roughly."""
 UNWRITTEN = 0.1
 """Weakness of a setting that is good by default and not written down: an update or a neighbour's line may change it."""
+_ANSWER = ("answer", "who", "at", "until", "evidence", "note")
 _BY_WORD = {
     "pass": Outcome.PASS,
     "fail": Outcome.FAIL,
@@ -154,6 +155,8 @@ class Judge:
                 return [_absent(control, reply.detail or f"{key.splitlines()[0][:80]} was proved absent")]
             if reply.problem is not None:
                 return [_Verdict("", Outcome.UNKNOWN, reply.problem, detail=reply.detail)]
+            if "\0" in reply.text:
+                return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=f"{key}: it holds NUL, which no text does")]
             gaps += reply.gaps
             try:
                 facts.append(self._parse(fact, reply))
@@ -269,7 +272,10 @@ def _attested(control: Control, evidence: Evidence) -> _Verdict:
         return _Verdict("", Outcome.UNKNOWN, "not-attested", detail=control.manual)
     if reply.problem is not None:
         return _Verdict("", Outcome.UNKNOWN, reply.problem, detail=reply.detail)
-    said = json.loads(reply.text)
+    try:
+        said: dict[str, str] = {name: str(json.loads(reply.text)[name] or "") for name in _ANSWER}
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        return _Verdict("", Outcome.UNKNOWN, "unparsable", detail=f"the attestation kept: {str(error)[:300]}")
     today = f"{evidence.collected_at:%Y-%m-%d}"
     observed = compare.shown(f"{said['answer']}, said {said['who']} on {said['at']}, until {said['until']}")
     why = "; ".join(filter(None, [said["evidence"], said["note"]]))

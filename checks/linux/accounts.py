@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scanner import Absent, Fact, check, file, parse, sh
+from scanner import Absent, Fact, Unparsable, check, file, parse, sh
 from scanner import files as texts
 
 NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
@@ -50,6 +50,8 @@ def passwd(text: str) -> list[Account]:
         name, kept, uid, gid, _, home, *rest = fields
         if uid.isdecimal() and gid.isdecimal():
             found.append(Account(name, kept, int(uid), int(gid), home, rest[0] if rest else ""))
+    if not found:  # nobody can log in to such a system, and somebody did
+        raise Unparsable("there is no account in it")
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scanner import Absent, Fact, Unparsable, check, file, sh
+from scanner import Absent, Fact, Undetermined, Unparsable, check, file, sh
 
 # A profile's head holds its flags; the rest of the file is not needed. One awk reads all files: there may be hundreds.
 LIST = r"""
@@ -83,4 +83,6 @@ def outside(found: tuple[Profile, ...] | None, modes: list[str]) -> list[str]:
 @check("linux.apparmor.outside_now", IN_KERNEL)
 def outside_now(found: tuple[Profile, ...], modes: list[str]) -> list[str]:
     """Profiles in the kernel whose mode is none of `modes`."""
+    if not found:
+        raise Undetermined("the kernel holds no profile, whatever stands on the disk")
     return [f"{one.name} ({one.mode})" for one in found if one.mode not in modes]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from scanner import Fact, Undetermined, check, parse, sh
+from scanner import Fact, Undetermined, Unparsable, check, parse, sh
 from scanner import files as texts
 
 from .audit_rules import NOT_ON_64_BIT, NOT_ON_ARM64, Rule, Rules, comparison, records_call, records_path, rules
@@ -66,7 +66,9 @@ def in_kernel(text: str) -> Rules:
     """`auditctl -l; auditctl -s` -> Rules: '-w /etc/passwd -p wa -k identity\\nenabled 2\\n' has enabled '2'."""
     found = rules(text)
     said = re.findall(r"^enabled (\d)", text, re.MULTILINE)
-    return Rules(found.rules, said[-1] if said else "")
+    if not said:
+        raise Unparsable("auditctl -s did not say whether auditing is enabled")
+    return Rules(found.rules, said[-1])
 
 
 FILES = texts("/etc/audit/rules.d/*.rules", MERGED, *UNITS, *(f"{folder}/*.conf" for folder in DROP_INS), sudo=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scanner import Fact, check, parse, sh
+from scanner import Fact, Unparsable, check, parse, sh
 from scanner import files as texts
 
 from .network import LISTENING, Socket
@@ -159,7 +159,9 @@ def filter_table(text: str) -> Table:
 
 def both(text: str) -> dict[str, Table]:
     """The output of iptables-save, a line '--', that of ip6tables-save -> {'ipv4': Table, 'ipv6': Table}."""
-    first, _, second = text.partition("\n--\n")
+    first, line, second = f"\n{text}".partition("\n--\n")
+    if not line:
+        raise Unparsable(text[:200])
     return {"ipv4": filter_table(first), "ipv6": filter_table(second)}
 
 

@@ -61,6 +61,8 @@ def homes(text: str) -> dict[str, Home]:
             found[name] = Home(found[name].folder, (*found[name].dots, _entry(rest)))
         elif line:
             raise Unparsable(line[:200])
+    if not found:
+        raise Unparsable("there is no account in it")
     return found
 
 

@@ -1,8 +1,17 @@
 """The way in: what the transport itself saw of the host that it logged in to."""
 
-from scanner import Fact, Undetermined, check, parse, visit
+from scanner import Fact, Undetermined, Unparsable, check, parse, visit
 
-HOST_KEY = Fact(visit("host-key"), parse.json)
+
+def shown(text: str) -> dict[str, str]:
+    """'{"state": "known", …}' -> {'state': 'known', …}."""
+    found = parse.json(text)
+    if not isinstance(found, dict) or not isinstance(found.get("state"), str):
+        raise Unparsable(text[:200])
+    return found
+
+
+HOST_KEY = Fact(visit("host-key"), shown)
 """{"state": "known", "seen": "SHA256:…", "expected": "SHA256:…"}; absent where the way in has no host key."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from scanner import Fact, check, parse, sh
+from scanner import Fact, Unparsable, check, parse, sh
 from scanner import files as texts
 
 RULES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
@@ -73,7 +73,9 @@ def configured(text: str) -> Configured:
 
 def held(text: str) -> frozenset[str]:
     """'ext4 1024 1 - Live 0x0\\n--\\nkernel/fs/nfs/nfs.ko\\n' -> {'ext4', 'nfs'}: loaded, and built in."""
-    modules, _, builtin = text.partition("--\n")
+    modules, line, builtin = text.partition("--\n")
+    if not line:
+        raise Unparsable(text[:200])
     names = {line.split()[0] for line in modules.split("\n") if line.split()}
     names |= {PurePosixPath(line.strip()).name.split(".ko")[0] for line in builtin.split("\n") if line.strip()}
     return frozenset(map(_name, names))
@@ -96,6 +98,14 @@ LOADED = Fact(
 )
 
 
+def radios(text: str) -> tuple[tuple[str, ...], ...]:
+    """'wlan0 iwlwifi up\\n' -> (('wlan0', 'iwlwifi', 'up'),); nothing where there is none."""
+    found = tuple(parse.table(text, 3, " "))
+    if any(state.strip() not in {"up", "down"} for _, _, state in found):
+        raise Unparsable(text[:200])
+    return found
+
+
 # A radio in a machine is a device with a folder called wireless; its driver is the module behind it.
 WIRELESS = Fact(
     sh(
@@ -104,7 +114,7 @@ WIRELESS = Fact(
         'm=$(readlink "$i/device/driver/module"); echo "${i##*/} ${m##*/} $s"; done',
         running=True,
     ),
-    lambda text: tuple(parse.table(text, 3)),
+    radios,
 )
 
 

@@ -74,6 +74,8 @@ def mountinfo(text: str) -> dict[str, Mount]:
             raise Unparsable(line[:200])
         point = _unescaped(fields[4])
         found[point] = Mount(point, rest[0], (*fields[5].split(","), *rest[2].split(",")), rest[1])
+    if not found:
+        raise Unparsable("nothing is mounted in it")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scanner import Fact, check, parse, sh
+from scanner import Fact, Unparsable, check, parse, sh
 
 
 def database(text: str) -> Mapping[str, str]:
@@ -12,7 +12,9 @@ def database(text: str) -> Mapping[str, str]:
 
     The second letter is the state: n and c have no files but configuration. Source: dpkg-query(1).
     """
-    rows = parse.table(text, 3, "\t")
+    rows = list(parse.table(text, 3, "\t"))
+    if not rows:  # dpkg at least is installed wherever it answers
+        raise Unparsable("there is no package in it")
     return {name: version for status, name, version in rows if status[1:2] not in {"n", "c"}}
 
 

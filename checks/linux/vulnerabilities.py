@@ -26,6 +26,8 @@ def behind(installed: tuple[tuple[str, str, str], ...], offered: tuple[Offer, ..
     """Installed packages of which apt's own lists offer a newer version: 'bash 5.2.15-1 (5.2.15-2 is offered)'."""
     if not offered:
         raise Undetermined("this host holds no package lists; `apt update` fetches them")
+    if not installed:
+        raise Undetermined("dpkg named no package, not even itself")
     found = packages.behind(installed, offered)
     return sorted(f"{name} {now} ({newer} is offered)" for name, (now, newer) in found.items())
 
