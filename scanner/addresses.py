@@ -34,6 +34,8 @@ The last label begins with a letter, so that "10.0.0.1-50" is never taken for a 
 """
 _TOP = re.compile(r"top-([1-9][0-9]{0,4})")
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_VIEWPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}")
 _EXPECTED = re.compile(r"([0-9]{1,5})/(tcp|udp)")
 
 Protocol = Literal["tcp", "udp"]
@@ -163,6 +165,20 @@ def expected(text: str) -> tuple[int, Protocol]:
     if not match or not 1 <= int(match[1]) <= 65535:
         raise UsageError(f"expected_open: {text[:80]!r} is not a port; write such as 22/tcp or 161/udp")
     return int(match[1]), "udp" if match[2] == "udp" else "tcp"
+
+
+def fingerprint(text: str) -> str:
+    """'SHA256:' and 43 characters, as `ssh-keygen -l` prints it. Anything else: UsageError."""
+    if not _FINGERPRINT.fullmatch(text):
+        raise UsageError(f"fingerprints: {text[:80]!r} is none; write such as SHA256:… of `ssh-keygen -lf KEY`")
+    return text
+
+
+def viewpoint(text: str) -> str:
+    """A name for where somebody looks from: up to 40 letters, digits, dots, dashes. Anything else: UsageError."""
+    if not _VIEWPOINT.fullmatch(text):
+        raise UsageError(f"from: {text[:80]!r} is no name of a place; write such as internet, dmz or office")
+    return text
 
 
 def without(block: str, singles: Iterable[str]) -> list[str]:

@@ -20,11 +20,12 @@ from typing import Any
 from . import addresses, load, members, secrets
 from .errors import UsageError
 from .load import LocatedDict, LocatedList, complain
-from .model import Access, Asset, Criticality, Inventory, Service
+from .model import Access, Asset, Courtesy, Criticality, Inventory, Service
 
+_SITE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _SCOPE = re.compile(r"[0-9A-Fa-f:]+%[A-Za-z0-9_.-]{1,15}")
-_TOP = ("version", "attestations", "defaults", "groups", "services", "assets")
+_TOP = ("version", "attestations", "at_once", "defaults", "groups", "services", "assets")
 _SECRETS = ("password", "key_passphrase", "access_key_id", "secret_access_key")
 _WAYS = tuple(field.name for field in fields(Access))
 _LISTS = ("groups", "baselines")
@@ -55,7 +56,15 @@ def read_inventory(path: Path) -> Inventory:
     assets = _with_attestations(assets, document, path)
     if mistakes:
         raise UsageError("\n".join(mistakes))
-    return Inventory(str(path), tuple(assets), services, hashlib.sha256(path.read_bytes()).hexdigest())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    courtesy = load.validate(Courtesy, _section(document, "at_once"), "`at_once`")
+    return Inventory(str(path), tuple(assets), services, digest, _addresses(assets), at_once=courtesy)
+
+
+def _addresses(assets: Iterable[Asset]) -> tuple[str, ...]:
+    """Every address, block and name that belongs to an asset, as written."""
+    found = [text for asset in assets for text in (*((asset.network and asset.network.addresses) or ()), asset.address)]
+    return tuple(dict.fromkeys(text for text in found if text))
 
 
 def _with_attestations(assets: list[Asset], document: LocatedDict, path: Path) -> list[Asset]:
@@ -80,7 +89,8 @@ def limit(inventory: Inventory, patterns: Iterable[str]) -> Inventory:
             raise UsageError(f"--limit {pattern}: no asset, group, service or tag=value of {inventory.path} matches")
         chosen |= {asset.id: asset for asset in found}
     kept = tuple(asset for asset in inventory.assets if not wanted or asset.id in chosen)
-    return replace(inventory, assets=kept)
+    left_out = tuple(asset.id for asset in inventory.assets if wanted and asset.id not in chosen)
+    return replace(inventory, assets=kept, left_out=(*inventory.left_out, *left_out))
 
 
 def valid_address(text: str) -> bool:
@@ -176,12 +186,16 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
         raise complain(merged.places["access"], f"{label} has {count} ways in; keep one of {', '.join(_WAYS)}")
     if asset.address is None and asset.access and (asset.access.ssh or asset.access.winrm):
         asset = replace(asset, address=asset.id)
+    if asset.site and not _SITE.fullmatch(asset.site):
+        raise complain(merged.places["site"], f"{label}: a site has up to 40 small letters, digits and dashes")
     if asset.address is not None and not valid_address(asset.address):
         raise complain(merged.places.get("address", place), f"{label}: {asset.address!r} is no IP address or host name")
     if asset.network is not None:
         _refuse_odd_network(asset, merged, place)
     if "parts" in merged:
         raise complain(merged.places["parts"], f"{label}: `parts` is what `rules` lead to; write `rules`")
+    if "seen_from" in merged:
+        raise complain(merged.places["seen_from"], f"{label}: `seen_from` is what a scan finds; write `zone`")
     asset = _with_rules(asset, merged, place, services)
     wrong = members.mistake(asset)
     if wrong:
@@ -224,6 +238,8 @@ def _refuse_odd_network(asset: Asset, merged: LocatedDict, place: load.Place) ->
         "addresses": addresses.targets,
         "ports": addresses.ports,
         "expected_open": lambda words: [addresses.expected(word) for word in words],
+        "fingerprints": lambda words: [addresses.fingerprint(word) for word in words],
+        "viewpoint": addresses.viewpoint,
     }
     for key, look in looks.items():
         try:
@@ -288,7 +304,10 @@ def _normal_access(access: LocatedDict, place: load.Place) -> LocatedDict:
 
 
 def _normal_network(network: LocatedDict) -> None:
-    for key in ("addresses", "expected_open"):
+    if "from" in network and "viewpoint" not in network:
+        network["viewpoint"] = network.pop("from")
+        network.places["viewpoint"] = network.places["from"]
+    for key in ("addresses", "expected_open", "fingerprints"):
         if network.get(key) is not None:
             items = load.as_list(network[key], network.places[key])
             network[key] = LocatedList(items.place, [load.written(item) for item in items])
@@ -332,6 +351,8 @@ def inventory_schema() -> dict[str, Any]:
     definitions = asset.pop("$defs")
     asset["properties"].pop("id")
     asset["properties"].pop("parts")
+    asset["properties"].pop("seen_from")
+    definitions["Network"]["properties"]["from"] = definitions["Network"]["properties"]["viewpoint"]
     asset["required"] = []
     text_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     short = {"enum": ["local", "aws", "organisation"], "description": "a way in without settings of its own"}
@@ -356,6 +377,7 @@ def inventory_schema() -> dict[str, Any]:
             "criticality": asset["properties"]["criticality"],
         },
     }
+    level_of_courtesy = {"type": "integer", "minimum": 1, "maximum": 64}
     part = {"$ref": "#/$defs/Asset"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -366,6 +388,12 @@ def inventory_schema() -> dict[str, Any]:
         "properties": {
             "version": {"const": 1},
             "attestations": {"type": "string", "description": "a YAML file beside this one: what people attested"},
+            "at_once": {
+                "type": "object",
+                "additionalProperties": False,
+                "description": "at most so many visits at once to one network, through one jump host, to one account",
+                "properties": dict.fromkeys(("network", "gateway", "account"), level_of_courtesy),
+            },
             "defaults": part,
             "groups": {"type": "object", "additionalProperties": part},
             "services": {"type": "object", "additionalProperties": {"anyOf": [service, {"type": "null"}]}},

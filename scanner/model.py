@@ -388,13 +388,16 @@ class Network(_Strict):
 
     addresses: IP addresses, names or CIDR blocks (IPv4 up to /22); the asset's own address where empty.
     expected_open: like "22/tcp"; everything else that is found open is unexpected. ports: what is looked at, in
-    nmap's own notation ("1-1024,3306") or "top-100" … viewpoint: a name for where we scan from.
+    nmap's own notation ("1-1024,3306") or "top-100" … viewpoint: a name for where we scan from, `from` in the file;
+    the name of a zone says that what is seen open from there is exposed like that. fingerprints: of certificates and
+    host keys that may be shown, whatever was shown before ("SHA256:…").
     """
 
     addresses: tuple[str, ...] = ()
     expected_open: tuple[str, ...] = ()
     ports: str = "top-1000"
     viewpoint: str = "here"
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +436,9 @@ class Rule(_Strict):
 class Asset(_Strict):
     """Something in the inventory that has an owner and a value.
 
+    site: where it is visited from, by `riskline worker --site …`; "" for the machine that runs the scan.
     rules: what its parts are worth by their tags. parts: subject -> criticality, of the parts that a rule has valued.
+    seen_from: control id -> the zone from which the port that it is about was seen open, whatever `zone` says.
     """
 
     id: str
@@ -450,8 +455,10 @@ class Asset(_Strict):
     baselines: tuple[str, ...] = ()
     attestations: str | None = None
     description: str = ""
+    site: str = ""
     rules: tuple[Rule, ...] = ()
     parts: Mapping[str, Criticality] = field(default_factory=dict)
+    seen_from: Mapping[str, Zone] = field(default_factory=dict)
 
     def criticality_of(self, subject: str) -> Criticality:
         """What one part of the asset is worth: what a rule says of it, else what the whole is worth."""
@@ -504,13 +511,37 @@ class Attestation(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class Courtesy(_Strict):
+    """At most how many visits are under way at once in what they share.
+
+    network: an IPv4 /24, an IPv6 /64, a domain. gateway: a jump host; sshd turns away from its eleventh caller on, who
+    has not logged in yet (MaxStartups). account: a cloud account, which each visit asks sixteen questions at a time.
+    """
+
+    network: int = 32
+    gateway: int = 8
+    account: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("network", "gateway", "account"):
+            if not 1 <= getattr(self, name) <= 64:
+                raise ValueError(f"`{name}` is 1 to 64 visits at once")
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
-    """All assets, in the order of the file. digest: SHA-256 of the file's bytes."""
+    """All assets, in the order of the file. digest: SHA-256 of the file's bytes.
+
+    addresses: every address, block and name in it, also of assets that `limit` leaves out. left_out: whether it did.
+    """
 
     path: str
     assets: tuple[Asset, ...]
     services: Mapping[str, Service] = field(default_factory=dict)
     digest: str = ""
+    addresses: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    at_once: Courtesy = field(default_factory=Courtesy)
 
 
 # ── results ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,17 +6,22 @@ import functools
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from . import score, worth
 from .collect import Collected, collect, tool_version
 from .evaluate import Judge
+from .exposure import rules
+from .exposure.across import Estate
+from .exposure.joining import Joined
+from .exposure.sights import sight
 from .model import Asset, Control, Evidence, Finding, Outcome, Run, Visited, utc_now
 from .plan import Plan, PlannedAsset
 from .scoring.standing import OPEN_LISTS, Compensation, compensated, with_last_known
 from .transports import Bounds
+from .transports.names import addresses_of
 
 if TYPE_CHECKING:
     from .register import Register
@@ -42,6 +47,10 @@ class Memory(Protocol):
         """What makes weaknesses harder to use, by asset."""
         ...
 
+    def first_seen(self, asset: str) -> Mapping[str, Finding]:
+        """What its last visit said of the certificates and host keys that it shows, by subject."""
+        ...
+
 
 class _Nothing:
     def last_known(self, _: str) -> Sequence[Finding]:
@@ -51,6 +60,9 @@ class _Nothing:
         return {}
 
     def compensations(self) -> Mapping[str, Sequence[Compensation]]:
+        return {}
+
+    def first_seen(self, _: str) -> Mapping[str, Finding]:
         return {}
 
 
@@ -72,6 +84,9 @@ class _AskedOnce:
 
     def last_controls(self, asset: str) -> Controls:
         return self._known.last_controls(asset)
+
+    def first_seen(self, asset: str) -> Mapping[str, Finding]:
+        return self._known.first_seen(asset)
 
     @functools.cached_property
     def _compensations(self) -> Mapping[str, Sequence[Compensation]]:
@@ -135,9 +150,12 @@ def execute(
     judge = Judge()
     known = _AskedOnce(register if register is not None else NOTHING)
     visited: dict[str, Visited] = {asset.asset.id: asset for asset in run.visited}
+    estate = Estate(plan.inventory)
+    if register is not None:
+        _remember(estate, run, register)
     to_visit = [planned for planned in plan.assets if planned.asset.id not in options.done]
     for collected in collect(to_visit, options.bounds, options.at_once, stop):
-        one = judged(collected, judge, run, options.policy, known, options.threats)
+        one = judged(collected, judge, run, options.policy, known, options.threats, estate)
         visited[one.asset.id] = one
         known.judged(one)
         if register is not None:
@@ -145,6 +163,11 @@ def execute(
         _tell(one)
         if progress is not None:
             progress(one)
+    for one in _together(estate, visited, run, options.policy, known):
+        visited[one.asset.id] = one
+        known.judged(one)
+        if register is not None:
+            register.amend(run.id, one)
     ordered = [visited[p.asset.id] for p in plan.assets if p.asset.id in visited]
     state: Literal["complete", "partial"] = "complete" if len(ordered) == len(plan.assets) else "partial"
     finished = finish(run, ordered, options.policy, state, known)
@@ -160,8 +183,12 @@ def judged(
     policy: score.Policy,
     known: Memory = NOTHING,
     threats: Threats | None = None,
+    estate: Estate | None = None,
 ) -> Visited:
-    """One asset's evidence as findings and score. A failure that could not be judged again still counts."""
+    """One asset's evidence as findings and score. A failure that could not be judged again still counts.
+
+    estate: takes what this visit tells of the asset's exposure, to be held against what others tell.
+    """
     asset = worth.valued(collected.planned.asset, collected.evidence)
     findings = list(judge.findings(collected.planned, collected.evidence))
     own: dict[tuple[str, str], Control] = {}
@@ -172,6 +199,13 @@ def judged(
         controls, found = flaws(asset, collected.evidence, threats, threats.now.date())
         findings += found
         own = {(BASELINE, control.id): control for control in controls}
+    if estate is not None:
+        seen = sight(asset, collected.evidence, findings, {**run.controls, **own})
+        at = collected.evidence.collected_at.date()
+        joined = estate.take(seen, known.first_seen(asset.id), known.last_known(asset.id), at)
+        findings += joined.findings
+        own |= joined.controls
+        asset = replace(asset, seen_from=joined.seen_from)
     findings = _eased(findings, asset.id, known)
     before = known.last_known(asset.id)
     own |= _carried(run, own, findings, before, known)
@@ -192,6 +226,38 @@ def judged(
 def _eased(findings: Sequence[Finding], asset: str, known: Memory) -> list[Finding]:
     """The findings with what compensates them today."""
     return compensated(findings, known.compensations().get(asset, ()), utc_now().date())
+
+
+def _remember(estate: Estate, run: Run, register: Register) -> None:
+    """Take what the visits that a resumed run already holds told of exposure."""
+    for one in run.visited:
+        evidence = register.evidence(run.id, one.asset.id)
+        if evidence is not None:
+            kept = [finding for finding in one.findings if finding.baseline != rules.BASELINE]
+            seen = sight(one.asset, evidence, kept, {**run.controls, **one.controls})
+            before = register.last_known(one.asset.id)
+            estate.take(seen, register.first_seen(one.asset.id), before, evidence.collected_at.date())
+
+
+def _together(
+    estate: Estate, visited: Mapping[str, Visited], run: Run, policy: score.Policy, known: Memory
+) -> Iterator[Visited]:
+    """The assets of which all visits together say more than their own did, judged and scored with it."""
+    for id, joined in estate.joined(known.last_known, addresses_of):
+        if id in visited:
+            yield _amended(visited[id], joined, run, policy, known)
+
+
+def _amended(one: Visited, joined: Joined, run: Run, policy: score.Policy, known: Memory) -> Visited:
+    asset = replace(one.asset, seen_from=joined.seen_from)
+    kept = [finding for finding in one.findings if finding.baseline != rules.BASELINE]
+    findings = [*kept, *_eased(joined.findings, asset.id, known)]
+    before = known.last_known(asset.id)
+    own = {key: control for key, control in one.controls.items() if key[0] != rules.BASELINE} | dict(joined.controls)
+    own |= _carried(run, own, findings, before, known)
+    now = {**run.controls, **own}
+    of = score.score_asset(asset, _standing(now, findings, before), now, policy)
+    return replace(one, asset=asset, findings=tuple(findings), controls=own, score=of)
 
 
 def _carried(run: Run, own: Controls, now: Sequence[Finding], before: Sequence[Finding], known: Memory) -> Controls:
@@ -246,11 +312,14 @@ def judge_again(
     threats: Threats | None = None,
 ) -> Run:
     """A new run's verdicts from stored evidence; nothing is contacted."""
-    judge = Judge()
-    visited = [
-        judged(Collected(planned, each, 0.0), judge, run, policy, NOTHING, threats) for planned, each in evidence
-    ]
-    return finish(run, visited, policy, "complete" if len(visited) == len(plan.assets) else "partial")
+    judge, estate = Judge(), Estate(plan.inventory)
+    visited = {
+        planned.asset.id: judged(Collected(planned, each, 0.0), judge, run, policy, NOTHING, threats, estate)
+        for planned, each in evidence
+    }
+    visited |= {one.asset.id: one for one in _together(estate, visited, run, policy, NOTHING)}
+    state: Literal["complete", "partial"] = "complete" if len(visited) == len(plan.assets) else "partial"
+    return finish(run, list(visited.values()), policy, state)
 
 
 def exit_code(run: Run, fail_on: float | None, policy: score.Policy) -> int:

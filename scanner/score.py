@@ -13,10 +13,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from .errors import UsageError
-from .model import Asset, Control, Criticality, Finding, Outcome, Risk, Score
+from .model import Asset, Control, Criticality, Finding, Outcome, Risk, Score, Zone
 from .scoring.policy import Effects, Policy
 
 __all__ = [
@@ -39,6 +39,8 @@ Controls = Mapping[tuple[str, str], Control]
 Place = tuple[str, str, str, str]
 """Asset, baseline, control, subject: where a finding is."""
 
+_NEARER: tuple[Zone, ...] = get_args(Zone)
+"""Zones, the most exposed first."""
 NEGLIGIBLE = 1e-9
 """A chance per attempt below this counts as none."""
 LIKELIHOODS = (0.01, 0.05, 0.2, 0.5)
@@ -114,7 +116,9 @@ def _loss(control: Control, worth: tuple[float, float, float], effects: Effects)
 def zone_of(asset: Asset, control: Control) -> str:
     """The zone that counts for a control: what was seen from the internet is there, whatever the inventory says."""
     seen = asset.network is not None and asset.network.viewpoint == "internet"
-    return "internet" if seen and all(term.check.startswith("network.") for term in control.terms) else asset.zone
+    if seen and control.terms and all(term.check.startswith("network.") for term in control.terms):
+        return "internet"
+    return min(asset.zone, asset.seen_from.get(control.id, asset.zone), key=_NEARER.index)
 
 
 def _share(finding: Finding) -> float:

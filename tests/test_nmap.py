@@ -164,7 +164,7 @@ def test_no_script_proves_anything_by_saying_nothing(script: str) -> None:
     tells = {"ssl-cert", "ssl-enum-ciphers"}
     names = {"docker-version": "docker", "ftp-anon": "ftp", "http-title": "http", "memcached-info": "memcached",
              "mongodb-databases": "mongodb", "rdp-enum-encryption": "ms-wbt-server", "redis-info": "redis",
-             "ssh2-enum-algos": "ssh", "sshv1": "ssh", "vnc-info": "vnc"}  # fmt: skip
+             "ssh-hostkey": "ssh", "ssh2-enum-algos": "ssh", "sshv1": "ssh", "vnc-info": "vnc"}  # fmt: skip
     number = 445 if script.startswith("smb") else 9999
     tunnel = "ssl" if script in tells else ""
     port = Port(number, "tcp", "open", names.get(script, "x"), method="probed", tunnel=tunnel)

@@ -7,7 +7,7 @@ from typing import Any
 
 from scanner import Fact, Unparsable, check, looked_at, nse
 
-from .rows import Row, inner, mapping, scripts
+from .rows import Row, inner, mapping, rsa_strength, scripts
 
 
 def instant(text: str) -> datetime:
@@ -18,9 +18,6 @@ def instant(text: str) -> datetime:
 
 SHOWN = Fact(nse("ssl-cert"), scripts)
 LOOKED_AT = Fact(looked_at(), instant)
-
-_RSA_STRENGTH = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
-"""NIST SP 800-57 part 1 revision 5, table 2: bits of an RSA, DSA or DH key -> bits of strength."""
 
 
 @check("network.certificates.days_left", SHOWN, LOOKED_AT)
@@ -58,7 +55,7 @@ def _strength(row: Row, key: dict[str, Any]) -> int:
     if not bits:
         raise Unparsable(f"{row.subject}: a key of {written[:40]} bits")
     if kind in {"rsa", "dsa", "dh"}:
-        return next((strength for least, strength in _RSA_STRENGTH if bits >= least), 0)
+        return rsa_strength(bits)
     if kind == "ec" or kind.startswith("ed"):
         return bits // 2
     raise Unparsable(f"{row.subject}: a key of type {kind[:40]}")

@@ -65,6 +65,15 @@ def scripts(text: str) -> list[Row]:
     return [Row(_service(e), e["script"], e["output"], e["structured"]) for e in entries(text)]
 
 
+_RSA_STRENGTH = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
+"""NIST SP 800-57 part 1 revision 5, table 2: bits of an RSA, DSA or DH key -> bits of strength."""
+
+
+def rsa_strength(bits: int) -> int:
+    """3072 -> 128; 0 below 1024 bits."""
+    return next((strength for least, strength in _RSA_STRENGTH if bits >= least), 0)
+
+
 def mapping(row: Row) -> dict[str, Any]:
     """The script's structured output where it is a mapping; another shape is Unparsable."""
     if not isinstance(row.structured, dict):

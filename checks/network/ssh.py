@@ -6,10 +6,11 @@ from typing import Literal
 
 from scanner import Fact, Unparsable, check, nse
 
-from .rows import Row, mapping, scripts, texts
+from .rows import Row, mapping, rsa_strength, scripts, texts
 
 OFFERED = Fact(nse("ssh2-enum-algos"), scripts)
 FIRST = Fact(nse("sshv1"), scripts)
+KEYS = Fact(nse("ssh-hostkey"), scripts)
 
 _LISTS = {
     "kex": "kex_algorithms",
@@ -54,3 +55,25 @@ def prefix_can_be_cut(offered: list[Row]) -> dict[str, bool]:
 def protocol_1(first: list[Row]) -> dict[str, bool]:
     """Per SSH port: whether the server still speaks version 1 of the protocol."""
     return {row.subject: bool(row.output) for row in first}
+
+
+@check("network.ssh.host_key_strength", KEYS)
+def host_key_strength(keys: list[Row]) -> dict[str, int]:
+    """Per SSH port: strength in bits of the weakest host key that it shows, after NIST SP 800-57: RSA 2048 is 112."""
+    return {row.subject: min(_strength(row, key) for key in _shown(row)) for row in keys}
+
+
+def _shown(row: Row) -> list[dict[str, str]]:
+    found = row.structured
+    if not isinstance(found, list) or not found or not all(isinstance(key, dict) for key in found):
+        raise Unparsable(f"{row.subject}: {str(found)[:100]}")
+    return found
+
+
+def _strength(row: Row, key: dict[str, str]) -> int:
+    kind, bits = key.get("type", ""), key.get("bits", "")
+    if not (bits.isascii() and bits.isdigit() and len(bits) < 6):
+        raise Unparsable(f"{row.subject}: a key of {bits[:40]} bits")
+    if kind in {"ssh-rsa", "ssh-dss"}:
+        return rsa_strength(int(bits))
+    return int(bits) // 2

@@ -18,7 +18,7 @@ Role = Literal["host", "opens", "bare", "locked"]
 # Only regular files: a link could point at a key of somebody else.
 FINGERPRINTS = r"""
 show() {
-  ssh-keygen -l -E sha256 -f "$3" 2>/dev/null |
+  command ssh-keygen -l -E sha256 -f "$3" 2>/dev/null |
     awk -v k="$1" -v w="$2" '$1 ~ /^[0-9]+$/ && $2 ~ /^SHA256:[A-Za-z0-9+\/]+$/ { print k, w, $1, $2, $NF }'
 }
 for f in /etc/ssh/ssh_host_*_key.pub; do [ ! -f "$f" ] || show host - "$f" </dev/null; done
@@ -33,7 +33,7 @@ while IFS=: read -r n p u g c h s || [ -n "$n" ]; do
     head -n 40 | while IFS= read -r f; do
     head -c 60 "$f" | grep -q 'PRIVATE KEY-----' || continue
     # through a pipe, since ssh-keygen refuses to read a file that others may read
-    if p=$(head -c 65536 "$f" | ssh-keygen -y -P '' -f /dev/stdin 2>&1); then
+    if p=$(head -c 65536 "$f" | command ssh-keygen -y -P '' -f /dev/stdin 2>&1); then
       printf '%s\n' "$p" | show bare "$n" -
     else
       show locked "$n" "$f" </dev/null

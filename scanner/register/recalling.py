@@ -9,7 +9,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from scanner.errors import UsageError
-from scanner.model import Control, Run, Score, TrendPoint, Visited
+from scanner.model import Control, Finding, Run, Score, TrendPoint, Visited
 
 from . import codec, tables
 from .recording import Controls, instant
@@ -133,6 +133,17 @@ def _figures(of: Score) -> tuple[float, float, float]:
 
 def own_controls(connection: sa.Connection, asset: str) -> dict[tuple[str, str], Control]:
     """The controls that one asset alone had when it was last visited."""
+    body = _last_stored(connection, asset)
+    return codec.controls_of(codec.unpack(body)) if body is not None else {}
+
+
+def last_findings(connection: sa.Connection, asset: str) -> tuple[Finding, ...]:
+    """All findings of one asset's last visit; none where it has not been visited."""
+    body = _last_stored(connection, asset)
+    return codec.findings_of(asset, codec.unpack(body)) if body is not None else ()
+
+
+def _last_stored(connection: sa.Connection, asset: str) -> bytes | None:
     assets, visits, contents = tables.assets.c, tables.visits.c, tables.contents.c
     query = (
         sa.select(contents.body)
@@ -140,8 +151,7 @@ def own_controls(connection: sa.Connection, asset: str) -> dict[tuple[str, str],
         .join(tables.assets, sa.and_(assets.run == visits.run, assets.id == visits.asset))
         .where(visits.asset == codec.column(asset))
     )
-    body = connection.scalar(query)
-    return codec.controls_of(codec.unpack(body)) if body is not None else {}
+    return connection.scalar(query)
 
 
 def visits(connection: sa.Connection, run_id: str) -> list[Visited]:

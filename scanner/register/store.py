@@ -25,6 +25,7 @@ from .recalling import (
     RunSummary,
     content,
     find_run,
+    last_findings,
     own_controls,
     read_controls,
     risk_record,
@@ -83,6 +84,22 @@ class Register:
             standing = asset_row(connection, visited.asset.id)
             insert_contents(connection, contents)
             put_visit(connection, {"evidence": None, **row, "body": codec.pack(body)})
+            move_risks_on(connection, run_id, visited, standing, applied, {**controls, **visited.controls})
+
+    def amend(self, run_id: str, visited: Visited) -> None:
+        """Record what all visits of a run together say of an asset that is already stored; its evidence stays."""
+        visits = tables.visits.c
+        here = sa.and_(visits.run == run_id, visits.asset == visited.asset.id)
+        controls_name, controls = self._controls_of(run_id)
+        name, text = codec.said(codec.packed_findings(visited.findings, visited.controls))
+        applied, _ = codec.said([name.hex(), controls_name.hex(), visited.asset.service])
+        with writing(self.database) as connection:
+            standing = asset_row(connection, visited.asset.id)
+            body = codec.unpack(connection.scalars(sa.select(visits.body).where(here)).one())
+            body["visited"] = codec.plain(replace(visited, findings=(), controls={}))
+            insert_contents(connection, {name: text})
+            row = {"findings": name, "body": codec.pack(body), **counts(visited.findings)}
+            connection.execute(tables.visits.update().where(here).values(**row))
             move_risks_on(connection, run_id, visited, standing, applied, {**controls, **visited.controls})
 
     def finish(self, run: Run) -> None:
@@ -197,6 +214,11 @@ class Register:
         """The controls that an asset alone had when it was last visited: for its known flaws."""
         with reading(self.database) as connection:
             return own_controls(connection, asset)
+
+    def first_seen(self, asset: str) -> dict[str, Finding]:
+        """What an asset's last visit said of the certificates and host keys that it shows, by subject."""
+        with reading(self.database) as connection:
+            return {one.subject: one for one in last_findings(connection, asset) if one.control == "key-unchanged"}
 
     def decide(self, made: Sequence[tuple[str, Decision]], at: datetime) -> None:
         """Write what somebody decided about risks by fingerprint: all of it, or nothing and UsageError."""

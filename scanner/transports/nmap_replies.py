@@ -1,6 +1,6 @@
 """From what nmap saw to replies: JSON in a fixed order, and a gap for every subject that could not be judged.
 
-ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}}]
+ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}, where: {…: "1-9"}}]
 services:         [{host, port, protocol, service, product, version, tunnel}], open ports that named themselves
 scripts A B:      the same with {script, output, structured}; port 0 where the script is about the host
 expected-states:  {"10.0.0.5:22/tcp": "open"}, for every host that the inventory names by itself
@@ -77,11 +77,14 @@ def ports(look: Look) -> Reply:
     rows = []
     for host in look.hosts:
         rest: dict[str, int] = {}
+        where: dict[str, str] = {}
         for (state, protocol), summed in host.rest.items():
-            rest[f"{state}/{protocol}"] = sum(high - low + 1 for low, high in (*summed.tcp, *summed.udp))
+            ranges = (*summed.tcp, *summed.udp)
+            rest[f"{state}/{protocol}"] = sum(high - low + 1 for low, high in ranges)
+            where[f"{state}/{protocol}"] = ",".join(f"{low}-{high}" if high > low else f"{low}" for low, high in ranges)
         listed = [{"port": p.number, "protocol": p.protocol, "state": p.state} for p in host.ports]
         entry = {"host": called(host), "address": host.address, "named": called(host) in look.named}
-        rows.append({**entry, "ports": listed, "rest": rest})
+        rows.append({**entry, "ports": listed, "rest": rest, "where": where})
     return _reply(rows, look.missed)
 
 
