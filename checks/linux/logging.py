@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from scanner import Fact, Undetermined, check, parse, sh
+from scanner import Fact, NotApplicable, Undetermined, check, parse, sh
 from scanner import files as texts
 
 _OPENING = re.compile(r"\b(action|module|input|ruleset|template|global|main_queue|parser|lookup_table)\s*\(")
@@ -183,6 +183,8 @@ def foreign_group(
 
 def _targets(found: Rsyslog, seen: tuple[LogFile, ...]) -> list[LogFile]:
     """The files that rsyslog writes, of those that are there. Raises Undetermined for one that was not looked for."""
+    if not found.rules and not found.targets:
+        raise NotApplicable("rsyslog writes nothing here")
     outside = [path for path in found.targets if not path.startswith(("/var/log/", "/dev/"))]
     if outside:
         raise Undetermined(f"rsyslog writes {outside[0][:200]}, which is not below /var/log")
