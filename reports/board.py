@@ -42,8 +42,8 @@ KINDS = 5
 """How many reasons for not seeing fit the sheet."""
 BORNE = 4
 """How many lines of accepted risks fit the sheet."""
-READINESS = {"organisation.incident": "Ready for an incident", "organisation.recovery": "Ready to recover"}
-"""Beginning of a root cause → a line of its own on the sheet."""
+READINESS = {"incident": "Ready for an incident", "recovery": "Ready to recover"}
+"""Value of the reference `readiness` of a control → the line that it counts in: asked of people, or seen on systems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +245,30 @@ def _edition(framework: str) -> str:
 
 
 def _ready(run: Run) -> list[tuple[str, str]]:
-    """('Ready to recover', '3 of 8 shown, 1 not so, 4 not answered') for each part that the run asked about."""
+    """('Ready to recover', '3 of 8 shown, 1 missing, 4 not answered. Systems: 5 of 6 as wanted') for each part."""
     lines = []
-    for beginning, name in READINESS.items():
-        keys = {key for key, control in run.controls.items() if control.cause.startswith(f"{beginning}.")}
-        found = [finding.outcome for finding in run.findings if (finding.baseline, finding.control) in keys]
-        shown, missing, open = (found.count(one) for one in (Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN))
-        if shown + missing + open:
-            lines.append((name, f"{shown} of {shown + missing + open} shown, {missing} missing, {open} not answered"))
+    for part, name in READINESS.items():
+        asked = _outcomes(run, part, people=True)
+        measured = _outcomes(run, part, people=False)
+        shown, missing, open = (asked.count(one) for one in (Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN))
+        said = []
+        if asked:
+            said.append(f"{shown} of {len(asked)} shown, {missing} missing, {open} not answered")
+        if measured:
+            good, blind = measured.count(Outcome.PASS), measured.count(Outcome.UNKNOWN)
+            unseen = f", {blind} not seen" if blind else ""
+            said.append(f"Settings of systems: {good} of {len(measured)} as wanted{unseen}")
+        if said:
+            lines.append((name, ". ".join(said)))
     return lines
+
+
+def _outcomes(run: Run, part: str, people: bool) -> list[Outcome]:
+    """What was found of one part: by asking people, or by looking at systems."""
+    keys = {
+        key
+        for key, control in run.controls.items()
+        if part in control.references.get("readiness", ()) and bool(control.manual) == people
+    }
+    found = [one.outcome for one in run.findings if (one.baseline, one.control) in keys]
+    return [one for one in found if one is not Outcome.NOT_APPLICABLE]

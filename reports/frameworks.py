@@ -23,7 +23,9 @@ NAMES: Mapping[str, str] = {
     "pci-dss": "PCI DSS (rules of the payment cards)",
 }
 """Reference key → name for people, abbreviations explained. Other keys stand for themselves."""
-NO_FRAMEWORKS = frozenset({"attack", "cac", "cce", "cve", "cwe", "vendor"})
+NO_FRAMEWORKS = frozenset(
+    {"advisory", "attack", "cac", "cce", "cve", "cwe", "epss", "kev", "readiness", "ssvc", "vendor"}
+)
 """Reference keys that name attacks, rules or flaws: nothing that one complies with."""
 
 

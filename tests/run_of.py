@@ -150,7 +150,7 @@ def scored(
     of = assess([(one.asset, one.findings) for one in visited], known, policy)
     return Run(
         "20260301T120000Z-0001", _at(0), _at(59), "1.0.0", "inventory.yaml", "cd" * 32, {"standard": "ef" * 32}, known,
-        visited, of.services, of.organisation, of.risks, policy=asdict(policy),
+        visited, of.services, of.organisation, of.risks, policy=asdict(policy), inherent=of.inherent,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from scanner import catalogue, score
 from scanner.catalogue import Catalogue
 from scanner.inert import printable
 from scanner.load import read_document
-from scanner.model import Access, Asset, Control, Criticality, Effect, Finding, Outcome, Run, Ssh
+from scanner.model import Access, Asset, Control, Criticality, Effect, Finding, Organisation, Outcome, Run, Ssh
 
 from .run_of import HOSTILE, controls, remembered, run_of, run_of_one_host, scored
 
@@ -94,6 +94,33 @@ def file_of_parts() -> str:
     return str(next(iter(Catalogue().baseline_files().values())).parent / "parts")
 
 
+def asked_and_seen() -> Run:
+    """An organisation that was asked three things of recovery, and an account whose backups were looked at."""
+    recovery = {"readiness": ("recovery",)}
+    told = Control(
+        "ORG-1", "A restore was tried", "It may be empty.", "Try one.", manual="Was it tried?", references=recovery
+    )
+    seen = Control(
+        "RDS-1",
+        "Databases are backed up",
+        "All may be lost.",
+        "Turn it on.",
+        check="aws.rds.backup",
+        references=recovery,
+    )
+    known = {("standard", one.id): one for one in (told, replace(told, id="ORG-2"), replace(told, id="ORG-3"), seen)}
+    acme, cloud = Asset("acme", access=Access(organisation=Organisation())), Asset("cloud", access=Access(ssh=Ssh()))
+    asked = [(Outcome.PASS, "ORG-1"), (Outcome.FAIL, "ORG-2"), (Outcome.UNKNOWN, "ORG-3")]
+    looked = [("a", Outcome.PASS), ("b", Outcome.FAIL), ("c", Outcome.UNKNOWN), ("d", Outcome.NOT_APPLICABLE)]
+    return scored(
+        [
+            (acme, [Finding("acme", "standard", name, "", outcome) for outcome, name in asked]),
+            (cloud, [Finding("cloud", "standard", "RDS-1", one, outcome) for one, outcome in looked]),
+        ],
+        known,
+    )
+
+
 RUNS = {
     "every outcome": run_of(),
     "technical words": technical(),
@@ -101,6 +128,7 @@ RUNS = {
     "every control that ships": of_real_controls(),
     "with a register": remembered(run_of()),
     "everything at once": remembered(of_real_controls()),
+    "asked and seen": asked_and_seen(),
 }
 
 
@@ -283,6 +311,32 @@ def test_accepted_risks_are_told_with_who_bears_them_until_when() -> None:
     assert "webshop: 1 risk borne by Anna, ended on 20 February 2026: decide anew." in text
     assert "only until 20 March 2026." in text
     assert "Accepted risks still count in every figure here." in text
+
+
+def test_readiness_joins_what_people_say_with_what_was_seen_on_systems() -> None:
+    line = (
+        "Ready to recover: 1 of 3 shown, 1 missing, 1 not answered. Settings of systems: 1 of 3 as wanted, 1 not seen."
+    )
+    assert line in said(asked_and_seen())
+
+
+def test_both_lines_of_readiness_have_controls_that_ship_of_both_kinds() -> None:
+    for part in board.READINESS:
+        kinds = set()
+        for file in (*Catalogue().baseline_files().values(), *Path(file_of_parts()).glob("*.yaml")):
+            for entry in read_document(file).get("controls", []):
+                if part in entry.get("references", {}).get("readiness", ()):
+                    kinds.add("asked" if "manual" in entry else "seen")
+        assert kinds == {"asked", "seen"}
+
+
+def test_what_the_controls_in_place_hold_back_is_told() -> None:
+    run = run_of()
+    bare = replace(run.organisation, expected_loss=4 * run.organisation.expected_loss)
+    told = "What is done well already keeps away 75 % of the loss that would be expected without it."
+    assert told in said(replace(run, inherent=bare))
+    assert not any("keeps away" in piece for piece in said(replace(run, inherent=run.organisation)))
+    assert not any("keeps away" in piece for piece in said(replace(run_of(), inherent=None)))
 
 
 def test_pass_rates_count_the_unknown_as_not_met() -> None:
