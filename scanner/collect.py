@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from .errors import TargetError
-from .model import Asset, Evidence, Probe, Problem, Reply, utc_now
+from .model import Asset, Courtesy, Evidence, Probe, Problem, Reply, utc_now
 from .plan import PlannedAsset
 from .redaction import redacted, redacted_text
 from .transports import Bounds, transport
+from .transports.keeping import Keeping
+from .turns import Turns
 
 LOG = logging.getLogger("riskline.collect")
 MAX_VISITS = 64
@@ -45,32 +47,84 @@ def tool_version() -> str:
 
 
 def collect(
-    assets: Sequence[PlannedAsset], bounds: Bounds, at_once: int = 32, stop: threading.Event | None = None
+    assets: Sequence[PlannedAsset],
+    bounds: Bounds,
+    at_once: int = 32,
+    stop: threading.Event | None = None,
+    courtesy: Courtesy | None = None,
 ) -> Iterator[Collected]:
     """Visit all assets, at most `at_once` together, and give each one's evidence as it arrives.
 
-    At most twice `at_once` visits are held at a time, so memory follows the visits in flight, not the fleet. After
-    `stop` is set no further visit begins; those under way end within their bounds.
+    courtesy: at most how many of them to one network, through one gateway, to one account. At most twice `at_once`
+    visits are held at a time, so memory follows the visits in flight, not the fleet. After `stop` is set no further
+    visit begins; those under way end within their bounds.
     """
     at_once = max(1, min(at_once, MAX_VISITS, len(assets) or 1))
-    done: queue.SimpleQueue[tuple[PlannedAsset, Future[Collected]]] = queue.SimpleQueue()
-    waiting = iter(assets)
-    under_way = 0
-    with ThreadPoolExecutor(at_once, thread_name_prefix="visit") as pool:
+    keeping = Keeping()
+    with ThreadPoolExecutor(at_once, thread_name_prefix="visit", initializer=keeping.begin) as pool:
+        visits = _Visits(pool, Turns(assets, courtesy or Courtesy()), bounds, at_once, stop)
+        try:
+            yield from visits.as_they_end()
+        finally:
+            visits.close()
+            pool.shutdown(wait=True)
+            keeping.end()
 
-        def begin() -> bool:
-            planned = None if stop is not None and stop.is_set() else next(waiting, None)
-            if planned is None:
-                return False
-            pool.submit(_visit_all, planned, bounds).add_done_callback(lambda f, p=planned: done.put((p, f)))  # type: ignore[misc]
-            return True
 
-        for _ in range(2 * at_once):
-            under_way += begin()
-        while under_way:
-            planned, future = done.get()
-            under_way += begin() - 1
+class _Visits:
+    """Visits under way, and those that have ended and are not yet taken; a visit that ends makes room for the next."""
+
+    def __init__(
+        self, pool: ThreadPoolExecutor, turns: Turns, bounds: Bounds, at_once: int, stop: threading.Event | None
+    ) -> None:
+        self._stop = stop
+        self._closed = False
+        self._pool = pool
+        self._turns = turns
+        self._bounds = bounds
+        self._at_once = at_once
+        self._under_way = 0
+        self._held = 0
+        self._lock = threading.RLock()  # a visit that ends before it is waited for is told of in the same thread
+        self._ended: queue.SimpleQueue[tuple[PlannedAsset, Future[Collected]]] = queue.SimpleQueue()
+
+    def as_they_end(self) -> Iterator[Collected]:
+        """Every visit's result."""
+        self._begin()
+        while self._held:
+            planned, future = self._ended.get()
+            with self._lock:
+                self._held -= 1
+            self._begin()
             yield _result(planned, future)
+
+    def close(self) -> None:
+        """No further visit begins."""
+        with self._lock:
+            self._closed = True
+
+    @property
+    def _over(self) -> bool:
+        return self._closed or (self._stop is not None and self._stop.is_set())
+
+    def _begin(self) -> None:
+        """Begin as many visits as there is room for."""
+        with self._lock:
+            while not self._over and self._under_way < self._at_once and self._held < 2 * self._at_once:
+                planned = self._turns.next()
+                if planned is None:
+                    return
+                self._under_way += 1
+                self._held += 1
+                future = self._pool.submit(visit, planned, self._bounds)
+                future.add_done_callback(functools.partial(self._end, planned))
+
+    def _end(self, planned: PlannedAsset, future: Future[Collected]) -> None:
+        with self._lock:
+            self._under_way -= 1
+            self._turns.over(planned)
+        self._begin()
+        self._ended.put((planned, future))
 
 
 def _result(planned: PlannedAsset, future: Future[Collected]) -> Collected:
@@ -86,7 +140,8 @@ def _result(planned: PlannedAsset, future: Future[Collected]) -> Collected:
     return Collected(planned, make_evidence(planned.asset.id, kept, {"riskline": text.splitlines()[-1]}), 0.0, text)
 
 
-def _visit_all(planned: PlannedAsset, bounds: Bounds) -> Collected:
+def visit(planned: PlannedAsset, bounds: Bounds) -> Collected:
+    """Everything that is asked of one asset, way by way, each failure kept as its replies."""
     started = time.monotonic()
     replies: dict[str, Reply] = {}
     failures: dict[str, str] = {}

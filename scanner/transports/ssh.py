@@ -6,21 +6,22 @@ The visit is over at its deadline whatever the server does: every wait has an en
 from __future__ import annotations
 
 import contextlib
-import random
 import select
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import paramiko
+import tenacity
 
 from scanner.errors import AuthFailed, TargetError, Unreachable, UsageError, VisitFailed
 from scanner.model import Asset, Probe, Reply, Ssh
 
 from . import Bounds
+from .keeping import kept_here
 from .posix import Batch, Ended
 from .ssh_hosts import Shown
-from .ssh_login import Connection, HungUp, host_key, log_in, refusal, secure, tear
+from .ssh_login import Connection, HungUp, Silent, host_key, log_in, refusal, secure, tear
 from .ssh_route import Hop, route
 from .ssh_socket import connect
 
@@ -60,13 +61,53 @@ def _arrive(
     learned: dict[Probe, Reply],
 ) -> Connection:
     """The connection to the last hop, through all others. Each of them is held to its host key."""
+    *jumps, target = hops
+    gateway = _gateway(stack, jumps, way, until)
+    try:
+        transport = _reach(gateway, target, way, until)
+    except Unreachable:
+        if gateway is None or gateway.is_active():
+            raise
+        transport = _reach(_gateway(stack, jumps, way, until), target, way, until)
+    _hold(stack, transport, until)
+    shown = host_key(transport, target, way.host_keys)
+    learned |= _answers(probes, shown)
+    refused = refusal(target, shown)
+    if refused is not None:
+        raise refused
+    log_in(transport, target, min(until, time.monotonic() + 2 * way.connect_timeout_s))
+    return transport
+
+
+def _gateway(stack: contextlib.ExitStack, jumps: Sequence[Hop], way: Ssh, until: float) -> Connection | None:
+    """The connection to the last jump host: the one that this thread's last visit used, if it came by the same way."""
+    if not jumps:
+        return None
+    key = (*jumps, way.host_keys)
+    kept = kept_here()
+    found = kept.get(key) if kept else None
+    if not (isinstance(found, Connection) and found.is_active()):
+        with contextlib.ExitStack() as opening:
+            found = _pass(opening, stack, jumps, way, until)
+            if kept:
+                kept.keep(key, found, opening.pop_all())
+            else:
+                stack.push(opening.pop_all())
+    else:
+        stack.enter_context(_watchdog(found, until))
+    return found
+
+
+def _pass(
+    opening: contextlib.ExitStack, stack: contextlib.ExitStack, jumps: Sequence[Hop], way: Ssh, until: float
+) -> Connection:
+    """Log in at one jump host after the other. opening: ends them; stack: ends this visit's watch over them."""
     before: Connection | None = None
-    for hop in hops:
-        before = _reach(stack, before, hop, way, until)
-        shown = host_key(before, hop, way.host_keys)
-        if hop is hops[-1]:
-            learned |= _answers(probes, shown)
-        refused = refusal(hop, shown)
+    for hop in jumps:
+        before = _reach(before, hop, way, until)
+        opening.callback(tear, before)
+        stack.enter_context(_watchdog(before, until))
+        refused = refusal(hop, host_key(before, hop, way.host_keys))
         if refused is not None:
             raise refused
         log_in(before, hop, min(until, time.monotonic() + 2 * way.connect_timeout_s))
@@ -74,28 +115,41 @@ def _arrive(
     return before
 
 
+def _hold(stack: contextlib.ExitStack, transport: Connection, until: float) -> None:
+    """Tear the connection when the stack unwinds, or once its time is over."""
+    stack.callback(tear, transport)
+    stack.enter_context(_watchdog(transport, until))
+
+
 def _answers(probes: Sequence[Probe], shown: Shown) -> dict[Probe, Reply]:
     reply = shown.reply
     return {} if reply is None else {probe: reply for probe in probes if probe.ask == ("visit", "host-key")}
 
 
-def _reach(stack: contextlib.ExitStack, before: Connection | None, hop: Hop, way: Ssh, until: float) -> Connection:
-    """An encrypted connection to one hop, tried once more where a busy server hung up; torn when the stack unwinds."""
-    for again in (True, False):
-        soon = min(until, time.monotonic() + way.connect_timeout_s)
-        try:
-            left = max(soon - time.monotonic(), 0.05)
-            sock = connect(hop.host, hop.port, left) if before is None else _through(before, hop, left)
-            transport = secure(sock, hop, soon)
-        except HungUp:
-            if not again or soon - time.monotonic() < 1:
-                raise
-            time.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - spreads the second tries of many visits
-        else:
-            stack.callback(tear, transport)
-            stack.enter_context(_watchdog(transport, until))
-            return transport
-    raise AssertionError
+def _reach(before: Connection | None, hop: Hop, way: Ssh, until: float) -> Connection:
+    """An encrypted connection to one hop, tried again where a busy server hung up or did not greet in time.
+
+    Waiting times are drawn at random, so that the second tries of many visits do not meet again.
+    """
+
+    def enough(tried: tenacity.RetryCallState) -> bool:
+        error = tried.outcome.exception() if tried.outcome else None
+        return tried.attempt_number >= (2 if isinstance(error, Silent) else 4) or until - time.monotonic() < 1
+
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type((HungUp, Silent)),
+        wait=tenacity.wait_random(0.1, 0.6) + tenacity.wait_random_exponential(multiplier=0.25, max=2),
+        stop=enough,
+        reraise=True,
+    )
+    return again(_connect, before, hop, way, until)
+
+
+def _connect(before: Connection | None, hop: Hop, way: Ssh, until: float) -> Connection:
+    now = time.monotonic()
+    limit_s = max(min(way.connect_timeout_s, until - now), 0.05)
+    sock = connect(hop.host, hop.port, limit_s) if before is None else _through(before, hop, limit_s)
+    return secure(sock, hop, now + limit_s)
 
 
 def _through(jump: Connection, hop: Hop, limit_s: float) -> paramiko.Channel:

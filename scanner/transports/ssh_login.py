@@ -65,6 +65,10 @@ class HungUp(Unreachable):
     """The server closed the connection before it said anything; a busy sshd does so on purpose."""
 
 
+class Silent(Unreachable):
+    """The server took the connection and did not greet in time; a busy sshd does so, too."""
+
+
 def tear(transport: paramiko.Transport) -> None:
     """End a connection whatever state it is in: both directions of the socket, then paramiko's thread."""
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
@@ -93,8 +97,8 @@ def secure(sock: socket.socket | paramiko.Channel, hop: Hop, until: float) -> Co
     spoke = bool(transport.remote_version)
     tear(transport)
     if not ended:
-        at = "in the key exchange" if spoke else "before its SSH greeting"
-        raise Unreachable(f"{hop.label}: no answer within {time.monotonic() - started:.0f} s, {at}")
+        waited = f"{hop.label}: no answer within {time.monotonic() - started:.0f} s"
+        raise Unreachable(f"{waited}, in the key exchange") if spoke else Silent(f"{waited}, before its SSH greeting")
     raise _unsecured(hop, error, spoke)
 
 

@@ -1,0 +1,95 @@
+"""A small fleet on loopback: gateways are entered once per thread, hosts that are busy or dead hold nobody up."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scanner.collect import collect
+from scanner.model import Access, Asset, Courtesy, Ssh
+from scanner.plan import PlannedAsset
+from scanner.probes import sh
+from scanner.transports import Bounds
+
+from .sshd import USABLE, WHY, Sshd, sshd
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(not USABLE, reason=WHY)]
+WHO = sh("id -un")
+ADDRESSES = [f"127.1.0.{n}" for n in range(1, 13)]
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Sshd]:
+    everywhere = "\nListenAddress ".join(["127.0.0.1", *ADDRESSES])
+    with sshd(ListenAddress=everywhere, LogLevel="VERBOSE") as server:
+        lines = [f"[{one}]:{server.port} {server.host_key}\n" for one in ["127.0.0.1", *ADDRESSES]]
+        server.known_hosts.write_text("".join(lines))
+        yield server
+
+
+def planned(address: str, way: Ssh) -> PlannedAsset:
+    return PlannedAsset(Asset(address, address, Access(ssh=way)), (), {"ssh": (WHO,)})
+
+
+def test_a_gateway_is_entered_once_by_each_thread(fleet: Sshd, tmp_path: Path) -> None:
+    with sshd() as gateway:
+        (gateway.folder / "authorized_keys").write_text(fleet.key.with_suffix(".pub").read_text())
+        known = tmp_path / "known"
+        known.write_text(fleet.known_hosts.read_text() + gateway.known_hosts.read_text())
+        way = fleet.way(jump=f"plain@127.0.0.1:{gateway.port}", known_hosts=(str(known),))
+        before = gateway.log.count("Accepted publickey")
+        found = list(collect([planned(one, way) for one in ADDRESSES], Bounds(60), 3))
+        assert [one.evidence.replies[WHO.key].text for one in found] == ["root\n"] * len(ADDRESSES)
+        assert 1 <= gateway.log.count("Accepted publickey") - before <= 3
+
+
+def test_a_gateway_that_drops_its_connections_is_entered_again(fleet: Sshd, tmp_path: Path) -> None:
+    import signal
+
+    with sshd() as gateway:
+        (gateway.folder / "authorized_keys").write_text(fleet.key.with_suffix(".pub").read_text())
+        known = tmp_path / "known"
+        known.write_text(fleet.known_hosts.read_text() + gateway.known_hosts.read_text())
+        way = fleet.way(jump=f"plain@127.0.0.1:{gateway.port}", known_hosts=(str(known),))
+        came = collect([planned(one, way) for one in ADDRESSES[:6]], Bounds(60), 1)
+        found = [next(came), next(came), next(came)]
+        gateway.signal_sessions(signal.SIGKILL)
+        found += came
+        answered = Counter(one.evidence.replies[WHO.key].text for one in found)
+        # a visit that is under way when its gateway falls may be lost with it; no later one is
+        assert answered["root\n"] >= 5
+        assert len(found) == 6
+
+
+def test_a_busy_server_that_turns_callers_away_is_visited_all_the_same() -> None:
+    with sshd(MaxStartups="3:100:3") as server:
+        way = server.way()
+        hosts = [PlannedAsset(Asset(f"h{n}", "127.0.0.1", Access(ssh=way)), (), {"ssh": (WHO,)}) for n in range(8)]
+        found = list(collect(hosts, Bounds(60), 4, courtesy=Courtesy(network=4)))
+        answered = [one for one in found if one.evidence.replies[WHO.key].text == "root\n"]
+        assert len(answered) >= 7, [one.evidence.failures for one in found]
+
+
+def test_dead_hosts_are_reported_and_hold_nobody_up(fleet: Sshd) -> None:
+    with socket.socket() as full:
+        full.bind(("127.2.0.1", 0))
+        full.listen(0)  # whoever comes after the queue is full is never answered: as good as switched off
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.2.0.1", port))
+        dead = fleet.way(port=port, connect_timeout_s=1.0)
+        hosts = [planned(one, fleet.way()) for one in ADDRESSES[:6]]
+        hosts += [PlannedAsset(Asset(f"dead{n}", "127.2.0.1", Access(ssh=dead)), (), {"ssh": (WHO,)}) for n in range(6)]
+        found = {one.planned.asset.id: one for one in collect(hosts, Bounds(60), 12)}
+        for one in waiting:
+            one.close()
+    assert [found[one].evidence.replies[WHO.key].text for one in ADDRESSES[:6]] == ["root\n"] * 6
+    for n in range(6):
+        assert found[f"dead{n}"].evidence.replies[WHO.key].problem == "unreachable"
+        assert "no answer in 1 s" in found[f"dead{n}"].evidence.failures["ssh"]
