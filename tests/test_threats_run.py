@@ -12,6 +12,7 @@ import pytest
 
 from reports import board, html, table
 from reports import json as as_json
+from reports.frameworks import NO_FRAMEWORKS
 from scanner import pipeline, score
 from scanner.catalogue import Catalogue
 from scanner.collect import Collected
@@ -19,6 +20,7 @@ from scanner.evaluate import Judge
 from scanner.model import Access, Asset, Evidence, Inventory, Local, Outcome, Reply, Run
 from scanner.plan import Plan, make_plan
 from scanner.register import Register, open_register
+from scanner.register.ledger import entries
 from scanner.scoring.standing import with_last_known
 from scanner.threats import packages
 from scanner.threats.findings import BASELINE, Threats
@@ -155,3 +157,34 @@ def test_a_linux_visit_asks_for_what_the_flaws_are_looked_up_with() -> None:
     }
     facts = (packages.DPKG_PACKAGES, packages.OFFERS, packages.RELEASE, packages.RUNNING, packages.RPM_PACKAGES)
     assert {fact.probe.key for fact in facts} <= asked
+
+
+def due_days(register: Register) -> dict[str, int | None]:
+    """Control -> days from when it was opened to when it is due."""
+    found = entries(register.risks("web"), register.treatments(), register.known(), POLICY, NOW.date())
+    return {one.risk.control: (one.due - one.risk.opened_at.date()).days if one.due else None for one in found}
+
+
+def test_a_flaw_is_due_by_the_table_where_that_is_earlier_than_the_policy(register: Register, feeds: Path) -> None:
+    run_of(register, feeds, evidence(OLD), 0)
+    days = due_days(register)
+    assert days[f"{cve(0)}/openssl"] == 3
+    assert days[f"{cve(1)}/openssl"] == 3
+
+
+def test_within_the_company_only_what_is_exploited_hurries(
+    register: Register, feeds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.test_threats_run.WEB", replace(WEB, zone="internal"))
+    run = run_of(register, feeds, evidence(OLD), 0)
+    assert run.visited[0].asset.zone == "internal"
+    days = due_days(register)
+    assert days[f"{cve(0)}/openssl"] == 3  # exploited, spreads by itself, takes all
+    assert 3 < (days[f"{cve(1)}/openssl"] or 0) <= 60
+
+
+def test_a_flaw_is_never_counted_as_compliance(register: Register, feeds: Path) -> None:
+    run = run_of(register, feeds, evidence(OLD), 0)
+    told = {key for (name, _), one in run.controls.items() if name == BASELINE for key in one.references}
+    assert {"cve", "advisory", "kev", "ssvc"} <= told
+    assert told <= NO_FRAMEWORKS

@@ -13,7 +13,7 @@ import json
 import types
 import typing
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar, cast
@@ -131,10 +131,10 @@ def findings_of(asset: str, stored: Any) -> tuple[Finding, ...]:
     )
 
 
-def controls_of(stored: Any) -> dict[tuple[str, str], Control]:
-    """The controls that the asset alone has, from what `packed_findings` made."""
+def controls_of(stored: Any, known: Container[tuple[str, str]] = ()) -> dict[tuple[str, str], Control]:
+    """The controls that the asset alone has, from what `packed_findings` made. known: those that need not be read."""
     packed = stored["controls"] if isinstance(stored, dict) else []
-    found = [(baseline, revive(Control, control)) for baseline, control in packed]
+    found = [(name, revive(Control, control)) for name, control in packed if (name, control["id"]) not in known]
     return {(baseline, control.id): control for baseline, control in found}
 
 

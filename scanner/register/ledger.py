@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from scanner import score
 from scanner.model import Asset, Control, Finding, Outcome, Visited
+from scanner.scoring import deadlines
+from scanner.scoring.standing import OPEN_LISTS
 
 from . import codec, tables
 from .recalling import CLOSED, RiskRecord, content
@@ -70,7 +73,23 @@ def read_known(connection: sa.Connection) -> Known:
         for baseline, stored in content(connection, bytes(name)):
             control = codec.revive(Control, stored)
             controls[baseline, control.id] = control
-    return Known(known, controls)
+    return Known(known, {**_of_single_assets(connection), **controls})
+
+
+def _of_single_assets(connection: sa.Connection) -> dict[tuple[str, str], Control]:
+    """The controls that single assets have, one for each known flaw, where risks of that kind are open."""
+    assets, visits, risks = tables.assets.c, tables.visits.c, tables.risks.c
+    open = sa.select(risks.asset).where(risks.baseline.in_(OPEN_LISTS), risks.state.not_in(CLOSED)).distinct()
+    last = (
+        sa.select(visits.findings)
+        .join(tables.assets, sa.and_(visits.run == assets.run, visits.asset == assets.id))
+        .where(assets.id.in_(open))
+        .distinct()
+    )
+    found: dict[tuple[str, str], Control] = {}
+    for name in connection.scalars(last).all():
+        found |= codec.controls_of(content(connection, bytes(name)), found)
+    return found
 
 
 def entries(
@@ -96,7 +115,7 @@ def _entry(risk: RiskRecord, treatment: Treatment, known: Known, policy: score.P
         title=control.title if control else risk.control,
         loss=loss,
         level=level,
-        due=None if fixed else _due(risk, treatment, level, policy, today),
+        due=None if fixed else _due(risk, treatment, level, policy, today, _table_days(asset, control)),
         chosen=treatment.on(today),
         acceptance=treatment.acceptance_state(today, fixed),
     )
@@ -109,12 +128,31 @@ def _alone(risk: RiskRecord, asset: Asset, controls: Controls, policy: score.Pol
     return policy.attempts * weak.v * weak.l
 
 
-def _due(risk: RiskRecord, treatment: Treatment, level: str, policy: score.Policy, today: date) -> date:
-    """An accepted risk is due when that ends; any other so many days after it was found, by its level."""
+def _table_days(asset: Asset | None, control: Control | None) -> Callable[[date], date | None]:
+    """Found on -> due by the table for known flaws; None where it says nothing of this risk."""
+    if asset is None or control is None:
+        return lambda _: None
+    return partial(deadlines.due, control, score.zone_of(asset, control))
+
+
+def _due(
+    risk: RiskRecord,
+    treatment: Treatment,
+    level: str,
+    policy: score.Policy,
+    today: date,
+    by_table: Callable[[date], date | None],
+) -> date:
+    """An accepted risk is due when that ends; any other so many days after it was found, by its level.
+
+    A known flaw is due by the table of BOD 26-04 where that is earlier.
+    """
     if treatment.bearing is not None and today <= treatment.bearing.until:
         return treatment.bearing.until
     days = policy.due_within("within tolerance" if level == NOT_KNOWN else level)
-    return (treatment.began_at or risk.opened_at).astimezone(UTC).date() + timedelta(days=days)
+    found_on = (treatment.began_at or risk.opened_at).astimezone(UTC).date()
+    by_level = found_on + timedelta(days=days)
+    return min(by_level, by_table(found_on) or by_level)
 
 
 def plain(entry: Entry, today: date) -> dict[str, Any]:

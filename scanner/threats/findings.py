@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from scanner.errors import Unparsable
 from scanner.model import Asset, Control, Effect, Evidence, Fact, Finding, Level, Outcome, Vector
-from scanner.scoring import vulnerability
+from scanner.scoring import deadlines, vulnerability
 
 from . import packages, store
 from .matching import Hit, Matcher
@@ -51,14 +51,17 @@ ENDS: Mapping[str, date] = {
 
 @dataclass(slots=True)
 class Threats:
-    """All stored feeds, open for reading. now: the instant by which their age is judged. Use as a context."""
+    """All stored feeds, open for reading. now: the instant by which their age is judged. Use as a context.
+
+    exploited: CVE -> the day it was listed. chances: CVE -> chance of exploitation within 30 days.
+    """
 
     folder: Path
     now: datetime
     limit_days: float = LIMIT_DAYS
     standings: dict[str, store.Standing] = field(default_factory=dict)
     matchers: dict[str, Matcher] = field(default_factory=dict)
-    exploited: frozenset[str] = frozenset()
+    exploited: dict[str, str] = field(default_factory=dict)
     chances: dict[str, float] = field(default_factory=dict)
     controls: dict[Hit, Control] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
@@ -73,10 +76,15 @@ class Threats:
             if found.form == "osv":
                 self.matchers[name] = Matcher(db)
             elif found.form == "kev":
-                self.exploited = frozenset(row[0] for row in db.execute("SELECT cve FROM kev"))
+                self.exploited = dict(db.execute("SELECT cve, substr(added, 1, 10) FROM kev"))
             else:
                 self.chances = dict(db.execute("SELECT cve, chance FROM epss"))
         return self
+
+    @property
+    def model(self) -> str:
+        """The version of the model that the chances are from; numbers of two models cannot be compared."""
+        return next((one.model for one in self.standings.values() if one.form == "epss"), "")
 
     def control(self, hit: Hit) -> Control:
         """What an advisory says of a package as a control; hosts with the same package share it."""
@@ -243,6 +251,8 @@ def _control(hit: Hit, feed: Threats) -> Control:
     """An advisory about one package as a control. Without a CVSS vector: over the network, partial effect, assumed."""
     label = ", ".join(hit.cves[:3]) or hit.advisory
     exploit, vector, effect = _weight(hit, feed)
+    _, _, _, automatable, total = _severity(hit.cvss)
+    listed = min((feed.exploited[cve] for cve in hit.cves if cve in feed.exploited), default="")
     reboot, open = hit.state == "reboot", hit.state == "no-fix"
     fix = f"Upgrade {hit.source} to {hit.fixed} or later: `apt install --only-upgrade` or `dnf upgrade`."
     if reboot:
@@ -261,27 +271,43 @@ def _control(hit: Hit, feed: Threats) -> Control:
         if reboot
         else f"{'no fix for' if open else 'upgrade'} {hit.source}",
         effort="minutes" if not open else "days",
-        references={"cve": hit.cves, "advisory": (hit.advisory,)},
+        references={
+            "cve": hit.cves,
+            "advisory": (hit.advisory,),
+            **deadlines.references(listed, automatable, total, estimated=True),
+            **_chance(hit, feed),
+        },
     )
+
+
+def _chance(hit: Hit, feed: Threats) -> dict[str, tuple[str, ...]]:
+    """The highest chance of exploitation of its flaws, and the model that gave it: {'epss': ('0.00043', 'v2025…')}."""
+    chances = [feed.chances[cve] for cve in hit.cves if cve in feed.chances]
+    if not chances:
+        return {}
+    model = feed.model
+    return {deadlines.EPSS: (f"{max(chances):.6g}", model) if model else (f"{max(chances):.6g}",)}
 
 
 def _weight(hit: Hit, feed: Threats) -> tuple[Level, Vector, Effect]:
     chances = [feed.chances[cve] for cve in hit.cves if cve in feed.chances]
     exploited = any(cve in feed.exploited for cve in hit.cves)
     chance = max(chances, default=None)
-    by_cvss, vector, effect = _severity(hit.cvss)
+    by_cvss, vector, effect, *_ = _severity(hit.cvss)
     known = exploited or chance is not None
     return vulnerability.exploit(exploited, chance, {}) if known else by_cvss, vector, effect
 
 
 @lru_cache(maxsize=1 << 14)
-def _severity(cvss: str) -> tuple[Level, Vector, Effect]:
-    """What a CVSS vector says: exploit level, way, and effect. There are far fewer vectors than flaws."""
+def _severity(cvss: str) -> tuple[Level, Vector, Effect, bool, bool]:
+    """What a CVSS vector says: exploit level, way, effect, automatable, total. There are far fewer than flaws."""
     try:
         found = vulnerability.metrics(cvss)
     except Unparsable:
-        return 3, "network", Effect()
-    return vulnerability.exploit(False, None, found), vulnerability.vector(found), vulnerability.effect(found)
+        return 3, "network", Effect(), *deadlines.automatable_and_total({})
+    level = vulnerability.exploit(False, None, found)
+    answers = deadlines.automatable_and_total(found)
+    return level, vulnerability.vector(found), vulnerability.effect(found), *answers
 
 
 def _line(text: str) -> str:
