@@ -278,9 +278,11 @@ def set_up_log(quiet: bool, verbose: int, json_log: bool) -> None:
 
 
 class _Plain(logging.Formatter):
-    """Text log lines that carry nothing a terminal would obey."""
+    """Text log lines that carry nothing a terminal would obey. What follows a line break is indented: a text of a
+    target that goes on in the next line must not look like a line of ours.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         from scanner.inert import printable
 
-        return "\n".join(printable(line) for line in super().format(record).splitlines())
+        return "\n    ".join(printable(line) for line in super().format(record).splitlines())
