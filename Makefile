@@ -1,6 +1,7 @@
 # make audit   set up, then audit this machine by the example inventory and write out/report.html
 # make test    set up all that the tests need (as root: also Debian packages), then lint, types, contracts, all tests
 # make docs    write the pages and schemas that are made from the baselines and the code anew
+# make versions   hold the order of 1,000,000 pairs of versions against apt and librpm (two minutes)
 # make lock    write requirements/dev.lock anew from pyproject.toml
 
 PYTHON ?= python3
@@ -8,10 +9,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iproute2 iptables busybox-static openssl gzip \
-  mmdebstrap postgresql poppler-utils procps gcc libc6-dev libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 rabbitmq-server
+  mmdebstrap postgresql poppler-utils procps gcc libc6-dev libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 rabbitmq-server \
+  nginx-light debsecan python3-apt rpm gpg
 JOBS ?= 4
 
-.PHONY: audit test lint types contracts pytest wheel packages docs lock clean
+.PHONY: audit test lint types contracts pytest versions wheel packages docs lock clean
 
 audit: $(STAMP)
 	@mkdir -p out
@@ -46,6 +48,9 @@ contracts: $(STAMP)
 
 pytest: $(STAMP)
 	$(BIN)/pytest -n $(JOBS)
+
+versions: $(STAMP)
+	$(BIN)/python benchmarks/version_orders.py
 
 wheel: $(STAMP)
 	$(BIN)/python -m build --no-isolation --outdir dist .
