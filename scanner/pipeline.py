@@ -14,7 +14,7 @@ from . import score, worth
 from .collect import Collected, collect, tool_version
 from .evaluate import Judge
 from .exposure import rules
-from .exposure.across import Estate
+from .exposure.across import Estate, Resolve
 from .exposure.joining import Joined
 from .exposure.sights import sight
 from .model import Asset, Control, Evidence, Finding, Outcome, Run, Visited, utc_now
@@ -163,7 +163,7 @@ def execute(
         _tell(one)
         if progress is not None:
             progress(one)
-    for one in _together(estate, visited, run, options.policy, known):
+    for one in together(estate, visited, run, options.policy, known):
         visited[one.asset.id] = one
         known.judged(one)
         if register is not None:
@@ -239,11 +239,16 @@ def _remember(estate: Estate, run: Run, register: Register) -> None:
             estate.take(seen, register.first_seen(one.asset.id), before, evidence.collected_at.date())
 
 
-def _together(
-    estate: Estate, visited: Mapping[str, Visited], run: Run, policy: score.Policy, known: Memory
+def together(
+    estate: Estate,
+    visited: Mapping[str, Visited],
+    run: Run,
+    policy: score.Policy,
+    known: Memory,
+    resolve: Resolve = addresses_of,
 ) -> Iterator[Visited]:
     """The assets of which all visits together say more than their own did, judged and scored with it."""
-    for id, joined in estate.joined(known.last_known, addresses_of):
+    for id, joined in estate.joined(known.last_known, resolve):
         if id in visited:
             yield _amended(visited[id], joined, run, policy, known)
 
@@ -317,7 +322,7 @@ def judge_again(
         planned.asset.id: judged(Collected(planned, each, 0.0), judge, run, policy, NOTHING, threats, estate)
         for planned, each in evidence
     }
-    visited |= {one.asset.id: one for one in _together(estate, visited, run, policy, NOTHING)}
+    visited |= {one.asset.id: one for one in together(estate, visited, run, policy, NOTHING)}
     state: Literal["complete", "partial"] = "complete" if len(visited) == len(plan.assets) else "partial"
     return finish(run, list(visited.values()), policy, state)
 

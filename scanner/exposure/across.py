@@ -184,7 +184,8 @@ class Estate:
     def joined(self, last_known: Callable[[str], Sequence[Finding]], resolve: Resolve) -> Iterator[tuple[str, Joined]]:
         """Every asset of which all visits together say something else than its own, with all that is to be said."""
         looks = _looks_at_others(self.sights)
-        keyed = _keyed(self.sights, [asset.id for asset in self.inventory.assets], last_known)
+        everybody = (*(asset.id for asset in self.inventory.assets if asset.kind == "linux"), *self.inventory.left_out)
+        keyed = _keyed(self.sights, everybody, last_known)
         strange = dict(_strangers(self.sights, self.inventory, resolve))
         for id, host in self.sights.items():
             if id not in self.waiting and id not in looks and id not in keyed and id not in strange:
