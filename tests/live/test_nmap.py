@@ -7,7 +7,6 @@ import os
 import shutil
 import ssl
 import subprocess
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -22,9 +21,9 @@ from scanner.plan import make_plan
 from scanner.transports import Bounds
 
 from . import listeners as speak
+from .spaces import NAMESPACES, another_machine, drop
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not shutil.which("nmap"), reason="needs nmap")]
-NAMESPACES = os.geteuid() == 0 and bool(shutil.which("ip")) and bool(shutil.which("iptables"))
 Said = Mapping[tuple[str, str], Finding]
 
 
@@ -115,40 +114,6 @@ def test_a_listener_on_ipv6_only_is_seen_there_and_not_on_ipv4(tmp_path: Path) -
         network = f"{{addresses: ['::1', 127.0.0.1], ports: '{number}', expected_open: [{number}/tcp]}}"
         said = look(tmp_path, network, ("id=NET-02",))
     assert outcomes(said, "NET-02") == {f"[::1]:{number}/tcp": Outcome.PASS, f"127.0.0.1:{number}/tcp": Outcome.FAIL}
-
-
-@contextlib.contextmanager
-def another_machine() -> Iterator[tuple[str, str]]:
-    """A network namespace joined to ours by a cable of its own: (its name, its address). 198.18.0.0/15 is for tests."""
-    mark = uuid.uuid4().hex[:8]
-    space, ours, theirs = f"rl{mark}", f"rla{mark}", f"rlb{mark}"
-    subnet = f"198.18.{int(mark[:2], 16)}.{int(mark[2:4], 16) & 0xFC}"
-    first, second = (f"{subnet.rpartition('.')[0]}.{int(subnet.rpartition('.')[2]) + n}" for n in (1, 2))
-    try:
-        for command in (
-            f"ip netns add {space}",
-            f"ip link add {ours} type veth peer name {theirs} netns {space}",
-            f"ip addr add {first}/30 dev {ours}",
-            f"ip link set {ours} up",
-            f"ip -n {space} addr add {second}/30 dev {theirs}",
-            f"ip -n {space} link set {theirs} up",
-        ):
-            done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
-            if done.returncode:
-                pytest.skip(f"no network namespace can be made here: {done.stderr.strip()}")
-        yield space, second
-    finally:
-        subprocess.run(["ip", "link", "del", ours], capture_output=True, check=False)
-        subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
-
-
-def drop(space: str, *match: str) -> None:
-    """Let a firewall in that namespace drop what matches, without a word."""
-    program = next((p for p in ("iptables-legacy", "iptables") if shutil.which(p)), "iptables")
-    rule = ["ip", "netns", "exec", space, program, "-A", "INPUT", *match, "-j", "DROP"]
-    done = subprocess.run(rule, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no firewall rule can be set here: {done.stderr.strip()}")
 
 
 @pytest.mark.skipif(not NAMESPACES, reason="needs root, ip and iptables")
