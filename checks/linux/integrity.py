@@ -92,7 +92,7 @@ done
 :
 """
 TABLES = ("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/root", "/var/spool/cron/crontabs/root")
-_CALL = re.compile(r"(?:^|[\s/;&|])aide\s(?:.*\s)?(?:--check|-C|--update|-u)(?:\s|$)")
+_COMPARES = {"--check", "-C", "--update", "-u"}
 
 
 def tasks(text: str) -> tuple[str, ...]:
@@ -104,14 +104,19 @@ def tasks(text: str) -> tuple[str, ...]:
         f"{path}: {line[:200]}"
         for path, one in parse.files(text).items()
         for line in map(str.strip, one.split("\n"))
-        if _CALL.search(line) and _weekly(line)
+        if _weekly(line) and _compares(line.split())
     )
+
+
+def _compares(words: list[str]) -> bool:
+    called = next((place for place, word in enumerate(words) if word.rsplit("/", 1)[-1] == "aide"), len(words))
+    return not _COMPARES.isdisjoint(words[called:])
 
 
 def _weekly(line: str) -> bool:
     if line.startswith("@"):
-        return line.split()[0] in {"@hourly", "@daily", "@midnight", "@weekly"}
-    fields = line.split()[:5]
+        return line.split(None, 1)[0] in {"@hourly", "@daily", "@midnight", "@weekly"}
+    fields = line.split(None, 5)[:5]
     return len(fields) == 5 and fields[2] in {"*", "*/1"} and fields[3] in {"*", "*/1"} and line[0] in "0123456789*"
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from scanner import Fact, NotApplicable, Undetermined, check, parse, sh
 from scanner import files as texts
 
 _OPENING = re.compile(r"\b(action|module|input|ruleset|template|global|main_queue|parser|lookup_table)\s*\(")
+_OBJECT = re.compile(r"\b(action|module|input)\s*\(", re.IGNORECASE)
+_PARAMETER = re.compile(r'\b(\w+)\s*=\s*"([^"]*)"')
+_SELECTOR = re.compile(r"((?:[a-z0-9*,!=]+\.[a-z0-9*!=]+;)*[a-z0-9*,!=]+\.[a-z0-9*!=]+;?)\s+(?=\S)", re.IGNORECASE)
+_INPUTS = {"imtcp", "imudp", "imptcp", "imrelp", "imgssapi"}
 FACILITIES = ("auth", "authpriv", "cron", "daemon", "kern", "mail", "syslog", "user")
 
 
@@ -33,42 +38,68 @@ def rsyslog(text: str) -> Rsyslog:
 
     Both the old ($Word, selector action) and the new (module(…), action(…)) way of writing. Source: rsyslog.conf(5).
     """
-    modes: list[str] = []
-    listens: list[str] = []
-    sends: list[str] = []
-    selectors: list[str] = []
-    modules: list[str] = []
-    targets: list[str] = []
+    read = _Read()
     for one in parse.files(text).values():
-        joined = _statements(one)
-        for line in joined:
-            modes += re.findall(r"^\$FileCreateMode\s+(0?[0-7]{3,4})", line, re.IGNORECASE)
-            modes += re.findall(
-                r'^(?:module|action)\s*\(.*?\bFileCreateMode\s*=\s*"(0?[0-7]{3,4})"', line, re.IGNORECASE
-            )
-            listens += re.findall(
-                r'^(?:module|input)\s*\(.*?(?:load|type)\s*=\s*"(imtcp|imudp|imptcp|imrelp|imgssapi)"',
-                line,
-                re.IGNORECASE,
-            )
-            listens += re.findall(r"^\$ModLoad\s+(?:\S*/)?(imtcp|imudp|imptcp|imrelp|imgssapi)\b", line, re.IGNORECASE)
-            listens += re.findall(r"^\$((?:UDP|InputTCP|InputPTCP|InputRELP)ServerRun)\b", line, re.IGNORECASE)
-            sends += re.findall(r"^[^$#]*?\s@{1,2}(\[?[A-Za-z0-9_.:()\[\]-]+)", line)
-            sends += re.findall(
-                r'\baction\s*\(.*?type\s*=\s*"(?:omfwd|omrelp)".*?\btarget\s*=\s*"([^"]+)"', line, re.IGNORECASE
-            )
-            sends += re.findall(
-                r'\baction\s*\(.*?\btarget\s*=\s*"([^"]+)".*?type\s*=\s*"(?:omfwd|omrelp)"', line, re.IGNORECASE
-            )
-            modules += re.findall(r'^module\s*\(.*?load\s*=\s*"([^"]+)"', line, re.IGNORECASE)
-            modules += re.findall(r"^\$ModLoad\s+(\S+)", line, re.IGNORECASE)
-            targets += re.findall(r'\baction\s*\(.*?\bfile\s*=\s*"(/[^"]+)"', line, re.IGNORECASE)
-            targets += re.findall(r"^[A-Za-z0-9*,!=.;]+\.[A-Za-z0-9*!=]+\s+-?(/[^\s;]+)", line)
-            selector = re.match(r"((?:[a-z0-9*,!=]+\.[a-z0-9*!=]+;?)+)\s+\S", line, re.IGNORECASE)
-            if selector:
-                selectors.append(selector[1].lower())
-    parts = (modes, listens, sends, selectors, modules, dict.fromkeys(targets))
-    return Rsyslog(*(tuple(part) for part in parts))
+        for line in _statements(one):
+            _old_way(line, read)
+            for kind, given in _objects(line):
+                _new_way(kind, given, read)
+    parts = (read.modes, read.listens, read.sends, read.rules, read.modules, list(dict.fromkeys(read.targets)))
+    return Rsyslog(*map(tuple, parts))
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read so far; fields as in Rsyslog."""
+
+    modes: list[str] = field(default_factory=list)
+    listens: list[str] = field(default_factory=list)
+    sends: list[str] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+
+
+def _old_way(line: str, read: _Read) -> None:
+    """'$ModLoad imudp', 'auth.* /var/log/auth.log', '*.* @@loghost:514'."""
+    read.modes += re.findall(r"^\$FileCreateMode\s+(0?[0-7]{3,4})", line, re.IGNORECASE)
+    read.modules += re.findall(r"^\$ModLoad\s+(\S+)", line, re.IGNORECASE)
+    read.listens += re.findall(r"^\$ModLoad\s+(?:\S*/)?(imtcp|imudp|imptcp|imrelp|imgssapi)\b", line, re.IGNORECASE)
+    read.listens += re.findall(r"^\$((?:UDP|InputTCP|InputPTCP|InputRELP)ServerRun)\b", line, re.IGNORECASE)
+    read.sends += re.findall(r"^[^$#]*?\s@{1,2}(\[?[A-Za-z0-9_.:()\[\]-]+)", line)
+    selector = _SELECTOR.match(line)
+    if selector:
+        read.rules.append(selector[1].lower())
+        read.targets += re.findall(r"\A-?(/[^\s;]+)", line[selector.end() :])
+
+
+def _objects(line: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """'*.* action(type="omfwd" Target="a")' -> ('action', {'type': 'omfwd', 'target': 'a'}); the first of equal names.
+
+    Only an action may stand behind something else.
+    """
+    found = list(_OBJECT.finditer(line))
+    ends = [*(each.start() for each in found[1:]), len(line)]
+    for here, end in zip(found, ends, strict=False):
+        kind = here[1].lower()
+        if kind == "action" or here.start() == 0:
+            pairs = _PARAMETER.findall(line[here.end() : end])
+            yield kind, {name.lower(): value for name, value in reversed(pairs)}
+
+
+def _new_way(kind: str, given: dict[str, str], read: _Read) -> None:
+    if kind in {"action", "module"}:
+        read.modes += re.findall(r"\A(0?[0-7]{3,4})\Z", given.get("filecreatemode", ""))
+    if kind == "action":
+        read.targets += re.findall(r"\A/.+", given.get("file", ""))
+        if given.get("type", "").lower() in {"omfwd", "omrelp"}:
+            read.sends += filter(None, [given.get("target")])
+        return
+    name = given.get("load" if kind == "module" else "type", "")
+    if name.lower() in _INPUTS:
+        read.listens.append(name.lower())
+    if kind == "module" and name:
+        read.modules.append(name)
 
 
 def _statements(text: str) -> list[str]:

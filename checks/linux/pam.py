@@ -18,7 +18,7 @@ FOLDER = "/etc/pam.d"
 MAX_DEPTH = 16
 Type = Literal["auth", "account", "password", "session"]
 _LINE = re.compile(r"-?(\w+)[ \t]+(\[[^\]]*\]|[^ \t\[]+)[ \t]+(.+)\Z")
-_ARGUMENT = re.compile(r"\[((?:[^\]\\]|\\.)*)\]|(\S+)")
+_ARGUMENT = re.compile(r"\[((?:[^\]\\]|\\.)*)(?:\]|\\?\Z)|(\S+)")
 _TAKING_PART = {"required", "requisite", "sufficient", "binding"}
 _SWITCHES = {"enforce_for_root", "local_users_only", "even_deny_root", "audit", "silent", "no_log_info", "debug"}
 """Settings without a value: to name them is to switch them on."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from scanner import Fact, check, parse, sh
@@ -21,8 +22,6 @@ PLACES: dict[Place, re.Pattern[str]] = {
 }
 _UMASK = re.compile(r"(?:^|[;&|(){}]|\b(?:then|else|do)\b)[ \t]*umask[ \t]+(?!-)([^\s;&|#)}]+)")
 _TMOUT = re.compile(r"(?:^|[;&\s])TMOUT=[\"']?([^\s;&\"'#]*)")
-_LOCK = re.compile(r"(?:^|[;&\s])(?:readonly|(?:declare|typeset)[ \t]+(?:-\w+[ \t]+)*-\w*r\w*)[ \t][^;&#]*\bTMOUT\b")
-_EXPORT = re.compile(r"(?:^|[;&\s])(?:export|(?:declare|typeset)[ \t]+(?:-\w+[ \t]+)*-\w*x\w*)[ \t][^;&#]*\bTMOUT\b")
 _PATH = re.compile(r"(?:^|[;&\s])(?:ENV_SUPATH[ \t]+)?PATH(\+?)=(\"[^\"]*\"|'[^']*'|[^\s;&#]*)")
 _CLASSES = {"u": 0o700, "g": 0o070, "o": 0o007, "a": 0o777}
 _BITS = {"r": 0o444, "w": 0o222, "x": 0o111}
@@ -125,7 +124,27 @@ def timeout(found: Scripts) -> str | None:
 def timeout_is_fixed(found: Scripts) -> bool:
     """Whether users cannot change TMOUT, nor shed it by a shell in the shell: it is made read-only, and exported."""
     lines = [line for place in PLACES for _, line in _of(found, place)]
-    return any(map(_LOCK.search, lines)) and any(map(_EXPORT.search, lines))
+    return any(_declared(line, "readonly", "r") for line in lines) and any(
+        _declared(line, "export", "x") for line in lines
+    )
+
+
+def _declared(line: str, word: str, letter: str) -> bool:
+    """Whether TMOUT is named behind `word`, or behind a declare with the option `letter`: 'declare -xr TMOUT=900'."""
+    for part in re.split(r"[;&#]", line):
+        words = part.split()
+        places = (place for place, each in enumerate(words) if each == word or letter in _options(words, place))
+        first = next(places, len(words))
+        if re.search(r"\bTMOUT\b", " ".join(words[first + 1 :])):
+            return True
+    return False
+
+
+def _options(words: list[str], place: int) -> str:
+    """The letters of the options of a declare or typeset at `place`: 'rx' of 'declare -r -x'; none for other words."""
+    if words[place] not in {"declare", "typeset"}:
+        return ""
+    return "".join(takewhile(lambda each: re.fullmatch(r"-\w+", each) is not None, words[place + 1 :]))
 
 
 @check("linux.shells.root_path_flaws", SYSTEM, ROOTS)

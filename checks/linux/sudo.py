@@ -21,7 +21,9 @@ _INCLUDE = re.compile(r'[@#](include|includedir)[ \t]+"?([^"]*?)"?[ \t]*\Z')
 _DEFAULTS = re.compile(
     r"Defaults(?:([@:!>])[ \t]*((?:[^ \t,\\]|\\.)+(?:[ \t]*,[ \t]*(?:[^ \t,\\]|\\.)+)*))?[ \t]+(.*)\Z"
 )
-_OPTION = re.compile(r'(!*)[ \t]*([a-z_0-9]+)[ \t]*(?:([-+]?=)[ \t]*("(?:[^"\\]|\\.)*"|(?:[^ \t,\\"]|\\.)*))?')
+_OPTION = re.compile(
+    r'(?:(?<!!)(!+)[ \t]*)?([a-z_0-9]+)[ \t]*(?:([-+]?=)[ \t]*("(?:[^"\\]|\\.)*"|(?:[^ \t,\\"]|\\.)*))?'
+)
 _TAG = re.compile(r"(?:\A|[\s:,=)])(NOPASSWD|PASSWD)[ \t]*:")
 _ALIAS = re.compile(r"(User|Runas|Host|Cmnd|Cmd)_Alias\b")
 
@@ -107,7 +109,7 @@ def _taken(name: str) -> bool:
 
 def _options(scope: str, text: str, place: str) -> Iterator[Option]:
     for match in _OPTION.finditer(text):
-        negated = len(match[1]) % 2 == 1
+        negated = len(match[1] or "") % 2 == 1
         value = match[4] or ""
         bare = value[1:-1] if value.startswith('"') else value.replace("\\", "")
         yield Option(scope, match[2], None if negated else bare, place)
