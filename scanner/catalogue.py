@@ -2,7 +2,8 @@
 
 Built-in modules are found as `scanner.checks` in a wheel and as `checks` in a checkout, and imported only when one of
 their checks is asked for. A third party's package names itself by an entry point in the group `riskline.checks`; its
-checks then begin with the entry point's name. Code is never taken from the current folder unasked.
+checks then begin with the entry point's name. What stands in a folder named by --checks runs in a process of its own
+(see confined.py). Code is never taken from the current folder unasked.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .confined import Worker
 from .errors import UsageError
 from .model import Check
 
@@ -57,6 +59,7 @@ class Catalogue:
         self.check_folders = check_folders
         self.baseline_paths = baseline_paths
         self._modules: dict[str, ModuleType] = {}
+        self._workers = {folder: Worker(folder.absolute()) for folder in check_folders}
         for folder in check_folders:
             refuse_writable(folder)
 
@@ -117,9 +120,10 @@ class Catalogue:
 
     def _import(self, id: str) -> ModuleType | None:
         for folder in self.check_folders:
-            file = folder.joinpath(*id.split(".")).with_suffix(".py")
+            file = folder.absolute().joinpath(*id.split(".")).with_suffix(".py")
             if file.is_file():
-                return _import_file(id, file)
+                refuse_writable(file)
+                return self._workers[folder].module(id, file)
         head, _, rest = id.partition(".")
         for point in _points(ENTRY_POINTS):
             if point.name == head:
@@ -157,7 +161,8 @@ def _import_named(name: str) -> ModuleType | None:
     return importlib.import_module(name)
 
 
-def _import_file(id: str, file: Path) -> ModuleType:
+def import_file(id: str, file: Path) -> ModuleType:
+    """Import a module of a named folder; done in a process of its own, see confined.py. Raises UsageError."""
     refuse_writable(file)
     spec = importlib.util.spec_from_file_location(f"riskline_checks.{id}", file)
     if spec is None or spec.loader is None:
