@@ -696,7 +696,8 @@ class Run:
 
     controls: (baseline id, control id) → the control as it was judged. state: "complete", "partial" (some asset was
     not judged before the run ended) or "running". history: what the register adds, where one is kept; not stored.
-    inherent: the organisation if no control held at all; None in runs of earlier releases.
+    inherent: the organisation if no control held at all; None in runs of earlier releases. scope: digest of the ids of
+    the assets that were to be visited: what makes two runs the same job; "" in runs of earlier releases.
     """
 
     id: str
@@ -715,6 +716,7 @@ class Run:
     policy: Mapping[str, Any] = field(default_factory=dict)
     history: History | None = None
     inherent: Score | None = None
+    scope: str = ""
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -136,6 +136,7 @@ def new_run(plan: Plan, policy: score.Policy) -> Run:
     )
 
 
+        scope=plan.scope,
 def execute(
     plan: Plan,
     run: Run,

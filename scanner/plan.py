@@ -6,6 +6,8 @@ out is data; nothing here opens a connection.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,6 +71,11 @@ class Plan:
     def baselines(self) -> dict[str, PlannedBaseline]:
         """Every baseline that some asset is held against, by id."""
         return {planned.baseline.id: planned for asset in self.assets for planned in asset.baselines}
+
+    @property
+    def scope(self) -> str:
+        """SHA-256, in hex, of the assets' ids: two plans for the same assets are the same job."""
+        return hashlib.sha256(json.dumps([one.asset.id for one in self.assets]).encode()).hexdigest()
 
     @property
     def controls(self) -> dict[tuple[str, str], Control]:

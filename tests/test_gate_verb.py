@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from scanner.policy_file import read_as
 from scanner.register import open_register
 
 from .recorded import record_example
+from .test_attestations import BASELINE, SAID
 
 ROOT = Path(__file__).parent.parent
 NEW = [Finding("lab-9", "b", "samba", "", Outcome.FAIL)]
@@ -31,7 +33,9 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def gate(url: str) -> Gate:
     def run(*words: str, change: str = "CHG-1") -> Result:
-        found = CliRunner().invoke(riskline, ["gate", "--register", url, "--who", "anna", "--change", change, *words])
+        held = [] if words and not words[0].startswith("-") else ["latest"]
+        asked = ["--register", url, "--who", "anna", "--change", change]
+        found = CliRunner().invoke(riskline, ["gate", *held, *asked, *words])
         if isinstance(found.exception, UsageError):
             raise found.exception
         return found
@@ -141,6 +145,35 @@ def test_there_has_to_be_something_to_hold_it_against(url: str, gate: Gate) -> N
 def test_an_id_that_could_be_anything_else_is_refused(url: str, gate: Gate, change: str) -> None:
     with pytest.raises(UsageError, match="--change"):
         gate(change=change)
+
+
+def test_without_a_run_it_scans_now_and_holds_that_against_the_run_before(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("board.yaml").write_text(BASELINE)
+    Path("inventory.yaml").write_text(
+        "version: 1\nassets: {acme: {access: organisation}, emca: {access: organisation}}\n"
+    )
+    asked = ["--inventory", "inventory.yaml", "--baseline", "board.yaml", "--register", url]
+
+    def answered(word: str, *words: str) -> Result:
+        until = datetime.now(UTC).date() + timedelta(days=300)
+        said = [SAID % (asset, word, datetime.now(UTC).date(), until, "") for asset in ("acme", "emca")]
+        Path("attestations.yaml").write_text("attestations:\n" + "".join(f"  - {line}\n" for line in said))
+        return CliRunner().invoke(riskline, [*words, *asked])
+
+    assert answered("yes", "scan").exit_code == 0
+    assert answered("yes", "gate", "--change", "CHG-1").exit_code == 0
+    worse = answered("no", "gate", "--change", "CHG-2", "--limit", "acme")
+    assert (worse.exit_code, worse.output.splitlines()[0]) == (3, "CHG-2: review")
+    assert "1 assets" in worse.output
+    register = open_register(url)
+    assert [(one.change, one.answer) for one in register.answers()] == [("CHG-2", "review"), ("CHG-1", "approve")]
+    assert [one.assets for one in register.runs()] == [1, 2, 2]
+    register.close()
+    dry = answered("no", "gate", "--change", "CHG-3", "--dry-run")
+    assert isinstance(dry.exception, UsageError)
 
 
 def test_the_example_is_the_defaults() -> None:

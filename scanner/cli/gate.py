@@ -20,6 +20,7 @@ from . import options as given
 if TYPE_CHECKING:
     from scanner.gate import Decision, GatePolicy
     from scanner.model import Run
+    from scanner.plan import Plan
     from scanner.register import Register
 
 EXIT_CODE = {"approve": 0, "review": 3, "block": 1}
@@ -27,7 +28,7 @@ _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,79}\Z")
 
 
 @click.command()
-@click.argument("run_id", metavar="[RUN]", default="latest")
+@click.argument("run_id", metavar="[RUN]", default="")
 @click.option("--change", required=True, metavar="ID", help="The change's id in your own system, such as CHG-123.")
 @click.option("--against", metavar="RUN", help="Default: the last run that a gate approved, else the one before.")
 @click.option(
@@ -36,7 +37,16 @@ _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,79}\Z")
     type=click.Path(path_type=Path, dir_okay=False),
     help="What is too much (see gate.example.yaml). Default: the built-in limits.",
 )
+@given.inventory_option
 @given.limit_option
+@given.judging_options
+@click.option(
+    "--risk-policy",
+    "policy_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="For the scan: the risk policy (see policy.example.yaml). Default: that of the last run.",
+)
+@given.feeds_option
 @choosing.who_option
 @given.register_option
 @click.option("--dry-run", is_flag=True, help="Answer, but record nothing.")
@@ -48,19 +58,28 @@ def gate(
     change: str,
     against: str | None,
     gate_path: Path | None,
+    inventory_path: Path,
     limit: tuple[str, ...],
+    check_folders: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
+    baselines: tuple[str, ...],
+    select: tuple[str, ...],
+    policy_path: Path | None,
+    folder: Path,
     who: str,
     register_url: str,
     dry_run: bool,
     format: str,
 ) -> None:
-    """Answer approve, review or block for a change, by what RUN (default: the latest) found after it.
+    """Scan after a change, hold that against the run before it, and answer approve, review or block.
 
-    Scan first, then ask. An asset of the earlier run that RUN did not visit blocks: name the assets that the change
-    touches with --limit. The answer is kept in the history under the change's id.
+    With RUN nothing is scanned: that run is taken for what was found after the change (`latest` for the last one). An
+    asset of the earlier run that was not visited blocks: name the assets that the change touches with --limit. The
+    answer is kept in the history under the change's id.
 
     \b
-    riskline scan --limit web-1 && riskline gate --change CHG-123 --limit web-1
+    riskline gate --change CHG-123 --limit web-1
+    riskline gate latest --change CHG-123 --limit web-1 --against 20261123T154003Z-5f3a
 
     Exit codes: 0 approve, 3 review, 1 block, 2 wrong usage.
     """
@@ -70,6 +89,11 @@ def gate(
     if not _CHANGE.match(change):
         raise UsageError(f"--change {change!r}: letters, digits and . _ : / # - only, at most 80")
     policy = _policy(gate_path)
+    if not run_id:
+        if dry_run:
+            raise UsageError("--dry-run records nothing, but a scan does: name a RUN, such as latest")
+        plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, reach=True)
+        run_id = _scanned(ctx, plan, register_url, policy_path, folder)
     with contextlib.closing(open_register(register_url)) as register:
         after = register.run(run_id)
         before = register.run(against) if against else _earlier(register, after)
@@ -87,6 +111,22 @@ def gate(
     else:
         _print(change, found, before, after)
     ctx.exit(EXIT_CODE[found.answer])
+
+
+def _scanned(ctx: click.Context, plan: Plan, register_url: str, policy_path: Path | None, folder: Path) -> str:
+    """Visit what is planned now; the new run's id. Where it is cut short, what it missed blocks."""
+    from scanner import pipeline
+
+    from .scan import interruptible, locked_register
+
+    with contextlib.ExitStack() as stack:
+        threats = stack.enter_context(given.threats_of(ctx, folder))
+        register = locked_register(stack, register_url, plan)
+        policy = choosing.policy_of(register, policy_path)
+        stop = stack.enter_context(interruptible())
+        run = pipeline.new_run(plan, policy)
+        options = pipeline.Options(policy=policy, threats=threats)
+        return pipeline.execute(plan, run, register, options, None, stop).id
 
 
 def _policy(path: Path | None) -> GatePolicy:

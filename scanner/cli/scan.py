@@ -91,9 +91,9 @@ def scan(
     with contextlib.ExitStack() as stack:
         threats = stack.enter_context(given.threats_of(ctx, folder))
         chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once, policy, threats=threats)
-        register = None if no_record else _register(stack, register_url)
+        register = None if no_record else locked_register(stack, register_url, plan)
         run, chosen = _begin(plan, chosen, register, resume)
-        stop = stack.enter_context(_interruptible())
+        stop = stack.enter_context(interruptible())
         stack.enter_context(_ending(stop, deadline))
         progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
         run = pipeline.execute(plan, run, register, chosen, progress, stop)
@@ -104,13 +104,14 @@ def scan(
     ctx.exit(130 if stop.is_set() and not stop.late else code)
 
 
-def _register(stack: contextlib.ExitStack, url: str) -> Register:
+def locked_register(stack: contextlib.ExitStack, url: str, plan: Plan) -> Register:
+    """The register, held for a run of this plan until the stack ends."""
     from scanner.redaction import use_salt_of
     from scanner.register import open_register
 
     register = open_register(url)
     stack.callback(register.close)
-    stack.enter_context(register.lock())
+    stack.enter_context(register.lock(plan.scope))
     use_salt_of(url)
     return register
 
@@ -130,17 +131,19 @@ def _begin(
         raise UsageError("--resume needs the register; leave out --no-record")
     for summary in register.unfinished():
         run = register.run(summary.id)
+        if run.scope not in {plan.scope, ""}:
+            continue  # of other assets: it may be under way at this moment
         same = run.inventory_digest == plan.inventory.digest and dict(run.baselines) == {
             id: one.baseline.digest for id, one in plan.baselines.items()
         }
         if not same:
             raise UsageError(f"run {run.id} was begun with another inventory or baseline; start a new one")
         return run, replace(chosen, done=frozenset(one.asset.id for one in run.visited))
-    raise UsageError("there is no unfinished run to resume")
+    raise UsageError("there is no unfinished run to resume (of these assets)")
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[_Stop]:
+def interruptible() -> Iterator[_Stop]:
     """On the first SIGINT or SIGTERM no further visit begins; on the second the program ends at once."""
     stop = _Stop()
 

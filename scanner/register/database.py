@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -32,9 +33,12 @@ class Database(Protocol):
     name: str
     upgrades_itself: bool
 
-    def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the one lock of this register; LockedError where another process does. The kernel or the server
-        lets go of it when its holder dies, however it dies."""
+    def lock(self, job: str = "") -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of a job; LockedError where another process does. job: what is scanned, or "" for all of it.
+
+        A file is one job as a whole, whatever it is called: one run at a time writes to it. The kernel or the server
+        lets go of the lock when its holder dies, however it dies.
+        """
         ...
 
 
@@ -75,7 +79,7 @@ class SqliteFile:
         event.listen(self.engine, "begin", _begin)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, job: str = "") -> Iterator[None]:  # noqa: ARG002 - a file is one job
         """flock(2) on a file beside the database: the kernel drops it with the process, so it is never stale."""
         place = f"{self.path}.lock"
         try:
@@ -147,16 +151,25 @@ class PostgresqlDatabase:
             raise UsageError("PostgreSQL needs its driver; run: pip install 'riskline[postgresql]'") from error
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """A session's advisory lock: the server drops it with the connection."""
+    def lock(self, job: str = "") -> Iterator[None]:
+        """Session locks, which the server drops with the connection: one shared by all jobs, and the job's own."""
+        alone, own = not job, _number_of(job)
         with speaking(self), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_LOCK_KEY))):
-                raise LockedError(f"another run is writing to {self.name}; wait for it to end")
+            everybody = sa.func.pg_try_advisory_lock if alone else sa.func.pg_try_advisory_lock_shared
             try:
+                if not connection.scalar(sa.select(everybody(_LOCK_KEY))):
+                    raise LockedError(f"another run is writing to {self.name}; wait for it to end")
+                if not alone and not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(own))):
+                    raise LockedError(f"another run of the same assets is writing to {self.name}; wait for it to end")
                 yield
             finally:
-                with contextlib.suppress(exc.DBAPIError):  # the connection is gone, and the lock with it
-                    connection.scalar(sa.select(sa.func.pg_advisory_unlock(_LOCK_KEY)))
+                with contextlib.suppress(exc.DBAPIError):  # the connection is gone, and the locks with it
+                    connection.scalar(sa.select(sa.func.pg_advisory_unlock_all()))
+
+
+def _number_of(job: str) -> int:
+    """An advisory lock's name: 64 bits, signed."""
+    return int.from_bytes(hashlib.sha256(job.encode(errors="surrogatepass")).digest()[:8], "big", signed=True)
 
 
 # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────────────

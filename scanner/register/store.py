@@ -51,9 +51,12 @@ class Register:
         """Let go of all connections."""
         self.database.engine.dispose()
 
-    def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Hold this register for one run; LockedError where another process does."""
-        return self.database.lock()
+    def lock(self, job: str = "") -> contextlib.AbstractContextManager[None]:
+        """Hold this register for one run; LockedError where another process does.
+
+        job: what is scanned. On a server, runs of other jobs go on beside it; without a name nothing does.
+        """
+        return self.database.lock(job)
 
     # ── a run comes in ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -151,6 +151,23 @@ with register.lock():
     register.close()
 
 
+def test_runs_of_other_assets_go_on_side_by_side_and_a_second_of_the_same_does_not(url: str) -> None:
+    first, second = open_register(url), open_register(url)
+    with first.lock("web"):
+        with second.lock("db"):
+            assert second.runs() == []
+        with pytest.raises(LockedError, match="of the same assets"), second.lock("web"):
+            pytest.fail("two held the lock of one job")
+        with pytest.raises(LockedError), second.lock():
+            pytest.fail("all of it was held beside a job")
+    with second.lock(), pytest.raises(LockedError), first.lock("web"):
+        pytest.fail("a job began while all of it was held")
+    with first.lock("web"), second.lock("db"):
+        assert first.runs() == []
+    first.close()
+    second.close()
+
+
 def test_many_processes_at_once_lose_no_event(url: str) -> None:
     """All of them write the same assets in another order: a chain of waiting writers, and no deadlock."""
     script = """
