@@ -30,6 +30,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "notify": ("notify", "Tell people what is new since the run before, and nothing when nothing is."),
     "feeds": ("feeds", "Keep advisories and the lists of exploited flaws: update, status, import, rollback."),
     "db": ("db", "Look after the register: upgrade, check, back up, forget old evidence."),
+    "sign": ("sign", "Sign reports and exports with an SSH key."),
+    "verify": ("sign", "Check such signatures; without a file, that the register's history was not altered."),
     "inventory": ("inventory", "Check and list the inventory."),
     "baseline": ("baseline", "List, show and check baselines."),
     "check": ("baseline", "List and show checks."),
