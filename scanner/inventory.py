@@ -12,12 +12,12 @@ import fnmatch
 import hashlib
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from . import addresses, load, members, secrets
+from . import addresses, load, members, secrets, viewpoints
 from .errors import UsageError
 from .load import LocatedDict, LocatedList, complain
 from .model import Access, Asset, Courtesy, Criticality, Inventory, Service
@@ -48,7 +48,10 @@ def read_inventory(path: Path) -> Inventory:
         )
     for name, part in written.items():
         try:
-            assets.append(_asset(name, part, written.places[name], _normal(defaults), groups, services))
+            place = written.places[name]
+            above = [defaults, *(groups[str(g)] for g in _groups(part) if str(g) in groups)]
+            for id, lines in viewpoints.parts(name, part, place, above):
+                assets.append(_asset(id, lines, place, _normal(defaults), groups, services))
         except UsageError as error:
             mistakes.append(str(error))
     mistakes += _clashes(assets, written)
@@ -58,13 +61,7 @@ def read_inventory(path: Path) -> Inventory:
         raise UsageError("\n".join(mistakes))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     courtesy = load.validate(Courtesy, _section(document, "at_once"), "`at_once`")
-    return Inventory(str(path), tuple(assets), services, digest, _addresses(assets), at_once=courtesy)
-
-
-def _addresses(assets: Iterable[Asset]) -> tuple[str, ...]:
-    """Every address, block and name that belongs to an asset, as written."""
-    found = [text for asset in assets for text in (*((asset.network and asset.network.addresses) or ()), asset.address)]
-    return tuple(dict.fromkeys(text for text in found if text))
+    return Inventory(str(path), tuple(assets), services, digest, viewpoints.all_addresses(assets), at_once=courtesy)
 
 
 def _with_attestations(assets: list[Asset], document: LocatedDict, path: Path) -> list[Asset]:
@@ -159,7 +156,7 @@ def _asset(
     services: Mapping[str, Service],
 ) -> Asset:
     label = f"asset {name!r}"
-    if not _ID.match(name):
+    if not _ID.match(name.partition(viewpoints.MARK)[0]):
         raise complain(place, f"{label}: an id has up to 100 letters, digits, dots, dashes and underscores")
     if not isinstance(part, LocatedDict):
         raise complain(place, f"{label} needs lines of its own, at least `access` or `network`")
@@ -191,7 +188,7 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
     if asset.address is not None and not valid_address(asset.address):
         raise complain(merged.places.get("address", place), f"{label}: {asset.address!r} is no IP address or host name")
     if asset.network is not None:
-        _refuse_odd_network(asset, merged, place)
+        viewpoints.refuse_odd(asset, merged, place)
     if "parts" in merged:
         raise complain(merged.places["parts"], f"{label}: `parts` is what `rules` lead to; write `rules`")
     if "seen_from" in merged:
@@ -208,7 +205,12 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
         asset = replace(asset, criticality=service.criticality or Criticality())
     if service and asset.owner is None:
         asset = replace(asset, owner=service.owner)
-    return asset
+    return viewpoints.as_seen(asset)
+
+
+def _groups(part: Any) -> list[Any]:
+    found = part.get("groups") if isinstance(part, LocatedDict) else None
+    return [] if found is None else list(found) if isinstance(found, LocatedList) else [found]
 
 
 def _with_rules(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapping[str, Service]) -> Asset:
@@ -228,27 +230,6 @@ def _with_rules(asset: Asset, merged: LocatedDict, place: load.Place, services: 
             worth = replace(worth, criticality=services[worth.service].criticality or Criticality())
         settled.append(replace(rule, set=worth))
     return replace(asset, rules=tuple(settled))
-
-
-def _refuse_odd_network(asset: Asset, merged: LocatedDict, place: load.Place) -> None:
-    """Raise UsageError with the line of a network part that could not be looked at, before anything is."""
-    assert asset.network is not None
-    part = merged.get("network")
-    looks: dict[str, Callable[[Any], object]] = {
-        "addresses": addresses.targets,
-        "ports": addresses.ports,
-        "expected_open": lambda words: [addresses.expected(word) for word in words],
-        "fingerprints": lambda words: [addresses.fingerprint(word) for word in words],
-        "viewpoint": addresses.viewpoint,
-    }
-    for key, look in looks.items():
-        try:
-            look(getattr(asset.network, key))
-        except UsageError as error:
-            at = part.places.get(key, place) if isinstance(part, LocatedDict) else place
-            raise complain(at, f"asset {asset.id!r}: {error}") from None
-    if not asset.network.addresses and asset.address is None:
-        raise complain(place, f"asset {asset.id!r}: its 'network' part needs `addresses`, or the asset an `address`")
 
 
 def _over(under: LocatedDict, over: LocatedDict) -> LocatedDict:
@@ -285,7 +266,7 @@ def _normal(part: LocatedDict) -> LocatedDict:
             tags[key] = load.written(value)
     network = normal.get("network")
     if isinstance(network, LocatedDict):
-        _normal_network(network)
+        viewpoints.normal(network)
     return normal
 
 
@@ -301,18 +282,6 @@ def _normal_access(access: LocatedDict, place: load.Place) -> LocatedDict:
                 if normal[way].get(key) is not None:
                     normal[way][key] = load.as_list(normal[way][key], normal[way].places[key])
     return normal
-
-
-def _normal_network(network: LocatedDict) -> None:
-    if "from" in network and "viewpoint" not in network:
-        network["viewpoint"] = network.pop("from")
-        network.places["viewpoint"] = network.places["from"]
-    for key in ("addresses", "expected_open", "fingerprints"):
-        if network.get(key) is not None:
-            items = load.as_list(network[key], network.places[key])
-            network[key] = LocatedList(items.place, [load.written(item) for item in items])
-    if "ports" in network:
-        network["ports"] = load.written(network["ports"])
 
 
 def _refuse_secrets(merged: LocatedDict, label: str) -> None:
@@ -352,9 +321,14 @@ def inventory_schema() -> dict[str, Any]:
     asset["properties"].pop("id")
     asset["properties"].pop("parts")
     asset["properties"].pop("seen_from")
-    definitions["Network"]["properties"]["from"] = definitions["Network"]["properties"]["viewpoint"]
-    asset["required"] = []
     text_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    look = definitions["Network"]["properties"]
+    look["from"] = look["viewpoint"]
+    for key in ("addresses", "expected_open", "fingerprints"):
+        look[key] = text_or_list
+    several = {"type": "array", "items": {"$ref": "#/$defs/Network"}, "description": "one for each place, with `from`"}
+    asset["properties"]["network"]["anyOf"] = [*asset["properties"]["network"]["anyOf"], several]
+    asset["required"] = []
     short = {"enum": ["local", "aws", "organisation"], "description": "a way in without settings of its own"}
     chroot = definitions["Access"]["properties"]["chroot"]
     chroot["anyOf"] = [{"type": "string"}, *chroot["anyOf"]]

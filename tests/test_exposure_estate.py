@@ -109,6 +109,20 @@ def test_what_another_look_told_is_not_fixed_and_found_again_by_every_run(regist
     assert changes == ["opened"]
 
 
+def test_a_look_from_elsewhere_at_a_translated_address_is_about_its_host(register: Register) -> None:
+    public = Network(("192.0.2.10",), expected_open=("443/tcp",), viewpoint="internet")
+    known = inventory(replace(DB, zone="restricted"), Asset("db@internet", network=public, zone="internet"))
+    told = [
+        evidence("db", inside=host_side(NGINX, addresses=("10.0.0.6",))),
+        evidence("db@internet", outside=[seen(22, 443, host="192.0.2.10")]),
+    ]
+    run = run_of(register, known, told)
+    assert failing(run, "unlisted-exposure") == {("db", "192.0.2.10:22/tcp from internet")}
+    assert failing(run, "shadow-listener") == {("db", "192.0.2.10:22/tcp from internet")}
+    (db,) = (one.asset for one in run.visited if one.asset.id == "db")
+    assert db.seen_from["shadow-listener"] == "internet"
+
+
 def test_a_port_that_was_closed_since_is_fixed(register: Register) -> None:
     host = web(expected=("22/tcp",))
     run_of(register, inventory(host), [evidence(inside=host_side(NGINX), outside=[seen(443)])])

@@ -113,6 +113,15 @@ limit_option = click.option(
     shell_complete=complete_assets,
     help="Only these assets: an id, group, service or tag=value; wildcards allowed. Repeatable.",
 )
+look_options = _stack(
+    click.option(
+        "--from",
+        "viewpoint",
+        metavar="NAME",
+        help="Where this machine looks from: only looks that the inventory orders `from` there, and those without.",
+    ),
+    click.option("--yes", is_flag=True, help="Look at more than 256 addresses from outside."),
+)
 source_options = _stack(
     click.option(
         "--checks",
@@ -219,12 +228,14 @@ def plan_of(
     baselines: tuple[str, ...],
     select: tuple[str, ...],
     reach: bool = False,
+    viewpoint: str | None = None,
 ) -> Plan:
     """The plan that the shared options ask for. reach: ask organizations which accounts they have."""
     from scanner.organizations import spread
     from scanner.plan import make_plan
+    from scanner.viewpoints import standing_at
 
-    found = inventory_of(inventory_path, limit)
+    found = standing_at(inventory_of(inventory_path, limit), viewpoint)
     found = spread(found) if reach else found
     return make_plan(found, catalogue_of(check_folders, baseline_paths), baselines, select)
 

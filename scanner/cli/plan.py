@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @given.limit_option
 @given.judging_options
 @click.option("--show-script", is_flag=True, help="Print the very script that would be sent.")
+@given.look_options
 def plan(
     inventory_path: Path,
     limit: tuple[str, ...],
@@ -29,11 +30,15 @@ def plan(
     select: tuple[str, ...],
     show_script: bool,
 ) -> None:
+    viewpoint: str | None,
+    yes: bool,
     """Show exactly what a scan would ask of which asset, without contacting any.
 
     Every question is read-only. A line is one question; one visit puts all of them at once.
     """
-    found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
+    from scanner.viewpoints import MOST_UNASKED, size
+
+    found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, viewpoint=viewpoint)
     for asset in found.assets:
         _show_asset(asset, show_script)
 
@@ -41,6 +46,9 @@ def plan(
 def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
     from scanner.collect import describe
     from scanner.inert import printable
+    count = size(found.inventory)
+    if count > MOST_UNASKED and not yes:
+        click.echo(f"{count} addresses are looked at from outside; a scan of more than {MOST_UNASKED} needs --yes")
 
     controls = sum(len(one.controls) for one in planned.baselines)
     names = ", ".join(one.baseline.id for one in planned.baselines) or "no baseline"
@@ -55,6 +63,11 @@ def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
             marks = [mark for mark, on in _marks(probe) if on]
             note = f"  [{', '.join(marks)}]" if marks else ""
             click.echo(f"    {printable(probe.key)}{note}")
+        if way == "nmap":
+            from scanner.transports.nmap import stated
+
+            for line in stated(planned.asset):
+                click.echo(f"    {printable(line)}")
 
 
 def _marks(probe: Probe) -> list[tuple[str, bool]]:

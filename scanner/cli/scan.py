@@ -29,6 +29,7 @@ FAIL_ON = {"any": 0.0, "low": 0.1, "medium": 1.0, "high": 3.0, "never": None}
 @given.inventory_option
 @given.limit_option
 @given.judging_options
+@given.look_options
 @given.policy_option
 @given.feeds_option
 @given.register_option
@@ -61,6 +62,8 @@ def scan(
     baselines: tuple[str, ...],
     select: tuple[str, ...],
     policy_path: Path | None,
+    viewpoint: str | None,
+    yes: bool,
     folder: Path,
     register_url: str,
     format: str | None,
@@ -84,8 +87,10 @@ def scan(
     from scanner.transports import Bounds
 
     from . import writing
+    from scanner.viewpoints import refuse_unasked
 
-    plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, reach=True)
+    plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, True, viewpoint)
+    refuse_unasked(plan.inventory, yes)
     writing.refuse_unwritable(outputs, format)
     policy = given.policy_of(policy_path)
     with contextlib.ExitStack() as stack:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from ipaddress import ip_address
 
 from scanner.addresses import target
 from scanner.errors import UsageError
 from scanner.model import Asset, Finding, Inventory, Outcome
+from scanner.viewpoints import MARK, ZONES
 
 from .joining import Hit, Joined, of_host, told, unknown
 from .keys import Key
@@ -72,7 +73,8 @@ def of_look(host: Sight, first: Mapping[str, Finding], today: date) -> Joined:
     if not _blocks(host.asset):
         why = "hosts are looked for in blocks of addresses, and it names none"
         quiet.append(_of(host, "unknown-asset", Outcome.NOT_APPLICABLE, why))
-    return told(host, quiet, hits)
+    zone = ZONES.get(host.asset.network.viewpoint)
+    return replace(told(host, quiet, hits), seen_from=dict.fromkeys(OF_LOOKS, zone) if zone else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,11 @@ def _looks_at_others(sights: Mapping[str, Sight]) -> dict[str, list[View]]:
                 owner[address].append(id)
     found: dict[str, list[View]] = {}
     for id, host in sights.items():
+        base = id.partition(MARK)[0]
         for view in host.outside.views if host.outside else ():
+            if base != id and base in sights and view.named:
+                found.setdefault(base, []).append(view)  # its public address may be translated on the way
+                continue
             whose = owner.get(view.address, [])
             if len(whose) == 1 and whose[0] != id:
                 found.setdefault(whose[0], []).append(view)

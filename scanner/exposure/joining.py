@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import get_args
 
 from scanner.model import Control, Effect, Finding, Outcome, Zone
 from scanner.scoring.policy import Policy
+from scanner.viewpoints import HERE, ZONES
 
 from .listening import Listener
 from .outside import Port, View
@@ -15,9 +15,6 @@ from .rules import BASELINE, OF_HOSTS, RULES, WHOLE
 from .sights import Failure, Sight
 
 WHOLE_EFFECT = Effect("total", "total", "total")
-HERE = "here"
-ZONES: Mapping[str, Zone] = {zone: zone for zone in get_args(Zone)}
-"""Viewpoints that are zones, the most exposed first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,20 @@ def read(asset: Asset) -> Order:
     )
 
 
+def stated(asset: Asset) -> list[str]:
+    """For people, before anything is sent: every address that is looked at, from where, which ports, how fast."""
+    order, network = read(asset), asset.network
+    assert network is not None
+    whole = [*order.singles, *order.blocks]
+    count = sum(one.size for one in whole)
+    more = ", ".join(f"{number}/{protocol}" for number, protocol in order.expected)
+    return [
+        f"addresses, {count} in all, looked at from {network.viewpoint}: {', '.join(one.text for one in whole)}",
+        f"ports: {network.ports}{f', and {more}, which should be open' if more else ''}",
+        "pace: at most two repeats a port, no guessing of passwords, nothing changed; ends with the visit's deadline",
+    ]
+
+
 def refusal(probe: Probe) -> str:
     """Why this probe is not for this transport; "" where it is."""
     form, *words = map(str, probe.ask)
