@@ -53,7 +53,9 @@ def kev_list(path: Path, cves: list[str], released: str = "2025-11-20T10:00:00.1
     return path
 
 
-def epss_list(path: Path, rows: list[str], scored: str = "2025-11-20T12:55:00+0000") -> Path:
-    head = f"#model_version:v2025.03.14,score_date:{scored}\ncve,epss,percentile\n"
+def epss_list(
+    path: Path, rows: list[str], scored: str = "2025-11-20T12:55:00+0000", model: str = "v2025.03.14"
+) -> Path:
+    head = f"#model_version:{model},score_date:{scored}\ncve,epss,percentile\n"
     path.write_bytes(gzip.compress((head + "".join(f"{row}\n" for row in rows)).encode()))
     return path

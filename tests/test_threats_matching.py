@@ -13,9 +13,10 @@ import pytest
 
 from scanner.model import Asset, Control, Evidence, Finding, Outcome, Problem, Reply
 from scanner.threats import packages, store
-from scanner.threats.findings import CLEAN, COVERED, ENDS, WATCHED, Threats, findings
+from scanner.threats.findings import CLEAN, COVERED, WATCHED, Threats, findings
 from scanner.threats.reading import Limits
 from scanner.threats.store import Form
+from scanner.threats.support import ENDS
 
 from .feeds_of import NOW, archive, cve, epss_list, kev_list, record
 

@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "attest": ("attest", "Answer a question that no scanner can answer."),
     "notify": ("notify", "Tell people what is new since the run before, and nothing when nothing is."),
     "feeds": ("feeds", "Keep advisories and the lists of exploited flaws: update, status, import, rollback."),
+    "threats": ("threats", "What became urgent overnight, what is to be expected, what gets no updates any more."),
     "db": ("db", "Look after the register: upgrade, check, back up, forget old evidence."),
     "sign": ("sign", "Sign reports and exports with an SSH key."),
     "verify": ("sign", "Check such signatures; without a file, that the register's history was not altered."),

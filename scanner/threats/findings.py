@@ -22,6 +22,7 @@ from scanner.scoring import deadlines, vulnerability
 from . import packages, store
 from .matching import Hit, Matcher
 from .packages import Installed
+from .support import ENDS
 
 T = TypeVar("T")
 BASELINE = "vulnerabilities"
@@ -30,23 +31,6 @@ MOST_REMEMBERED = 20_000
 WATCHED = "advisories-are-fresh"
 COVERED = "packages-are-covered"
 CLEAN = "no-known-flaws"
-# The last day with free security updates. Sources: wiki.debian.org/LTS, ubuntu.com/about/release-cycle,
-# wiki.almalinux.org/release-notes, wiki.rockylinux.org/rocky/version
-ENDS: Mapping[str, date] = {
-    "Debian:10": date(2024, 6, 30),
-    "Debian:11": date(2026, 8, 31),
-    "Debian:12": date(2028, 6, 30),
-    "Debian:13": date(2030, 6, 30),
-    "Ubuntu:20.04:LTS": date(2025, 5, 31),
-    "Ubuntu:22.04:LTS": date(2027, 4, 30),
-    "Ubuntu:24.04:LTS": date(2029, 4, 30),
-    "AlmaLinux:8": date(2029, 3, 1),
-    "AlmaLinux:9": date(2032, 5, 31),
-    "AlmaLinux:10": date(2035, 5, 31),
-    "Rocky Linux:8": date(2029, 5, 31),
-    "Rocky Linux:9": date(2032, 5, 31),
-    "Rocky Linux:10": date(2035, 5, 31),
-}
 
 
 @dataclass(slots=True)
@@ -85,6 +69,10 @@ class Threats:
     def model(self) -> str:
         """The version of the model that the chances are from; numbers of two models cannot be compared."""
         return next((one.model for one in self.standings.values() if one.form == "epss"), "")
+
+    def ends(self, ecosystem: str) -> date | None:
+        """The last day with free security updates of a release; None where that is not known."""
+        return ENDS.get(ecosystem)
 
     def control(self, hit: Hit) -> Control:
         """What an advisory says of a package as a control; hosts with the same package share it."""
@@ -134,6 +122,21 @@ def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tu
             found.append(_finding(asset, control, hit))
     found.append(_clean(asset, watched, found))
     return [*_STANDING, *controls.values()], found
+
+
+def what_is_there(evidence: Evidence) -> tuple[str, str, frozenset[str]]:
+    """(release for people, its ecosystem, {'package version', …}) of an asset; empty where evidence does not say."""
+    try:
+        release = _fact(evidence, packages.RELEASE)
+    except _Missing:
+        return "", "", frozenset()
+    has: set[str] = set()
+    for fact in (packages.DPKG_PACKAGES, packages.RPM_PACKAGES):
+        try:
+            has |= {f"{one.name} {one.version}" for one in _fact(evidence, fact)}
+        except _Missing:
+            continue
+    return f"{release.get('ID', '?')} {release.get('VERSION_ID', '?')}", packages.ecosystem(release), frozenset(has)
 
 
 def _both(found: list[Finding]) -> tuple[list[Control], list[Finding]]:
@@ -191,7 +194,7 @@ def _watched(
             one = feed.standings[key]
             age = one.age_days(feed.now)
             told = f"{key}: {one.records} advisories until {one.newest_at:%Y-%m-%d}, fetched {age:.0f} days ago"
-            ends = ENDS.get(ecosystem)
+            ends = feed.ends(ecosystem)
             if ends is None or today > ends:
                 why = f"{name} has had no security updates since {ends}" if ends else f"when {name} ends is not known"
                 return _said(asset, WATCHED, Outcome.UNKNOWN, "no-longer-watched", "", told, why), matcher

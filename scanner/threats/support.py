@@ -1,0 +1,63 @@
+"""Until when releases get free security updates, and which of ours end within the next months. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+# The last day with free security updates. Sources: wiki.debian.org/LTS, ubuntu.com/about/release-cycle,
+# wiki.almalinux.org/release-notes, wiki.rockylinux.org/rocky/version, access.redhat.com/support/policy/updates/errata,
+# suse.com/lifecycle, alpinelinux.org/releases
+ENDS: Mapping[str, date] = {
+    "Debian:10": date(2024, 6, 30),
+    "Debian:11": date(2026, 8, 31),
+    "Debian:12": date(2028, 6, 30),
+    "Debian:13": date(2030, 6, 30),
+    "Ubuntu:20.04:LTS": date(2025, 5, 31),
+    "Ubuntu:22.04:LTS": date(2027, 4, 30),
+    "Ubuntu:24.04:LTS": date(2029, 4, 30),
+    "AlmaLinux:8": date(2029, 3, 1),
+    "AlmaLinux:9": date(2032, 5, 31),
+    "AlmaLinux:10": date(2035, 5, 31),
+    "Rocky Linux:8": date(2029, 5, 31),
+    "Rocky Linux:9": date(2032, 5, 31),
+    "Rocky Linux:10": date(2035, 5, 31),
+    "Red Hat:enterprise_linux:8": date(2029, 5, 31),
+    "Red Hat:enterprise_linux:9": date(2032, 5, 31),
+    "Red Hat:enterprise_linux:10": date(2035, 5, 31),
+    "SUSE:Linux Enterprise 15 SP5": date(2024, 12, 31),
+    "SUSE:Linux Enterprise 15 SP6": date(2025, 12, 31),
+    "SUSE:Linux Enterprise 15 SP7": date(2031, 7, 31),
+    "openSUSE:Leap 15.6": date(2026, 4, 30),
+    "Alpine:v3.19": date(2025, 11, 1),
+    "Alpine:v3.20": date(2026, 4, 1),
+    "Alpine:v3.21": date(2026, 11, 1),
+    "Alpine:v3.22": date(2027, 5, 1),
+}
+YEAR = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A release that gets no security updates after `day`. day None: nobody has told us when it ends."""
+
+    release: str
+    day: date | None
+    assets: tuple[str, ...]
+
+    def ended(self, today: date) -> bool:
+        """Whether it is over."""
+        return self.day is not None and self.day < today
+
+
+def calendar(
+    releases: Iterable[tuple[str, str, date | None]], today: date, ahead: timedelta = YEAR
+) -> tuple[Ending, ...]:
+    """(asset, release, its last day) -> what has ended, what ends within `ahead`, and last what nobody knows."""
+    found: dict[tuple[str, date | None], list[str]] = {}
+    for asset, release, day in releases:
+        if day is None or day <= today + ahead:
+            found.setdefault((release, day), []).append(asset)
+    endings = [Ending(release, day, tuple(sorted(assets))) for (release, day), assets in found.items()]
+    return tuple(sorted(endings, key=lambda one: (one.day or date.max, one.release)))
