@@ -133,10 +133,10 @@ def new_run(plan: Plan, policy: score.Policy) -> Run:
         risks=(),
         state="running",
         policy=asdict(policy),
+        scope=plan.scope,
     )
 
 
-        scope=plan.scope,
 def execute(
     plan: Plan,
     run: Run,

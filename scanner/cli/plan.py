@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @given.inventory_option
 @given.limit_option
 @given.judging_options
-@click.option("--show-script", is_flag=True, help="Print the very script that would be sent.")
 @given.look_options
+@click.option("--show-script", is_flag=True, help="Print the very script that would be sent.")
 def plan(
     inventory_path: Path,
     limit: tuple[str, ...],
@@ -28,10 +28,10 @@ def plan(
     baseline_paths: tuple[Path, ...],
     baselines: tuple[str, ...],
     select: tuple[str, ...],
-    show_script: bool,
-) -> None:
     viewpoint: str | None,
     yes: bool,
+    show_script: bool,
+) -> None:
     """Show exactly what a scan would ask of which asset, without contacting any.
 
     Every question is read-only. A line is one question; one visit puts all of them at once.
@@ -41,14 +41,14 @@ def plan(
     found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, viewpoint=viewpoint)
     for asset in found.assets:
         _show_asset(asset, show_script)
+    count = size(found.inventory)
+    if count > MOST_UNASKED and not yes:
+        click.echo(f"{count} addresses are looked at from outside; a scan of more than {MOST_UNASKED} needs --yes")
 
 
 def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
     from scanner.collect import describe
     from scanner.inert import printable
-    count = size(found.inventory)
-    if count > MOST_UNASKED and not yes:
-        click.echo(f"{count} addresses are looked at from outside; a scan of more than {MOST_UNASKED} needs --yes")
 
     controls = sum(len(one.controls) for one in planned.baselines)
     names = ", ".join(one.baseline.id for one in planned.baselines) or "no baseline"
@@ -56,6 +56,11 @@ def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
     click.echo(f" ({describe(planned.asset)}): {controls} controls of {names}")
     for way, probes in planned.visits.items():
         click.echo(f"  one visit by {way}, {len(probes)} questions:")
+        if way == "nmap":
+            from scanner.transports.nmap import stated
+
+            for line in stated(planned.asset):
+                click.echo(f"    {printable(line)}")
         if show_script:
             click.echo(_script(way, probes))
             continue
@@ -63,11 +68,6 @@ def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
             marks = [mark for mark, on in _marks(probe) if on]
             note = f"  [{', '.join(marks)}]" if marks else ""
             click.echo(f"    {printable(probe.key)}{note}")
-        if way == "nmap":
-            from scanner.transports.nmap import stated
-
-            for line in stated(planned.asset):
-                click.echo(f"    {printable(line)}")
 
 
 def _marks(probe: Probe) -> list[tuple[str, bool]]:
