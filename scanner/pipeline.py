@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("riskline.run")
 Progress = Callable[[Visited], None]
+Engine = Callable[[Sequence[PlannedAsset], Bounds, int, threading.Event | None], Iterator[Collected]]
+"""What visits: `collect`, or what is called like it and gives the same (see engines/)."""
 Controls = Mapping[tuple[str, str], Control]
 
 
@@ -104,7 +106,7 @@ class _AskedOnce:
 class Options:
     """How a run is carried out. at_once: visits at the same time. done: asset ids that a resumed run already holds.
 
-    threats: the stored feeds, open, where known flaws are looked for.
+    threats: the stored feeds, open, where known flaws are looked for. engine: what carries the visits out.
     """
 
     bounds: Bounds = field(default_factory=Bounds)
@@ -112,6 +114,7 @@ class Options:
     policy: score.Policy = field(default_factory=score.Policy)
     done: frozenset[str] = frozenset()
     threats: Threats | None = None
+    engine: Engine = collect
 
 
 def new_run(plan: Plan, policy: score.Policy) -> Run:
@@ -155,7 +158,7 @@ def execute(
     if register is not None:
         _remember(estate, run, register)
     to_visit = [planned for planned in plan.assets if planned.asset.id not in options.done]
-    for collected in collect(to_visit, options.bounds, options.at_once, stop):
+    for collected in options.engine(to_visit, options.bounds, options.at_once, stop):
         one = judged(collected, judge, run, options.policy, known, options.threats, estate)
         visited[one.asset.id] = one
         known.judged(one)

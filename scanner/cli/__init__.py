@@ -13,6 +13,7 @@ from scanner.errors import LockedError, RisklineError, UsageError
 
 VERBS: dict[str, tuple[str, str]] = {
     "scan": ("scan", "Visit the assets, judge them, record the run and report it."),
+    "worker": ("worker", "Visit the assets of one site for scans that run elsewhere."),
     "plan": ("plan", "Show exactly what a scan would ask of which asset; nothing is contacted."),
     "permissions": ("plan", "Print the least rights that the scan account needs."),
     "evaluate": ("evaluate", "Judge the evidence of an earlier run again, offline, by today's baselines."),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options as given
+from . import pacing
 
 if TYPE_CHECKING:
-    from scanner.model import Probe
+    from scanner.model import Courtesy, Probe
     from scanner.plan import Plan, PlannedAsset
 
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 @given.inventory_option
 @given.limit_option
 @given.judging_options
+@pacing.courtesy_options
 @given.look_options
 @click.option("--show-script", is_flag=True, help="Print the very script that would be sent.")
 def plan(
@@ -30,6 +32,9 @@ def plan(
     select: tuple[str, ...],
     viewpoint: str | None,
     yes: bool,
+    per_network: int | None,
+    per_gateway: int | None,
+    per_account: int | None,
     show_script: bool,
 ) -> None:
     """Show exactly what a scan would ask of which asset, without contacting any.
@@ -44,6 +49,8 @@ def plan(
     count = size(found.inventory)
     if count > MOST_UNASKED and not yes:
         click.echo(f"{count} addresses are looked at from outside; a scan of more than {MOST_UNASKED} needs --yes")
+    pace = pacing.Pace(per_network, per_gateway, per_account)
+    _show_courtesy(found, pace.courtesy(found.inventory.at_once))
 
 
 def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
@@ -68,6 +75,25 @@ def _show_asset(planned: PlannedAsset, show_script: bool) -> None:
             marks = [mark for mark, on in _marks(probe) if on]
             note = f"  [{', '.join(marks)}]" if marks else ""
             click.echo(f"    {printable(probe.key)}{note}")
+
+
+def _show_courtesy(found: Plan, courtesy: Courtesy) -> None:
+    """How many visits may be under way at once, and what meets so many that this matters."""
+    from collections import Counter
+
+    from scanner.inert import printable
+    from scanner.turns import lanes
+
+    most = {"network": courtesy.network, "gateway": courtesy.gateway, "account": courtesy.account}
+    said = f"{most['network']} to one network, {most['gateway']} through one jump host, {most['account']} to one"
+    click.echo(f"At the same time at most {said} AWS account.")
+    met = Counter(lane for one in found.assets for lane in lanes(one.asset))
+    for (kind, name), count in met.most_common():
+        if kind == "gateway" or count > most[kind]:
+            click.echo(f"  {kind} {printable(name)}: {count} assets, at most {most[kind]} at once")
+    sites = Counter(one.asset.site for one in found.assets if one.asset.site)
+    for site, count in sorted(sites.items()):
+        click.echo(f"  site {site}: {count} assets, visited by its workers with --engine celery")
 
 
 def _marks(probe: Probe) -> list[tuple[str, bool]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import choosing
+from . import choosing, pacing
 from . import options as given
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ FAIL_ON = {"any": 0.0, "low": 0.1, "medium": 1.0, "high": 3.0, "never": None}
     metavar="SECONDS",
     help="Begin no further visit after so long. [default: none]",
 )
+@pacing.pace_options
 @click.option("--resume", is_flag=True, help="Go on with the last run that did not finish, with the same inventory.")
 @click.option("--no-record", is_flag=True, help="Leave no trace in the register.")
 @given.talk_options
@@ -61,9 +62,9 @@ def scan(
     baseline_paths: tuple[Path, ...],
     baselines: tuple[str, ...],
     select: tuple[str, ...],
-    policy_path: Path | None,
     viewpoint: str | None,
     yes: bool,
+    policy_path: Path | None,
     folder: Path,
     register_url: str,
     format: str | None,
@@ -72,6 +73,7 @@ def scan(
     at_once: int,
     visit_deadline: float,
     deadline: float | None,
+    pace: pacing.Pace,
     resume: bool,
     no_record: bool,
     quiet: bool,
@@ -85,9 +87,9 @@ def scan(
     given.set_up_log(quiet, verbose, json_log)
     from scanner import pipeline
     from scanner.transports import Bounds
+    from scanner.viewpoints import refuse_unasked
 
     from . import writing
-    from scanner.viewpoints import refuse_unasked
 
     plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, True, viewpoint)
     refuse_unasked(plan.inventory, yes)
@@ -95,10 +97,12 @@ def scan(
     policy = given.policy_of(policy_path)
     with contextlib.ExitStack() as stack:
         threats = stack.enter_context(given.threats_of(ctx, folder))
-        chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once, policy, threats=threats)
+        engine = pace.made(plan.inventory.at_once, baselines, select)
+        chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once, policy, threats=threats, engine=engine)
         register = None if no_record else locked_register(stack, register_url, plan)
         run, chosen = _begin(plan, chosen, register, resume)
         stop = stack.enter_context(interruptible())
+        pace.wait(stop)
         stack.enter_context(_ending(stop, deadline))
         progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
         run = pipeline.execute(plan, run, register, chosen, progress, stop)

@@ -1,0 +1,260 @@
+"""Workers at two sites that cannot see each other: RabbitMQ between them, one of them killed, every asset counted once.
+
+hub  10.77.1.1, 10.77.2.1   RabbitMQ (TLS), and the scan
+  ├─ north  10.77.1.2 …     hosts and a worker
+  └─ south  10.77.2.2 …     hosts and a worker; no route to the north
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.model import Run
+from scanner.register import open_register
+
+from .rabbitmq import USABLE as RABBIT
+from .rabbitmq import WHY as RABBIT_WHY
+from .rabbitmq import Rabbit, rabbit
+from .sshd import USABLE, WHY
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not USABLE, reason=WHY),
+    pytest.mark.skipif(not RABBIT, reason=RABBIT_WHY),
+    pytest.mark.skipif(not shutil.which("nsenter") or not shutil.which("ip"), reason="needs nsenter and ip"),
+]
+SITES = {"north": "10.77.1", "south": "10.77.2"}
+EACH = 5
+BASELINE = """
+id: fleet
+version: "{version}"
+title: What the test asks
+applies_to: {{kind: linux}}
+controls:
+  - id: F-01
+    title: Root cannot log in over SSH
+    check: linux.sshd.setting
+    given: {{key: permitrootlogin}}
+    expect: {{equals: "no"}}
+    why: A stolen root password gives away the whole machine.
+    fix: Set it.
+    root_cause: fleet.root
+  - id: F-02
+    title: The machine is a Debian
+    check: linux.system.release
+    given: {{key: ID}}
+    expect: {{equals: debian}}
+    why: Other systems are not looked after here.
+    fix: Install Debian.
+    root_cause: fleet.debian
+"""
+
+
+@dataclass
+class Lab:
+    """The namespaces. hub, north, south: the command that enters each. folder: inventory and baseline."""
+
+    hub: list[str]
+    inside: dict[str, list[str]]
+    folder: Path
+    broker: Rabbit
+
+    def env(self) -> dict[str, str]:
+        """What a scan and a worker need to know of the broker."""
+        home = str(self.folder / "home")
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        return {**kept, "HOME": home, "RISKLINE_BROKER": self.broker.url, "PYTHONPATH": str(ROOT)}
+
+    def riskline(self, *words: str) -> list[str]:
+        """The command line of a verb."""
+        program = [sys.executable, "-m", "scanner.cli"]
+        return [*program, *words, "-i", str(self.folder / "inventory.yaml")]
+
+    @contextlib.contextmanager
+    def worker(self, site: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A worker of a site, at that site; killed at the end."""
+        line = self.riskline("worker", "--site", site, "--broker-ca", str(self.broker.ca), "--json-log")
+        line += ["--processes", "1", "--at-once", "1", *(words or ("--baselines", str(self.folder / "ours")))]
+        process = subprocess.Popen(
+            [*self.inside[site], *line],
+            env=self.env(),
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / f"worker-{site}.log").open("a"),
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(20)
+
+    def visited(self, site: str) -> int:
+        """How many visits the workers of a site have logged."""
+        log = self.folder / f"worker-{site}.log"
+        return log.read_text().count("visited in") if log.exists() else 0
+
+    def scan(self, register: str, *words: str) -> subprocess.Popen[str]:
+        """A scan from the hub."""
+        more = ["--register", str(self.folder / register), "--baselines", str(self.folder / "ours")]
+        line = self.riskline("scan", *more, "-b", "fleet", "--json-log", *words)
+        return subprocess.Popen(
+            [*self.hub, *line],
+            env=self.env(),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def far(self, *words: str) -> list[str]:
+        """The options of a scan by workers."""
+        return ["--engine", "celery", "--broker-ca", str(self.broker.ca), "--batch", "1", *words]
+
+    def run(self, register: str) -> Run:
+        """The only run of a register."""
+        with contextlib.closing(open_register(str(self.folder / register))) as opened:
+            (summary,) = opened.runs()
+            return opened.run(summary.id)
+
+
+def _namespace(stack: contextlib.ExitStack) -> tuple[int, list[str]]:
+    holder = subprocess.Popen(["unshare", "--net", "sleep", "600"], start_new_session=True)
+    stack.callback(holder.wait)
+    stack.callback(holder.kill)
+    until = time.monotonic() + 10
+    while os.readlink(f"/proc/{holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    inside = ["nsenter", "-t", str(holder.pid), "--net"]
+    subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+    return holder.pid, inside
+
+
+def _hosts(stack: contextlib.ExitStack, inside: list[str], addresses: list[str]) -> dict[str, Any]:
+    line = [*inside, sys.executable, "-m", "tests.live.site_hosts", *addresses]
+    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdin is not None and process.stdout is not None
+    stack.callback(process.wait, 20)
+    stack.callback(process.stdin.close)
+    told: dict[str, Any] = json.loads(process.stdout.readline())
+    return told
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("sites")
+    (folder / "home").mkdir()
+    with contextlib.ExitStack() as stack:
+        _, hub = _namespace(stack)
+        inside, assets, known = {}, [], ""
+        for site, net in SITES.items():
+            pid, there = _namespace(stack)
+            inside[site] = there
+            for words in (
+                [*hub, "ip", "link", "add", site, "type", "veth", "peer", "name", "up0", "netns", str(pid)],
+                [*hub, "ip", "addr", "add", f"{net}.1/24", "dev", site],
+                [*hub, "ip", "link", "set", site, "up"],
+                [*there, "ip", "link", "set", "up0", "up"],
+                *([*there, "ip", "addr", "add", f"{net}.{n}/24", "dev", "up0"] for n in range(2, 2 + EACH)),
+                [*there, "ip", "route", "add", "10.77.0.1/32", "via", f"{net}.1"],
+            ):
+                subprocess.run(words, check=True)
+            hosts = [f"{net}.{n}" for n in range(2, 2 + EACH)]
+            told = _hosts(stack, there, hosts)
+            known += told["known"]
+            ssh = f"user: root, port: {told['port']}, key: {told['key']}, config: none, known_hosts: known"
+            assets += [f"  {site}-{h}: {{address: {h}, site: {site}, access: {{ssh: {{{ssh}}}}}}}" for h in hosts]
+        subprocess.run([*hub, "ip", "addr", "add", "10.77.0.1/32", "dev", "lo"], check=True)
+        assets.append("  nobody: {address: 10.77.1.2, site: west, access: {ssh: {config: none, known_hosts: known}}}")
+        assets.append("  near: {access: local}")
+        (folder / "known").write_text(known)
+        (folder / "inventory.yaml").write_text("version: 1\nassets:\n" + "\n".join(assets) + "\n")
+        for place, version in (("ours", "1"), ("other", "2")):
+            (folder / place).mkdir()
+            (folder / place / "fleet.yaml").write_text(BASELINE.format(version=version))
+        broker = stack.enter_context(rabbit("10.77.0.1", 5671, hub))
+        yield Lab(hub, inside, folder, broker)
+
+
+def told(run: Run) -> dict[str, Any]:
+    """Everything of a run that does not speak of when and how long."""
+    visited = {one.asset.id: (one.findings, one.score, one.evidence_digest, dict(one.failures)) for one in run.visited}
+    return {"visited": visited, "risks": run.risks, "organisation": run.organisation, "controls": run.controls}
+
+
+def await_(what: Callable[[], bool], limit_s: float = 40) -> None:
+    until = time.monotonic() + limit_s
+    while not what():
+        assert time.monotonic() < until, "it did not come to that"
+        time.sleep(0.02)
+
+
+def test_sites_do_not_see_each_other(lab: Lab) -> None:
+    for site, other in (("north", "10.77.2.2"), ("south", "10.77.1.2")):
+        seen = subprocess.run([*lab.inside[site], "ip", "route", "get", other], capture_output=True, text=True)
+        assert seen.returncode, seen.stdout
+
+
+def test_a_killed_workers_visits_are_made_by_another_and_counted_once(lab: Lab) -> None:
+    limits = ["--limit", "north-*", "--limit", "south-*", "--limit", "near"]
+    alone = lab.scan("local.db", *limits)
+    with lab.worker("south"), lab.worker("north") as first:
+        scan = lab.scan("far.db", *lab.far("--site-wait", "40", *limits))
+        await_(lambda: lab.visited("north") >= 1)
+        os.killpg(first.pid, signal.SIGKILL)
+        before = lab.visited("north")
+        assert before < EACH
+        with lab.worker("north"):
+            said = scan.communicate(timeout=120)[0]
+    assert alone.wait(60) == scan.returncode == 1, said
+    near, far = lab.run("local.db"), lab.run("far.db")
+    assert len(far.visited) == 2 * EACH + 1
+    assert told(far) == told(near)
+    assert [one.asset.id for one in far.visited] == [one.asset.id for one in near.visited]
+    assert lab.visited("north") >= EACH
+
+
+def test_a_site_without_a_worker_is_told_of(lab: Lab) -> None:
+    scan = lab.scan("nobody.db", *lab.far("--site-wait", "2", "--limit", "nobody"))
+    said = scan.communicate(timeout=60)[0]
+    assert scan.returncode == 3, said
+    (one,) = lab.run("nobody.db").visited
+    assert {finding.reason for finding in one.findings} == {"unreachable"}
+    assert "riskline worker --site west" in one.failures["ssh"]
+
+
+def test_a_worker_with_another_baseline_refuses_and_says_so(lab: Lab) -> None:
+    with lab.worker("south", "--baselines", str(lab.folder / "other")):
+        scan = lab.scan("other.db", *lab.far("--site-wait", "40", "--limit", "south-10.77.2.2"))
+        said = scan.communicate(timeout=60)[0]
+    assert scan.returncode == 3, said
+    (one,) = lab.run("other.db").visited
+    assert {finding.reason for finding in one.findings} == {"unreachable"}
+    assert "another version of the baseline fleet" in one.failures["ssh"]
+
+
+def test_a_broker_with_a_strange_certificate_is_not_talked_to(lab: Lab) -> None:
+    words = ["--engine", "celery", "--broker-ca", str(lab.broker.stranger), "--site-wait", "1"]
+    scan = lab.scan("strange.db", *words, "--limit", "south-10.77.2.2")
+    said = scan.communicate(timeout=60)[0]
+    assert scan.returncode == 3, said
+    (one,) = lab.run("strange.db").visited
+    assert "the broker cannot be reached" in one.failures["ssh"]
+    assert "certificate verify failed" in one.failures["ssh"]
