@@ -141,11 +141,14 @@ def modules(stacks: Stacks, stack_name: str, type: Type) -> list[str]:
 def enforced(stacks: Stacks, stack_name: str, type: Type, before: str = "") -> list[str]:
     """Names of the modules of a stack whose failure alone makes it fail, in order.
 
-    before: only those that stand before the first line of that module, which may end the stack well.
+    before: only those that stand before the first line of that module, which may end the stack well, and that no
+    earlier line leaps over when it succeeds.
     """
     lines = stack(stacks, stack_name, type)
-    end = next((place for place, line in enumerate(lines) if before and line.module == before), len(lines))
-    return [line.module for line in lines[:end] if line.refuses]
+    if not before:
+        return [line.module for line in lines if line.refuses]
+    end = next((place for place, line in enumerate(lines) if line.module == before), len(lines))
+    return [line.module for line in _always_reached(lines[:end]) if line.refuses]
 
 
 @check("linux.pam.with_argument", STACKS)
@@ -186,7 +189,8 @@ def faillock(stacks: Stacks, auth: str, account: str) -> list[str]:
     lines = stack(stacks, auth, "auth")
     asking = [place for place, line in enumerate(lines) if line.module == "pam_unix.so"]
     parts = []
-    if len(asking) == 1 and any(_locks(line, "preauth") and line.refuses for line in lines[: asking[0]]):
+    first = _always_reached(lines[: asking[0]]) if len(asking) == 1 else []
+    if any(_locks(line, "preauth") and line.refuses for line in first):
         parts.append("before")
     if len(asking) == 1 and any(_locks(line, "authfail") for line in lines[asking[0] :]):
         parts.append("after")
@@ -322,6 +326,20 @@ def _of(stacks: Stacks, stack_name: str, type: Type, module: str) -> list[Line]:
     found = [line for line in stack(stacks, stack_name, type) if line.module == module]
     if not found:
         raise Absent(f"{module} is not in {stack_name}")
+    return found
+
+
+def _always_reached(lines: list[Line]) -> list[Line]:
+    """Those lines that no earlier one leaps over when it succeeds, as [success=1 …] and [default=1 …] do."""
+    found = []
+    landing = 0
+    for place, line in enumerate(lines):
+        if place >= landing:
+            found.append(line)
+        said = dict(word.split("=", 1) for word in line.control.strip("[]").split() if "=" in word)
+        leap = said.get("success", said.get("default", ""))
+        if re.fullmatch(r"[0-9]{1,4}", leap):
+            landing = max(landing, place + 1 + int(leap))
     return found
 
 
