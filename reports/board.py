@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -85,6 +86,7 @@ def render(run: Run) -> bytes:
         most_borne=BORNE,
         most_blind=KINDS,
         seal=run.history.head[:16] if run.history else "",
+        lists=_lists(run),
         changes=len(risks),
         blind=_blind(run),
         ready=_ready(run),
@@ -94,6 +96,15 @@ def render(run: Run) -> bytes:
         policy=page.content_policy(style),
     )
     return str(made).encode("utf-8", errors="backslashreplace")
+
+
+def _lists(run: Run) -> str:
+    """How old the lists are that known flaws were looked up in; empty where nobody looked."""
+    told = view.feeds(run)
+    ages = [int(days) for one in told for days in re.findall(r"fetched (\d+) days ago", one)]
+    if not ages:
+        return "Known flaws could not be looked up: no list of them was there." if told else ""
+    return f"Known flaws were looked up in lists that are {counted(max(ages), 'day')} old."
 
 
 def headline(run: Run) -> str:

@@ -79,6 +79,8 @@ def _summary(run: Run) -> Iterable[tuple[str, str]]:
         yield f"Score of service {name}", view.points(score)
     for outcome in ("fail", "unknown", "pass", "not-applicable"):
         yield f"Findings: {outcome}", str(sum(view.counts(one)[outcome] for one in run.visited))
+    for told in view.feeds(run):
+        yield "Known flaws by", told
     if run.history is not None:
         yield "Seal of the register", run.history.head
 

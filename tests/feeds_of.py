@@ -59,3 +59,19 @@ def epss_list(
     head = f"#model_version:{model},score_date:{scored}\ncve,epss,percentile\n"
     path.write_bytes(gzip.compress((head + "".join(f"{row}\n" for row in rows)).encode()))
     return path
+
+
+def ends_list(
+    path: Path,
+    products: dict[str, list[tuple[str, str | None, str | None]]],
+    made: str = "2025-11-20T10:00:00Z",
+    total: int | None = None,
+) -> Path:
+    """endoflife.date's list: product -> (release, its end, the end of its extended support)."""
+    listed = [
+        {"name": name, "releases": [{"name": one, "eolFrom": day, "eoesFrom": extended} for one, day, extended in of]}
+        for name, of in products.items()
+    ]
+    whole = {"schema_version": "1.2.0", "generated_at": made, "total": len(listed) if total is None else total}
+    path.write_text(json.dumps({**whole, "result": listed}))
+    return path

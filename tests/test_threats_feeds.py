@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from scanner.threats import store
 from scanner.threats.reading import Advisory, Exploited, FeedRefused, Limits, advisory, kev
 from scanner.threats.store import Form, Standing
 
-from .feeds_of import NOW, archive, cve, epss_list, kev_list, record
+from .feeds_of import NOW, archive, cve, ends_list, epss_list, kev_list, record
 
 
 def many(number: int) -> list[dict[str, object]]:
@@ -151,6 +152,100 @@ def test_cut_scores_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(FeedRefused, match="not a whole list"):
         taken(tmp_path, "epss", path)
+
+
+def test_one_bad_record_among_forty_five_thousand_is_listed_and_the_rest_used(tmp_path: Path) -> None:
+    head = '{"modified": "2025-11-01T10:00:00Z", "affected": [], "id": "DEBIAN-CVE-2026-'
+    records = [f'{head}{10000 + n}"}}' for n in range(44_999)]
+    found = taken(tmp_path, "osv", archive(tmp_path / "a.zip", [*records[:20_000], '{"id": 7}', *records[20_000:]]))
+    assert (found.records, found.bad) == (44_999, 1)
+    assert [one.name for one in store.bad_records(tmp_path, "osv")] == ["20000.json"]
+
+
+CVES = [f"CVE-2026-{10000 + n}" for n in range(40)]
+ROWS = [f"{name},0.1,0.1" for name in CVES]
+ENDINGS: dict[str, list[tuple[str, str | None, str | None]]] = {
+    f"product-{n}": [("1", "2026-06-10", None)] for n in range(40)
+}
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def bytes_of(made: Path) -> bytes:
+    return made.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda p: written(p, b"<!doctype html><title>200 OK</title>"), "not a list"),
+        (lambda p: written(p, b""), "not a list"),
+        (lambda p: written(p, b"[]"), "not a list"),
+        (lambda p: written(p, b'{"dateReleased": NaN}'), "not a list"),
+        (lambda p: written(p, bytes_of(kev_list(p, CVES))[:-200]), "not a list"),
+        (lambda p: written(p, b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bb">]><a>&b;</a>'), "not a list"),
+        (lambda p: kev_list(p, CVES[:4]), "4 records where there were 40"),
+        (lambda p: kev_list(p, CVES, released="2031-01-01T00:00:00Z"), "in the future"),
+        (lambda p: kev_list(p, CVES, released="2020-01-01T00:00:00Z"), "it ends 2020"),
+        (lambda p: kev_list(p, CVES, count=41), "declares 41 entries and has 40"),
+        (lambda p: kev_list(p, [*CVES, *["x"] * 9]), "9 of 49 records are amiss"),
+        (lambda p: written(p, b"[" * 1_000_000), "not a list"),
+    ],
+)
+def test_a_hostile_list_of_exploited_flaws_is_refused_and_the_old_one_stays(
+    tmp_path: Path, make: Callable[[Path], Path], complaint: str
+) -> None:
+    stays(tmp_path, "kev", kev_list(tmp_path / "good", CVES), make(tmp_path / "bad"), complaint)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda p: written(p, b"<!doctype html><title>200 OK</title>"), "not a whole list"),
+        (lambda p: written(p, b""), "not a whole list"),
+        (lambda p: written(p, bytes_of(epss_list(p, ROWS))[:-9]), "not a whole list"),
+        (lambda p: epss_list(p, ROWS[:4]), "4 records where there were 40"),
+        (lambda p: epss_list(p, [*ROWS, *["CVE-2026-10000,nan,0.1"] * 9]), "9 of 49 records are amiss"),
+        (lambda p: epss_list(p, ROWS, scored="2031-01-01T00:00:00Z"), "in the future"),
+        (lambda p: epss_list(p, ROWS, scored="2020-01-01T00:00:00Z"), "it ends 2020"),
+        (lambda p: epss_list(p, ROWS, scored="yesterday"), "not a whole list"),
+        (lambda p: written(p, gzip.compress(bytes(40_000_000))), "longer than|not a whole list"),
+    ],
+)
+def test_hostile_scores_are_refused_and_the_old_ones_stay(
+    tmp_path: Path, make: Callable[[Path], Path], complaint: str
+) -> None:
+    limits = replace(Limits(), max_unpacked_bytes=20_000_000)
+    stays(tmp_path, "epss", epss_list(tmp_path / "good", ROWS), make(tmp_path / "bad"), complaint, limits)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda p: written(p, b"<!doctype html><title>200 OK</title>"), "not a list"),
+        (lambda p: written(p, bytes_of(ends_list(p, ENDINGS))[:-20]), "not a list"),
+        (lambda p: ends_list(p, ENDINGS, total=41), "declares 41 products and has 40"),
+        (lambda p: ends_list(p, dict(list(ENDINGS.items())[:4])), "4 records where there were 40"),
+        (lambda p: ends_list(p, ENDINGS, made="2031-01-01T00:00:00Z"), "in the future"),
+        (lambda p: ends_list(p, {**ENDINGS, **{f"x{n}": [("1", "soon", None)] for n in range(9)}}), "are amiss"),
+    ],
+)
+def test_a_hostile_list_of_ends_is_refused_and_the_old_one_stays(
+    tmp_path: Path, make: Callable[[Path], Path], complaint: str
+) -> None:
+    stays(tmp_path, "ends", ends_list(tmp_path / "good", ENDINGS), make(tmp_path / "bad"), complaint)
+
+
+def stays(folder: Path, form: Form, good: Path, bad: Path, complaint: str, limits: Limits | None = None) -> None:
+    taken(folder, form, good)
+    before = store.path_of(folder, form).read_bytes()
+    with pytest.raises(FeedRefused, match=complaint):
+        taken(folder, form, bad, limits)
+    assert store.path_of(folder, form).read_bytes() == before
+    assert sorted(p.name for p in folder.iterdir()) == sorted(["bad", "good", f"{form}.db"])
 
 
 def read(one: dict[str, object]) -> Advisory:

@@ -16,9 +16,9 @@ from scanner.threats import packages, store
 from scanner.threats.findings import CLEAN, COVERED, WATCHED, Threats, findings
 from scanner.threats.reading import Limits
 from scanner.threats.store import Form
-from scanner.threats.support import ENDS
+from scanner.threats.support import ENDS, product_of
 
-from .feeds_of import NOW, archive, cve, epss_list, kev_list, record
+from .feeds_of import NOW, archive, cve, ends_list, epss_list, kev_list, record
 
 DEBIAN = 'ID=debian\nVERSION_ID="12"\n'
 ALMA = 'ID=almalinux\nVERSION_ID="9.4"\n'
@@ -291,3 +291,27 @@ def test_a_flaw_is_found_with_the_feed_of_its_own_release_only(tmp_path: Path) -
 
 def test_evidence_without_packages_says_nothing(tmp_path: Path) -> None:
     assert judged(tmp_path, [], Evidence("net", NOW, "0", {})) == ([], [])
+
+
+def test_a_list_of_ends_decides_whether_a_release_is_still_watched(tmp_path: Path) -> None:
+    ended = ends_list(tmp_path / "ends", {"debian": [("12", "2025-06-10", "2026-10-31")]})
+    take(tmp_path, "ends", ended)
+    _, found = judged(tmp_path, [], evidence([row("bash", "5")]))
+    assert (only(found, WATCHED).reason, only(found, CLEAN).outcome) == ("no-longer-watched", Outcome.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "product"),
+    [
+        ("Debian:12", ("debian", "12")),
+        ("Ubuntu:24.04:LTS", ("ubuntu", "24.04")),
+        ("Rocky Linux:9", ("rocky-linux", "9")),
+        ("Red Hat:enterprise_linux:9", ("rhel", "9")),
+        ("SUSE:Linux Enterprise 15 SP6", ("sles", "15.6")),
+        ("openSUSE:Leap 15.6", ("opensuse", "15.6")),
+        ("Alpine:v3.20", ("alpine-linux", "3.20")),
+        ("", ("", "")),
+    ],
+)
+def test_a_release_is_found_under_the_name_that_the_list_of_ends_has(ecosystem: str, product: tuple[str, str]) -> None:
+    assert product_of(ecosystem) == product

@@ -19,7 +19,7 @@ from scanner.register import open_register
 from scanner.threats import store
 from scanner.threats.reading import Limits
 
-from .feeds_of import NOW, archive, cve, epss_list, kev_list, record
+from .feeds_of import NOW, archive, cve, ends_list, epss_list, kev_list, record
 from .test_threats_matching import evidence, row
 from .test_threats_run import run_of
 
@@ -262,6 +262,20 @@ def test_the_calendar_lists_what_ended_and_what_ends_within_the_year(place: Plac
     place.run(evidence(OLD), day=2)
     assert place.told("calendar") == []
     assert "1 of 1 assets get security updates for longer than 12 months." in place.verb("calendar").output
+
+
+def test_a_stored_list_of_ends_is_believed_before_the_dates_of_this_program(place: Place) -> None:
+    place.advisories(slow(1))
+    of: dict[str, list[tuple[str, str | None, str | None]]] = {
+        "debian": [("12", "2026-06-10", "2027-01-31")],
+        "ubuntu": [("22.04", "2027-04-30", "2032-04-09")],
+    }
+    store.take(place.feeds, "ends", "ends", ends_list(place.folder / "ends", of), NOW, Limits())
+    place.run(evidence(OLD))
+    assert [one["day"] for one in place.told("calendar")] == ["2027-01-31"]
+    place.run(evidence(OLD, 'ID=ubuntu\nVERSION_ID="22.04"\n'), day=1)
+    assert [one["day"] for one in place.told("calendar")] == ["2027-04-30"]
+    assert place.told("calendar", "--months", "3") == []
 
 
 def test_a_release_whose_end_nobody_knows_is_listed(place: Place) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import board, html, table
+from reports import board, html, markdown, table
 from reports import json as as_json
 from reports.frameworks import NO_FRAMEWORKS
 from scanner import pipeline, score
@@ -120,17 +120,24 @@ def test_a_known_flaw_stays_and_counts_while_nobody_can_look_again(register: Reg
 
 def test_every_report_says_what_the_flaws_were_looked_up_in_and_its_age(register: Register, feeds: Path) -> None:
     run = run_of(register, feeds, evidence(OLD), 2)
-    for text in (table.render(run, verbose=1).decode(), html.render(run).decode()):
+    for text in (table.render(run, verbose=1).decode(), html.render(run).decode(), markdown.render(run).decode()):
         said = " ".join(text.split())
         assert "Known flaws by osv: 15 advisories until" in said
         assert "fetched 2 days ago" in said
         assert "14 findings" in said or "14" in said
     document = json.loads(as_json.render(run))
     [told] = [one["observed"] for one in document["findings"] if one["control"] == "advisories-are-fresh"]
-    assert told.endswith("fetched 2 days ago")
+    assert "fetched 2 days ago; kev until 2025-11-20, fetched 2 days ago; no epss list" in told
     page = board.render(run).decode()
     assert "An attacker could use a known flaw in software that was not updated." in page
+    assert "Known flaws were looked up in lists that are 2 days old." in page
     assert "CVE-" not in page
+
+
+def test_a_run_that_could_look_nothing_up_says_so_to_the_board(register: Register, tmp_path: Path) -> None:
+    take(tmp_path, "kev", kev_list(tmp_path / "k", NAMES[:1]))
+    page = board.render(run_of(register, tmp_path / "feeds", evidence(OLD), 0)).decode()
+    assert "Known flaws could not be looked up: no list of them was there." in page
 
 
 def test_stored_evidence_is_judged_again_by_newer_lists_without_a_visit(

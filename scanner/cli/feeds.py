@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def feeds() -> None:
-    """Keep advisories, the list of exploited flaws (KEV) and the chances of exploitation (EPSS) on this machine.
+    """Keep advisories, exploited flaws (KEV), chances of exploitation (EPSS) and ends of releases on this machine.
 
     \b
     riskline feeds update
@@ -106,26 +106,65 @@ def status(folder: Path, format: str) -> None:
 
 @feeds.command("import")
 @feeds_option
-@click.argument("files", nargs=-1, required=True, metavar="NAME=FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="NAME=FILE|FOLDER...")
 def import_(folder: Path, files: tuple[str, ...]) -> None:
     """Take feeds from files that were carried here, for a machine without the internet: Debian=all.zip kev=kev.json.
 
-    Nobody knows when a file was fetched, so its age counts from the newest date inside it.
+    A FOLDER is searched for what the publishers' own names say, at any depth: Debian/all.zip (as OSV's bucket and the
+    offline database of osv-scanner have it), known_exploited_vulnerabilities.json, epss_scores-*.csv.gz, and
+    products/full or endoflife.json. Nobody knows when a file was fetched, so its age counts from the newest date in it.
+
+    Exit codes: 0 all were taken, 3 one was refused and its old copy is still in force.
     """
     from scanner.errors import UsageError
     from scanner.model import utc_now
     from scanner.threats.fetching import FEEDS
-    from scanner.threats.reading import Limits
+    from scanner.threats.reading import FeedRefused, Limits
     from scanner.threats.store import take
 
     known = {feed.name: feed for feed in FEEDS}
-    for name, written in (_pair(word, "NAME=FILE") for word in files):
-        path = Path(written)
+    found = [pair for word in files for pair in ([_file(word)] if "=" in word else _of_folder(Path(word)))]
+    for name, path in found:
         if name not in known:
             raise UsageError(f"there is no feed {name!r}; there are {', '.join(known)}")
         if not path.is_file():
             raise UsageError(f"{path} is not a file")
-        _say(take(folder, name, known[name].form, path, utc_now(), Limits(), carried=True), "taken")
+    refused = False
+    for name, path in found:
+        try:
+            _say(take(folder, name, known[name].form, path, utc_now(), Limits(), carried=True), "taken")
+        except FeedRefused as error:
+            refused = True
+            _complain(f"{name}: {error}")
+    click.get_current_context().exit(3 if refused else 0)
+
+
+def _file(word: str) -> tuple[str, Path]:
+    name, written = _pair(word, "NAME=FILE")
+    return name, Path(written)
+
+
+def _of_folder(place: Path) -> list[tuple[str, Path]]:
+    """The feeds below a folder, by the names that their publishers give them; the last of several dated ones."""
+    from urllib.parse import unquote, urlsplit
+
+    from scanner.errors import UsageError
+    from scanner.threats.fetching import FEEDS
+
+    if not place.is_dir():
+        raise UsageError(f"{place} is neither NAME=FILE nor a folder")
+    ends = {feed.name: unquote(urlsplit(feed.url).path).strip("/").split("/") for feed in FEEDS}
+    found: dict[str, Path] = {}
+    for path in sorted(one for one in place.rglob("*") if one.is_file()):
+        for feed in FEEDS:
+            tail = ends[feed.name][-2:] if feed.form in {"osv", "ends"} else ends[feed.name][-1:]
+            dated = feed.form == "epss" and path.name.startswith("epss_scores-")
+            plain = feed.form == "ends" and path.name == "endoflife.json"
+            if list(path.parts[-len(tail) :]) == tail or dated or plain:
+                found[feed.name] = path
+    if not found:
+        raise UsageError(f"{place} holds no feed under its publisher's name, such as Debian/all.zip")
+    return list(found.items())
 
 
 @feeds.command()

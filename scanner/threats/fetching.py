@@ -7,10 +7,16 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from .reading import FeedRefused, Limits
 from .store import Form, Standing, confirmed, standing, take, usable
+
+if TYPE_CHECKING:
+    from requests import Response
+
+MOST_HOPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,13 @@ FEEDS: tuple[Feed, ...] = (
     Feed("Ubuntu", "osv", f"{_OSV}/Ubuntu/all.zip"),
     Feed("AlmaLinux", "osv", f"{_OSV}/AlmaLinux/all.zip"),
     Feed("Rocky", "osv", f"{_OSV}/Rocky%20Linux/all.zip"),
+    Feed("RedHat", "osv", f"{_OSV}/Red%20Hat/all.zip"),
+    Feed("SUSE", "osv", f"{_OSV}/SUSE/all.zip"),
+    Feed("openSUSE", "osv", f"{_OSV}/openSUSE/all.zip"),
+    Feed("Alpine", "osv", f"{_OSV}/Alpine/all.zip"),
     Feed("kev", "kev", "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"),
     Feed("epss", "epss", "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"),
+    Feed("ends", "ends", "https://endoflife.date/api/v1/products/full"),
 )
 
 
@@ -53,41 +64,51 @@ def update(folder: Path, feed: Feed, now: datetime, limits: Limits, deadline_s: 
 def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) -> str | None:
     """Write what an address offers to a file: its tag ("" where it gives none), or None where it has not changed.
 
-    Plain HTTP is taken from this machine alone. Any other address, status, length or delay is FeedRefused.
+    Plain HTTP is taken from this machine alone, and where an answer points elsewhere, that is held to the same before
+    it is asked. Any other address, status, length or delay is FeedRefused.
     """
     import requests
     from urllib3.exceptions import HTTPError
 
-    _safe(url)
     ends = time.monotonic() + deadline_s
     headers = {"Accept-Encoding": "identity", **({"If-None-Match": etag} if etag else {})}
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=min(30.0, deadline_s)) as answer:
-            for hop in (*answer.history, answer):
-                _safe(hop.url)
-            if answer.status_code == 304 and etag:
-                return None
-            if answer.status_code != 200:
-                raise FeedRefused(f"{url}: answered {answer.status_code} {answer.reason}")
-            # chunks as they come: iter_content would wait for a full one from a peer that trickles
-            size = 0
-            with path.open("wb") as written:
-                while chunk := answer.raw.read1(1 << 16):
-                    size += len(chunk)
-                    if size > max_bytes:
-                        raise FeedRefused(f"{url}: longer than {max_bytes} bytes")
-                    if time.monotonic() > ends:
-                        raise FeedRefused(f"{url}: not done within {deadline_s:g} s")
-                    written.write(chunk)
-            wanted = answer.headers.get("Content-Length")
-            if wanted is not None and wanted != str(size):
-                raise FeedRefused(f"{url}: cut off after {size} of {wanted} bytes")
-            return str(answer.headers.get("ETag", ""))[:200]
+        with requests.Session() as session:
+            for _ in range(MOST_HOPS):
+                _safe(url)
+                wait_s = max(0.1, min(30.0, ends - time.monotonic()))
+                with session.get(url, headers=headers, stream=True, timeout=wait_s, allow_redirects=False) as answer:
+                    if answer.is_redirect:
+                        url = urljoin(url, answer.headers["Location"])
+                        continue
+                    return _taken(answer, url, path, etag, max_bytes, ends)
+            raise FeedRefused(f"{url}: more than {MOST_HOPS} addresses that point elsewhere")
     except (requests.RequestException, HTTPError, OSError) as error:
         raise FeedRefused(f"{url}: could not be fetched ({error})") from error
+
+
+def _taken(answer: Response, url: str, path: Path, etag: str, max_bytes: int, ends: float) -> str | None:
+    """The answer's body into the file, chunk by chunk as they come, so that a peer that trickles is noticed."""
+    if answer.status_code == 304 and etag:
+        return None
+    if answer.status_code != 200:
+        raise FeedRefused(f"{url}: answered {answer.status_code} {answer.reason}")
+    size = 0
+    with path.open("wb") as written:
+        while chunk := answer.raw.read1(1 << 16):
+            size += len(chunk)
+            if size > max_bytes:
+                raise FeedRefused(f"{url}: longer than {max_bytes} bytes")
+            if time.monotonic() > ends:
+                raise FeedRefused(f"{url}: not done within the time allowed")
+            written.write(chunk)
+    wanted = answer.headers.get("Content-Length")
+    if wanted is not None and wanted != str(size):
+        raise FeedRefused(f"{url}: cut off after {size} of {wanted} bytes")
+    return str(answer.headers.get("ETag", ""))[:200]
 
 
 def _safe(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}):
-        raise FeedRefused(f"{url}: feeds are fetched over https only")
+        raise FeedRefused(f"{url[:200]}: feeds are fetched over https only")

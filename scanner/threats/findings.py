@@ -22,7 +22,7 @@ from scanner.scoring import deadlines, vulnerability
 from . import packages, store
 from .matching import Hit, Matcher
 from .packages import Installed
-from .support import ENDS
+from .support import ENDS, free_until, product_of
 
 T = TypeVar("T")
 BASELINE = "vulnerabilities"
@@ -47,6 +47,7 @@ class Threats:
     matchers: dict[str, Matcher] = field(default_factory=dict)
     exploited: dict[str, str] = field(default_factory=dict)
     chances: dict[str, float] = field(default_factory=dict)
+    endings: dict[tuple[str, str], tuple[str | None, str | None]] = field(default_factory=dict)
     controls: dict[Hit, Control] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -61,8 +62,10 @@ class Threats:
                 self.matchers[name] = Matcher(db)
             elif found.form == "kev":
                 self.exploited = dict(db.execute("SELECT cve, substr(added, 1, 10) FROM kev"))
-            else:
+            elif found.form == "epss":
                 self.chances = dict(db.execute("SELECT cve, chance FROM epss"))
+            else:
+                self.endings = {(row[0], row[1]): (row[2], row[3]) for row in db.execute("SELECT * FROM ends")}
         return self
 
     @property
@@ -72,7 +75,20 @@ class Threats:
 
     def ends(self, ecosystem: str) -> date | None:
         """The last day with free security updates of a release; None where that is not known."""
-        return ENDS.get(ecosystem)
+        told = self.endings.get(product_of(ecosystem))
+        if told is None:
+            return ENDS.get(ecosystem)
+        day, extended = (date.fromisoformat(one) if one else None for one in told)
+        return free_until(ecosystem, day, extended)
+
+    def lists_said(self) -> str:
+        """The age of what likelihood is told from: '; kev until 2026-11-20, fetched 1 days ago; no epss'."""
+        said = ""
+        for form in ("kev", "epss"):
+            one = next((each for each in self.standings.values() if each.form == form), None)
+            age = f"fetched {one.age_days(self.now):.0f} days ago" if one else ""
+            said += f"; {form} until {one.newest_at:%Y-%m-%d}, {age}" if one else f"; no {form} list"
+        return said
 
     def control(self, hit: Hit) -> Control:
         """What an advisory says of a package as a control; hosts with the same package share it."""
@@ -194,6 +210,7 @@ def _watched(
             one = feed.standings[key]
             age = one.age_days(feed.now)
             told = f"{key}: {one.records} advisories until {one.newest_at:%Y-%m-%d}, fetched {age:.0f} days ago"
+            told += feed.lists_said()
             ends = feed.ends(ecosystem)
             if ends is None or today > ends:
                 why = f"{name} has had no security updates since {ends}" if ends else f"when {name} ends is not known"

@@ -1,4 +1,4 @@
-"""Feeds as records: OSV archives, the list of exploited flaws (KEV), the chances of exploitation (EPSS).
+"""Feeds as records: OSV archives, exploited flaws (KEV), chances of exploitation (EPSS), when releases end.
 
 A feed is an answer of a stranger: every byte is counted while it is unpacked, names inside an archive never reach the
 disk, and a record that is amiss is listed while the others are used. A feed that is amiss as a whole is FeedRefused.
@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -263,6 +263,40 @@ def epss(path: Path, limits: Limits) -> tuple[datetime, str, list[tuple[str, flo
         except (ValueError, IndexError) as error:
             bad.append(Bad(",".join(row)[:80], str(error)[:160]))
     return released, model, good, bad
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When a release of a product ends. extended: when its extended support does. None where that is not decided."""
+
+    product: str
+    release: str
+    day: date | None
+    extended: date | None
+
+
+def ends(path: Path, limits: Limits) -> tuple[datetime, list[End], list[Bad]]:
+    """endoflife.date's list of all products (API v1, products/full). The total that it declares must be what it has."""
+    try:
+        with path.open("rb") as opened:
+            whole = read_json(_bounded_read(opened, limits))
+        products = whole["result"]
+        if whole["total"] != len(products):
+            raise FeedRefused(f"it declares {whole['total']} products and has {len(products)}")
+        made_at = instant(whole["generated_at"])
+    except (Unparsable, KeyError, TypeError) as error:
+        raise FeedRefused(f"{path.name}: not a list of when releases end ({error})") from error
+    good: list[End] = []
+    bad: list[Bad] = []
+    for number, product in enumerate(products):
+        try:
+            name = _text(product["name"])
+            for one in product["releases"]:
+                days = [date.fromisoformat(one[key]) if one.get(key) else None for key in ("eolFrom", "eoesFrom")]
+                good.append(End(name, _text(one["name"]), *days))
+        except (Unparsable, KeyError, TypeError, ValueError, AttributeError) as error:
+            bad.append(Bad(f"product {number}", f"{type(error).__name__}: {str(error)[:160]}"))
+    return made_at, good, bad
 
 
 def _bounded_read(opened: BinaryIO | gzip.GzipFile, limits: Limits) -> bytes:

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from .reading import Advisory, Bad, FeedRefused, Limits, epss, kev, osv
+from .reading import Advisory, Bad, FeedRefused, Limits, ends, epss, kev, osv
 
-Form = Literal["osv", "kev", "epss"]
+Form = Literal["osv", "kev", "epss", "ends"]
 LEAST_SHARE = 0.8
 """A feed with fewer records than this share of the last one is cut, not cleaned."""
 FUTURE = timedelta(days=2)
@@ -31,6 +31,7 @@ CREATE TABLE span(eco TEXT, pkg TEXT, adv INTEGER, nth INTEGER, first BLOB, fixe
   state TEXT, PRIMARY KEY(eco, pkg, adv, nth)) WITHOUT ROWID;
 CREATE TABLE kev(cve TEXT PRIMARY KEY, added TEXT, ransomware INTEGER) WITHOUT ROWID;
 CREATE TABLE epss(cve TEXT PRIMARY KEY, chance REAL, percentile REAL) WITHOUT ROWID;
+CREATE TABLE ends(product TEXT, release TEXT, day TEXT, extended TEXT, PRIMARY KEY(product, release)) WITHOUT ROWID;
 PRAGMA user_version = 2;
 """
 
@@ -178,6 +179,11 @@ def _fill(db: sqlite3.Connection, form: Form, source: Path, limits: Limits) -> t
         scored, model, scores, bad = epss(source, limits)
         db.executemany("INSERT OR REPLACE INTO epss VALUES (?, ?, ?)", scores)
         return len(scores), bad, scored, model
+    if form == "ends":
+        made_at, endings, bad = ends(source, limits)
+        told = [(one.product, one.release, *(day and f"{day}" for day in (one.day, one.extended))) for one in endings]
+        db.executemany("INSERT OR REPLACE INTO ends VALUES (?, ?, ?, ?)", told)
+        return len(endings), bad, made_at, ""
     return _fill_advisories(db, osv(source, limits))
 
 

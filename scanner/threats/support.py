@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -35,7 +36,30 @@ ENDS: Mapping[str, date] = {
     "Alpine:v3.21": date(2026, 11, 1),
     "Alpine:v3.22": date(2027, 5, 1),
 }
+_PRODUCTS: Mapping[str, str] = {
+    "Debian": "debian",
+    "Ubuntu": "ubuntu",
+    "AlmaLinux": "almalinux",
+    "Rocky Linux": "rocky-linux",
+    "Red Hat": "rhel",
+    "SUSE": "sles",
+    "openSUSE": "opensuse",
+    "Alpine": "alpine-linux",
+}
+"""Ecosystem -> the product's name on endoflife.date."""
 YEAR = timedelta(days=365)
+
+
+def product_of(ecosystem: str) -> tuple[str, str]:
+    """'Ubuntu:24.04:LTS' -> ('ubuntu', '24.04'), 'SUSE:Linux Enterprise 15 SP6' -> ('sles', '15.6')."""
+    family, _, rest = ecosystem.partition(":")
+    numbers = re.findall(r"[0-9]+(?:\.[0-9]+)?", rest)
+    return _PRODUCTS.get(family, ""), ".".join(numbers) if family == "SUSE" else next(iter(numbers), "")
+
+
+def free_until(ecosystem: str, day: date | None, extended: date | None) -> date | None:
+    """Until when updates cost nothing: Debian's extended support (LTS) is free, that of others is sold."""
+    return (extended or day) if ecosystem.startswith("Debian:") else day
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from scanner.model import utc_now
 from scanner.threats import store
 from scanner.threats.fetching import Feed, fetch, update
 from scanner.threats.reading import FeedRefused, Limits
-from tests.feeds_of import archive, cve, epss_list, kev_list, record
+from tests.feeds_of import archive, cve, ends_list, epss_list, kev_list, record
 
 pytestmark = pytest.mark.live
 
@@ -99,7 +100,7 @@ def test_what_has_not_changed_is_not_sent_again_and_counts_as_fresh(tmp_path: Pa
         (lambda a: Answer(a.body[:-50], etag="2"), "not a whole zip"),
         (lambda a: Answer(a.body[:50], etag="2", declared=len(a.body)), "cut off|broke off|fetched"),
         (lambda a: Answer(b"slow down", status=429, etag="2"), "answered 429"),
-        (lambda a: Answer(b"", status=302, etag="2", location="http://example.invalid/x"), "https only|fetched"),
+        (lambda a: Answer(b"", status=302, etag="2", location="http://example.invalid/x"), "https only"),
         (lambda a: Answer(bytes(1 << 20), etag="2"), "longer than"),
         (lambda a: Answer(bytes(500), etag="2", pause_s=0.05), "not done within"),
     ],
@@ -119,6 +120,26 @@ def test_a_hostile_server_leaves_the_old_feed_in_force(tmp_path: Path, change: o
 def test_plain_http_is_refused_beyond_this_machine(tmp_path: Path) -> None:
     with pytest.raises(FeedRefused, match="https only"):
         fetch("http://192.0.2.1/all.zip", tmp_path / "x", "", 10, 1.0)
+
+
+def test_an_address_that_points_elsewhere_is_refused_before_it_is_asked(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as trap:
+        trap.settimeout(0.2)
+        elsewhere = f"http://127.0.0.2:{trap.getsockname()[1]}/all.zip"
+        with served(Answer(status=302, location=elsewhere)) as url, pytest.raises(FeedRefused, match="https only"):
+            fetch(url, tmp_path / "x", "", 1000, 5.0)
+        with pytest.raises(TimeoutError):
+            trap.accept()
+
+
+def test_an_address_that_points_on_is_followed_and_one_that_points_in_circles_is_not(tmp_path: Path) -> None:
+    with served(Answer(b"feed", etag="7")) as last, served(Answer(status=301, location=last)) as first:
+        assert fetch(first, tmp_path / "x", "", 1000, 5.0) == "7"
+    assert (tmp_path / "x").read_bytes() == b"feed"
+    answer = Answer(status=308, location="/again")
+    with served(answer) as url, pytest.raises(FeedRefused, match="point elsewhere"):
+        fetch(url, tmp_path / "x", "", 1000, 5.0)
+    assert len(answer.asked) == 5
 
 
 def test_nobody_listening_is_said(tmp_path: Path) -> None:
@@ -145,6 +166,33 @@ def test_the_verbs_take_refuse_tell_and_roll_back(tmp_path: Path) -> None:
     assert "20 records" in riskline(folder, "rollback", "Debian").output
     [one] = json.loads(riskline(folder, "status", "-f", "json").output)
     assert (one["name"], one["records"]) == ("Debian", 20)
+
+
+def test_a_folder_is_searched_by_the_names_of_the_publishers(tmp_path: Path) -> None:
+    place = tmp_path / "carried" / "osv-scanner"
+    (place / "Debian").mkdir(parents=True)
+    (place / "Debian" / "all.zip").write_bytes(good(tmp_path))
+    (place / "PyPI").mkdir()
+    (place / "PyPI" / "all.zip").write_bytes(b"of no use here")
+    kev_list(place / "known_exploited_vulnerabilities.json", ["CVE-2026-10001"])
+    epss_list(place / "epss_scores-2025-11-19.csv.gz", ["CVE-2026-10001,0.1,0.1"])
+    epss_list(place / "epss_scores-2025-11-20.csv.gz", ["CVE-2026-10001,0.2,0.1"])
+    ends_list(place / "endoflife.json", {"debian": [("12", "2026-06-10", "2028-06-30")]})
+    done = riskline(tmp_path / "f", "import", str(place.parent))
+    assert done.exit_code == 0, done.output
+    assert store.stored(tmp_path / "f") == ["Debian", "ends", "epss", "kev"]
+    with store.opened(store.path_of(tmp_path / "f", "epss")) as db:
+        assert db.execute("SELECT chance FROM epss").fetchall() == [(0.2,)]
+    refused = riskline(tmp_path / "f", "import", str(tmp_path / "f"))
+    assert "under its publisher's name" in str(refused.exception)
+
+
+def test_a_file_that_is_refused_leaves_the_others_taken(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_text("<html>")
+    listed = kev_list(tmp_path / "k", ["CVE-2026-10001"])
+    done = riskline(tmp_path / "f", "import", f"epss={tmp_path / 'bad'}", f"kev={listed}")
+    assert (done.exit_code, store.stored(tmp_path / "f")) == (3, ["kev"])
+    assert "epss:" in done.output
 
 
 def test_feeds_are_taken_from_files_and_are_as_old_as_their_newest_date(tmp_path: Path) -> None:
