@@ -1,0 +1,290 @@
+"""What is fuzzed: name -> a function of bytes that must return, or raise what is designed, whatever the bytes are.
+
+Checks are fuzzed whole, parser and function, each with what the shipped baselines give it: one target a module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from scanner import probes
+from scanner.baseline import read_baseline
+from scanner.catalogue import Catalogue
+from scanner.errors import RisklineError, UsageError
+from scanner.load import parse_document, read_document
+from scanner.model import Check, Fact
+from scanner.plan import PlannedTerm, plan_baseline
+from scanner.redaction import Redactor
+from scanner.threats import reading, versions
+from scanner.transports import ssh_hosts
+from scanner.transports.nmap_xml import Reader
+from scanner.transports.posix import Batch
+from scanner.transports.powershell import Batch as WindowsBatch
+
+CASES = Path(__file__).parent.parent / "tests" / "cases"
+BETWEEN = b"\n\xff\n"
+"""Between the facts of one check, and the files of one fact."""
+NONCE = "5" * 32
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target. seeds: inputs to begin with."""
+
+    name: str
+    run: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+# ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def _terms() -> Mapping[str, tuple[PlannedTerm, ...]]:
+    """Module -> every different question that a shipped baseline puts to its checks."""
+    catalogue = Catalogue()
+    found: dict[str, dict[str, PlannedTerm]] = defaultdict(dict)
+    for file in catalogue.baseline_files().values():
+        planned = plan_baseline(read_baseline(file, catalogue), catalogue, {})
+        asked = [*planned.when, *(term for one in planned.controls for term in (*one.terms, *one.when))]
+        for term in asked:
+            place = f"{term.check.id} {json.dumps(dict(term.given), sort_keys=True, default=str)}"
+            found[term.check.id.rpartition(".")[0]].setdefault(place, term)
+    return {module: tuple(found[module].values()) for module in sorted(found)}
+
+
+def _reply(fact: Fact[Any], data: bytes) -> str:
+    """Bytes as the fact's transport would hand them over: many files come as one document."""
+    if fact.probe.via == "posix" and fact.probe.ask[0] == "files" and not data.startswith(b"{"):
+        paths = [str(pattern).replace("*", "x") for pattern in fact.probe.ask[1:]]
+        return json.dumps(dict(zip(paths, map(_text, data.split(b"\n\xfe\n")), strict=False)))
+    return _text(data)
+
+
+def _check(term: PlannedTerm, data: bytes) -> None:
+    parts = data.split(BETWEEN)
+    values = []
+    for number, fact in enumerate(term.check.facts):
+        try:
+            values.append(fact.parse(_reply(fact, parts[min(number, len(parts) - 1)])))
+        except (RisklineError, ValueError, LookupError, RecursionError):
+            return
+    # botocore, and our own reader of nmap's output, give answers their types: another shape cannot come, and would be
+    # unknown with the check's own error
+    typed = term.check.id.startswith(("aws.", "network."))
+    beside = (LookupError, TypeError, AttributeError, ValueError) if typed else ()
+    with contextlib.suppress(RisklineError, *beside):
+        term.check.observe(*values, **term.given)
+
+
+def _module(module: str) -> Target:
+    terms = _terms()[module]
+
+    def run(data: bytes) -> None:
+        if data:
+            _check(terms[data[0] % len(terms)], data[1:])
+
+    return Target(f"checks.{module}", run, tuple(_seeds(module, terms)))
+
+
+def _seeds(module: str, terms: tuple[PlannedTerm, ...]) -> Iterator[bytes]:
+    place = {term.check.id: number % 256 for number, term in reversed([*enumerate(terms)])}
+    file = CASES.joinpath(*module.split(".")).with_suffix(".yaml")
+    if not file.is_file():
+        return
+    for case in read_document(file)["cases"]:
+        if case["check"] in place and all(isinstance(text, str) for text in case["facts"]):
+            texts = BETWEEN.join(text.encode(errors="backslashreplace") for text in case["facts"])
+            yield bytes([place[case["check"]]]) + texts
+
+
+# ── loaders and transports ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _yaml(data: bytes) -> None:
+    with contextlib.suppress(UsageError):
+        json.dumps(parse_document(data, "fuzz.yaml"), default=str)
+
+
+def _baseline(data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".yaml", dir=_memory()) as file:
+        file.write(data)
+        file.flush()
+        with contextlib.suppress(UsageError):
+            read_baseline(Path(file.name), Catalogue())
+
+
+def _inventory(data: bytes) -> None:
+    from scanner.inventory import read_inventory
+
+    with tempfile.NamedTemporaryFile(suffix=".yaml", dir=_memory()) as file:
+        file.write(data)
+        file.flush()
+        with contextlib.suppress(UsageError):
+            read_inventory(Path(file.name))
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder in memory for files of a millisecond
+
+
+def _framing(data: bytes) -> None:
+    asked = [probes.sh("x"), probes.file("/y"), probes.stat("/z"), probes.files("/w/*")]
+    mark = b"\n" + NONCE.encode() + b" "
+    with contextlib.suppress(RisklineError):
+        Batch(asked, sudo=False, nonce=NONCE).replies(data.replace(b"|", mark), b"", "complete")
+
+
+def _windows_framing(data: bytes) -> None:
+    asked = [probes.powershell("x"), probes.registry(r"HKLM\X", "Y")]
+    with contextlib.suppress(RisklineError):
+        WindowsBatch(asked, NONCE).replies(data.replace(b"|", NONCE.encode()), b"", "complete", 1 << 20)
+
+
+def _wsman(data: bytes) -> None:
+    from scanner.model import Winrm
+    from scanner.transports.winrm import _receive
+    from scanner.transports.winrm_faults import EXPECTED, translated
+    from scanner.transports.winrm_session import Leash
+
+    leash = Leash(30.0, 1 << 20)
+    protocol = _protocol()
+    protocol.transport.answer = data
+    with contextlib.suppress(RisklineError):
+        try:
+            protocol.open_shell()
+            protocol.run_command("s", "c")
+            _receive(_Once(protocol), "s", "c", leash)  # type: ignore[arg-type]
+        except EXPECTED as error:
+            raise translated(error, leash, Winrm("u", "env:X")) from error
+
+
+class _Once:
+    """A protocol that is asked for output once: a real one is asked until its leash ends."""
+
+    def __init__(self, protocol: Any) -> None:
+        self.protocol, self.asked = protocol, False
+
+    def get_command_output_raw(self, *words: str) -> Any:
+        if self.asked:
+            return b"", b"", 0, True
+        self.asked = True
+        return self.protocol.get_command_output_raw(*words)
+
+
+@cache
+def _protocol() -> Any:
+    from winrm.protocol import Protocol
+
+    class Answers:
+        answer = b""
+
+        def send_message(self, _: object) -> bytes:
+            return self.answer
+
+    found: Any = Protocol("http://127.0.0.1:9/wsman", "ntlm", "-", "-")
+    found.transport = Answers()
+    return found
+
+
+def _nmap(data: bytes) -> None:
+    reader = Reader()
+    with contextlib.suppress(RisklineError, ParseError):
+        for at in range(0, len(data), 97):
+            reader.feed(data[at : at + 97])
+        reader.close()
+
+
+def _osv(data: bytes) -> None:
+    with contextlib.suppress(RisklineError, KeyError, TypeError, AttributeError, ValueError):
+        reading.advisory(reading.read_json(data))
+
+
+def _order(data: bytes) -> None:
+    """Keys of versions order them: nothing is below itself, and equal keys are equal both ways."""
+    left, _, right = _text(data).partition("\n")
+    for key in (versions.deb_key, versions.rpm_key):
+        with contextlib.suppress(RisklineError, ValueError):
+            a, b = key(left), key(right)
+            assert (a < b) + (a == b) + (a > b) == 1
+            assert key(left) == a
+
+
+def _known_hosts(data: bytes) -> None:
+    ssh_hosts.parse(_text(data)).about("host")
+
+
+def _imports(data: bytes) -> None:
+    from scanner.importing import as_inventory, from_ansible, from_csv
+
+    for read in (from_ansible, from_csv):
+        with contextlib.suppress(UsageError):
+            as_inventory(read(_text(data), "fuzz"))
+
+
+def _redaction(data: bytes) -> None:
+    text = _text(data)
+    once = Redactor(b"fuzz").text(text)
+    assert Redactor(b"fuzz").text(once) == once, "cleaning twice changes nothing more"
+
+
+_NMAP = b"""<?xml version="1.0"?><nmaprun start="1"><scaninfo type="syn" protocol="tcp" services="22,80"/>
+<host><status state="up"/><address addr="127.0.0.1" addrtype="ipv4"/><ports><port protocol="tcp" portid="22">
+<state state="open" reason="syn-ack"/><service name="ssh" method="probed" conf="10"/><script id="s" output="o">
+<table key="k"><elem>v</elem></table></script></port></ports></host><runstats><finished time="2" exit="success"/>
+</runstats></nmaprun>"""
+_WSMAN = b"""<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:r="http://schemas.microsoft.com/wbem/wsman/1/windows/shell">
+<s:Body><r:Shell><r:ShellId>s</r:ShellId></r:Shell><r:CommandResponse><r:CommandId>c</r:CommandId></r:CommandResponse>
+<r:ReceiveResponse><r:Stream Name="stdout" CommandId="c">YQ==</r:Stream><r:CommandState CommandId="c"
+State="http://schemas.microsoft.com/wbem/wsman/1/windows/shell/CommandState/Done"><r:ExitCode>0</r:ExitCode></r:CommandState>
+</r:ReceiveResponse></s:Body></s:Envelope>"""
+_OSV = json.dumps(
+    {
+        "id": "DSA-1", "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-1"], "summary": "s",
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N"}],
+        "affected": [{"package": {"ecosystem": "Debian:12", "name": "bash"},
+                      "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "5.2-2"}]}]}],
+    }
+).encode()  # fmt: skip
+_FRAMES = b"|HELLO RAW\n|A 0\n|B 0\nanswer|E 0 0\n|UID 0\n|END\n"
+_BOMB = b"a: &a [x, x]\nb: &b [*a, *a]\nc: {<<: [{x: 1}], y: *b}\n- {}\n"
+_OTHERS = (
+    Target("yaml", _yaml, (_BOMB, b"version: 1\nassets: {a: {access: {local: {}}}}\n")),
+    Target("baseline", _baseline, (b"id: x\nversion: '1'\ntitle: T\napplies_to: {kind: linux}\ncontrols: []\n",)),
+    Target("inventory", _inventory, (b"version: 1\nassets: {a: {address: h, access: {ssh: {user: u}}}}\n",)),
+    Target("framing", _framing, (_FRAMES,)),
+    Target("windows-framing", _windows_framing, (b'|{"1": {"t": "x"}}|',)),
+    Target("ws-man", _wsman, (_WSMAN,)),
+    Target("nmap-xml", _nmap, (_NMAP,)),
+    Target("osv", _osv, (_OSV,)),
+    Target("version-order", _order, (b"1:2.0~rc1-1+deb12u1\n2.0-1", b"5.14.0-427.13.1.el9_4\n5.14.0-427.el9")),
+    Target("known-hosts", _known_hosts, (b"|1|c2FsdA==|aGFzaA== ssh-ed25519 AAAA\n@revoked [h]:22 ssh-rsa AAAA c\n",)),
+    Target("imports", _imports, (b"[web]\nh[1:3] ansible_port=22\n[web:vars]\nx=1\n", b"id,address\na,h\n")),
+    Target("redaction", _redaction, (b"password=hunter2 $6$a$bbbbbbbbbbbbbbbbbbbbbbbb\n", b'{"Secret": "x y z w"}')),
+)
+
+
+@cache
+def targets() -> Mapping[str, Target]:
+    """All of them by name."""
+    found = [*_OTHERS, *(_module(module) for module in _terms())]
+    return {one.name: one for one in found}
+
+
+def checks_without_a_question() -> set[str]:
+    """Built-in checks that no shipped baseline puts a question to, and that are not fuzzed therefore."""
+    known: set[Check] = {term.check for terms in _terms().values() for term in terms}
+    return {one.id for one in Catalogue().checks() if one not in known}
