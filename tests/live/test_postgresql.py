@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,8 +22,10 @@ import sqlalchemy as sa
 
 from scanner.errors import LockedError, RegisterError, UsageError
 from scanner.register import open_register, tables
+from tests import kills
 from tests.decisions_contract import DecisionContract
 from tests.register_contract import RegisterContract, begun, fail, record, visit
+from tests.test_kills import driven, hold
 from tests.upkeep_contract import UpkeepContract
 
 pytestmark = pytest.mark.live
@@ -30,7 +33,7 @@ SETTINGS = """
 listen_addresses = ''
 unix_socket_directories = '{folder}'
 fsync = off
-max_connections = 60
+max_connections = 300
 deadlock_timeout = 200ms
 """
 
@@ -192,6 +195,40 @@ register.close()
     shared = [risk for risk in register.risks() if risk.control == "users"]
     assert sorted(risk.asset for risk in shared) == sorted(f"host{n}" for n in range(15))
     assert {risk.state for risk in shared} <= {"new", "open"}
+    assert register.verify() == []
+    register.close()
+
+
+def test_scans_killed_at_random_moments_while_the_server_restarts_judge_every_asset_exactly_once(
+    server: Server, url: str, tmp_path: Path
+) -> None:
+    kills.site(tmp_path)
+    open_register(url).close()
+    restart = [str(server.programs / "pg_ctl"), "-w", "-D", str(server.folder / "cluster"), "-m", "immediate"]
+    restart += ["-l", str(server.folder / "log"), "restart"]
+    if os.geteuid() == 0:
+        restart = ["runuser", "-u", server.user, "--", *restart]
+    ended = driven(tmp_path, url, 12, 3, "sh", "-c", f"cd / && {shlex.join(restart)} </dev/null >/dev/null 2>&1")
+    assert ended["killed"] >= 1
+    assert "last 1" in ended
+    register = open_register(url)
+    hold(register)
+    register.close()
+
+
+def test_a_hundred_gates_and_scans_at_once_lose_no_update(url: str, tmp_path: Path) -> None:
+    kills.site(tmp_path)
+    open_register(url).close()
+    ended = driven(tmp_path, url, "at-once", 50)
+    assert set(ended) <= {"0", "1"}, (tmp_path / "said").read_text()[-3000:]
+    assert sum(ended.values()) == 100
+    register = open_register(url)
+    runs = register.runs(1000)
+    assert sorted(one.assets for one in runs) == [2] * 50 + [kills.ASSETS] * 2
+    assert {one.state for one in runs} == {"complete"}
+    assert sorted(one.change for one in register.answers()) == sorted(f"CHG-{n}" for n in range(50))
+    assert [event.change for _, event in register.events()].count("opened") == kills.ASSETS
+    assert {risk.state for risk in register.risks()} == {"open"}
     assert register.verify() == []
     register.close()
 
