@@ -83,29 +83,35 @@ def _parts(words: str, groups: dict[str, set[str]]) -> set[str]:
     return found
 
 
-# run-parts starts what is executable; crond reads its tables whatever their mode. The last part stands for the task.
-SCRIPTS = r"""
+# Of cron's tables only the lines that name the program leave the target: others may hold passwords. run-parts starts
+# what is executable; crond reads its tables whatever their mode.
+TASKS = r"""
+grep -H -E '(^|[[:space:]/;&|])aide[[:space:]]' /etc/crontab /etc/cron.d/* /var/spool/cron/root \
+  /var/spool/cron/crontabs/root 2>/dev/null | sed 's/^/table /'
 for d in /etc/cron.hourly /etc/cron.daily /etc/cron.weekly; do
   [ ! -d "$d" ] || find "$d/" -maxdepth 1 -type f -perm -100 \
-    -exec grep -l -E '^[^#]*\baide\b.*(--check|-C|--update|-u)\b' {} +
+    -exec grep -l -E '^[^#]*\baide\b.*(--check|-C|--update|-u)\b' {} + | sed 's/^/script /'
 done
 :
 """
-TABLES = ("/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/root", "/var/spool/cron/crontabs/root")
 _COMPARES = {"--check", "-C", "--update", "-u"}
 
 
-def tasks(text: str) -> tuple[str, ...]:
-    """Tables of cron(8) -> the lines that start AIDE once a week or more often: '0 5 * * * root aide --check'.
+def tasks(text: str) -> list[str]:
+    """'table /etc/crontab:0 5 * * * root aide --check\nscript /etc/cron.daily/aide\n' -> what compares the files.
 
-    Day of the month and month must be open; a week day may be set. Source: crontab(5).
+    Of the tables, the lines that start AIDE once a week or more often: day of the month and month must be open; a week
+    day may be set. Source: crontab(5).
     """
-    return tuple(
-        f"{path}: {line[:200]}"
-        for path, one in parse.files(text).items()
-        for line in map(str.strip, one.split("\n"))
-        if _weekly(line) and _compares(line.split())
-    )
+    found = []
+    for line in parse.lines(text):
+        kind, _, rest = line.partition(" ")
+        path, _, task = rest.partition(":")
+        if kind not in {"table", "script"}:
+            raise Unparsable(line[:200])
+        if kind == "script" or (_weekly(task.strip()) and _compares(task.split())):
+            found.append(path if kind == "script" else f"{path}: {task.strip()[:200]}")
+    return found
 
 
 def _compares(words: list[str]) -> bool:
@@ -128,8 +134,7 @@ def records(text: str) -> list[str]:
     return found
 
 
-SCHEDULED = Fact(texts(*TABLES, sudo=True), tasks)
-PERIODIC = Fact(sh(SCRIPTS, sudo=True), parse.lines)
+SCHEDULED = Fact(sh(TASKS, sudo=True), tasks)
 SELECTED = Fact(texts("/etc/aide/aide.conf", "/etc/aide/aide.conf.d/*", "/etc/aide.conf", sudo=True), selections)
 RECORD = Fact(sh(DATABASE, sudo=True), records)
 
@@ -147,7 +152,7 @@ def unprotected(found: Selected, paths: list[str], attributes: list[str]) -> lis
     return [path for path in paths if place(path) not in good]
 
 
-@check("linux.integrity.scheduled", SCHEDULED, PERIODIC)
-def scheduled(found: tuple[str, ...], scripts: list[str]) -> list[str]:
+@check("linux.integrity.scheduled", SCHEDULED)
+def scheduled(found: list[str]) -> list[str]:
     """What makes cron compare the files by AIDE once a week or more often: lines of its tables, and scripts."""
-    return [*found, *scripts]
+    return found

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from scanner import Absent, Fact, Undetermined, check, parse, sh
+from scanner import Absent, Fact, Undetermined, Unparsable, check, parse, sh
 from scanner import files as texts
 
 from .accounts import ACCOUNTS, NO_LOGIN, SHELLS, Account
@@ -119,18 +119,29 @@ def useradd(text: str) -> dict[str, str]:
     return {name: value for name, value in re.findall(r"^([A-Z_]+)=(.*)$", found, re.M) if value == value.rstrip()}
 
 
-def libuser(text: str) -> dict[str, str] | None:
-    """'[defaults]\ncrypt_style = sha512\n' -> {'crypt_style': 'sha512'}; None where there is no libuser.conf."""
-    found = parse.files(text).get("/etc/libuser.conf")
-    if found is None:
+# The file may hold the password of a directory in another section; only this one setting leaves the target.
+CRYPT_STYLE = r"""
+f=/etc/libuser.conf
+if [ ! -e "$f" ]; then echo absent; exit 0; fi
+echo present
+awk '/^[ \t]*\[/ { here = /^[ \t]*\[defaults\]/ } here && /^[ \t]*crypt_style[ \t]*=/' "$f"
+"""
+
+
+def libuser(text: str) -> str | None:
+    """'present\ncrypt_style = sha512\n' -> 'sha512', the last one, "" where none is set; None without the file."""
+    first, *rest = parse.lines(text) or [""]
+    if first not in {"absent", "present"}:
+        raise Unparsable(text[:200])
+    if first == "absent":
         return None
-    return {key: values[-1] for key, values in parse.ini(found).get("defaults", {}).items() if values}
+    return rest[-1].partition("=")[2].strip().lower() if rest else ""
 
 
 SHADOW = Fact(sh(REDUCE, sudo=True), shadow)
 LOGIN_DEFS = Fact(texts("/etc/login.defs"), login_defs)
 USERADD = Fact(texts("/etc/default/useradd"), useradd)
-LIBUSER = Fact(texts("/etc/libuser.conf"), libuser)
+LIBUSER = Fact(sh(CRYPT_STYLE), libuser)
 
 Age = Literal["minimum", "maximum", "warning", "inactive"]
 
@@ -158,13 +169,12 @@ def useradd_setting(found: dict[str, str], key: str) -> str | None:
     return found.get(key)
 
 
-@check("linux.passwords.libuser_setting", LIBUSER)
-def libuser_setting(found: dict[str, str] | None, key: str) -> str | None:
-    """What /etc/libuser.conf sets for `key` in its section defaults, lower-cased; nothing where it does not."""
+@check("linux.passwords.libuser_hash", LIBUSER)
+def libuser_hash(found: str | None) -> str:
+    """How the tools of libuser hash new passwords: crypt_style in libuser.conf, lower-cased; "" where it is not set."""
     if found is None:
         raise Absent("there is no /etc/libuser.conf")
-    value = found.get(key)
-    return None if value is None else value.lower()
+    return found
 
 
 @check("linux.passwords.ages", SHADOW)
