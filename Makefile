@@ -1,6 +1,7 @@
 # make audit   set up, then audit this machine by the example inventory and write out/report.html
 # make test    set up all that the tests need (as root: also Debian packages), then lint, types, contracts, all tests
 # make docs    write the pages and schemas that are made from the baselines and the code anew
+# make fuzz     push RUNS hostile inputs (1,000,000) into every reader of foreign bytes, by atheris
 # make versions   hold the order of 1,000,000 pairs of versions against apt and librpm (two minutes)
 # make lock    write requirements/dev.lock anew from pyproject.toml
 
@@ -13,7 +14,7 @@ PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iprout
   nginx-light debsecan python3-apt rpm gpg
 JOBS ?= 4
 
-.PHONY: audit test lint types contracts pytest versions wheel packages docs lock clean
+.PHONY: audit test lint types contracts pytest fuzz versions wheel packages docs lock clean
 
 audit: $(STAMP)
 	@mkdir -p out
@@ -48,6 +49,9 @@ contracts: $(STAMP)
 
 pytest: $(STAMP)
 	$(BIN)/pytest -n $(JOBS)
+
+fuzz: $(STAMP)
+	$(BIN)/python -m fuzz --runs $(or $(RUNS),1000000)
 
 versions: $(STAMP)
 	$(BIN)/python benchmarks/version_orders.py
