@@ -98,6 +98,48 @@ def import_(form: str, file: Path, output: Path | None) -> None:
         click.echo(f"riskline: wrote {len(found.assets)} assets to {output}", err=True)
 
 
+@inventory.command()
+@click.argument("where", type=click.Choice(["aws", "network"]))
+@given.inventory_option
+@given.limit_option
+@click.option(
+    "--network", "networks", multiple=True, metavar="CIDR", help="Look here instead, up to a /22. Repeatable."
+)
+@click.option("--yes", is_flag=True, help="Look at more than 256 addresses, or at networks that no inventory names.")
+@click.option("--visit-deadline", type=click.FloatRange(1), default=300, show_default=True, help="Seconds per visit.")
+def discover(
+    where: str,
+    inventory_path: Path,
+    limit: tuple[str, ...],
+    networks: tuple[str, ...],
+    yes: bool,
+    visit_deadline: float,
+) -> None:
+    """Propose assets that the inventory does not have yet, as an inventory on standard output.
+
+    \b
+    aws      EC2 machines that run in the AWS accounts of the inventory
+    network  hosts that answer in its networks, or in those of --network; only a few ports are looked at
+
+    Read them, name owner and criticality, and take them over. Nothing is written to your inventory.
+    """
+    from scanner import importing
+
+    from . import discovery, writing
+
+    found = discovery.found(where, given.inventory_of(inventory_path, limit), networks, yes, visit_deadline)
+    for line in found.left_out:
+        click.echo(f"riskline: left out: {line}", err=True)
+    if not found.assets:
+        click.echo("riskline: nothing that the inventory does not have", err=True)
+        return
+    made = importing.as_inventory(found)
+    _refuse_unreadable(made)
+    writing.print_bytes(
+        f"# proposed by `riskline inventory discover {where}`; complete it, then take it over\n{made}".encode()
+    )
+
+
 def _refuse_unreadable(text: str) -> None:
     """Raise UsageError where the inventory that was made would not be taken."""
     import tempfile
