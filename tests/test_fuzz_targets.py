@@ -32,7 +32,7 @@ def mutated(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_reader_returns_or_raises_what_is_designed(name: str, data: st.DataObject) -> None:
     target = targets()[name]
     target.run(data.draw(mutated(target.seeds)))
