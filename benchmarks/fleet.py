@@ -1,6 +1,6 @@
 """1,000 hosts over SSH from one machine, beside the cheapest client that there is, and beside `ansible -m setup`.
 
-    python -m benchmarks.fleet [hosts] [visits at once] [rounds]
+    python -m benchmarks.fleet [hosts] [visits at once] [rounds]      (the whole: 1000 32 3; a quick look: 100 32 1)
 
 The hosts are one sshd on 127.1.0.1, 127.1.0.2 … in a network namespace of its own, with keys of its own; each answers
 200 KB. The cheapest client is a C program (cheapest_client.c, libssh) that sends the very same script and throws the
@@ -11,10 +11,15 @@ take turns; the median of the rounds counts. ansible visits fewer hosts, since i
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import json
+import math
 import os
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -31,7 +36,7 @@ import paramiko
 
 from scanner import Fact, check, file, parse, pipeline
 from scanner.collect import collect
-from scanner.model import Access, AppliesTo, Asset, Baseline, Control, Inventory, Probe, Ssh, Term
+from scanner.model import Access, AppliesTo, Asset, Baseline, Control, Courtesy, Inventory, Probe, Ssh, Term
 from scanner.plan import Plan, PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
 from scanner.transports import Bounds
 from scanner.transports.posix import Batch
@@ -40,6 +45,10 @@ from tests.live.sshd import USABLE, WHY, Sshd, sshd
 ANSWER_BYTES = 200_000
 CONTROLS = 300
 ANSIBLE_HOSTS = 100
+DEAD_S = 2.0
+"""How long a host that is switched off is waited for."""
+UNLIMITED = Courtesy(network=64)
+"""One sshd stands for many networks."""
 _INSIDE = "RISKLINE_FLEET"
 """Set in the namespace, where no address of this machine but loopback is."""
 
@@ -95,7 +104,7 @@ class Took:
 def collection(estate: Estate) -> int:
     """Riskline: visits in, evidence out."""
     good = 0
-    for one in collect(estate.assets, Bounds(), estate.at_once):
+    for one in collect(estate.assets, Bounds(), estate.at_once, courtesy=UNLIMITED):
         (reply,) = one.evidence.replies.values()
         good += len(reply.text) == ANSWER_BYTES
     return good
@@ -106,10 +115,31 @@ def whole_scan(estate: Estate) -> int:
     from scanner.register import open_register
 
     plan = judged_by(estate)
-    options = pipeline.Options(at_once=estate.at_once)
+    options = pipeline.Options(at_once=estate.at_once, engine=functools.partial(collect, courtesy=UNLIMITED))
     with tempfile.TemporaryDirectory() as folder, closing(open_register(f"{folder}/register.db")) as register:
         run = pipeline.execute(plan, pipeline.new_run(plan, options.policy), register, options)
     return sum(len(one.findings) == CONTROLS and one.score.judged == CONTROLS for one in run.visited)
+
+
+def half_dead(estate: Estate) -> int:
+    """Riskline, where every second host is switched off: a connection to it is never answered."""
+    with socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.2.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # whoever comes after the queue is full gets no answer, like from a host that is off
+            caller = waiting.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        off = Ssh(port=full.getsockname()[1], config="none", connect_timeout_s=DEAD_S)
+        dead = [PlannedAsset(Asset(f"off-{n}", "127.2.0.1", Access(ssh=off)), (), {"ssh": (estate.probe,)})
+                for n in range(estate.hosts // 2)]  # fmt: skip
+        alive = estate.assets[: estate.hosts - len(dead)]
+        mixed = [one for pair in itertools.zip_longest(alive, dead) for one in pair if one is not None]
+        good = 0
+        for one in collect(mixed, Bounds(), estate.at_once, courtesy=UNLIMITED):
+            (reply,) = one.evidence.replies.values()
+            good += len(reply.text) == ANSWER_BYTES or reply.problem == "unreachable"
+        return good
 
 
 def judged_by(estate: Estate) -> Plan:
@@ -138,8 +168,6 @@ def bare_paramiko(estate: Estate) -> int:
     script = Batch((estate.probe,)).script
 
     def go(address: str) -> bool:
-        import socket
-
         sock = socket.create_connection((address, estate.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = paramiko.Transport(sock)
@@ -160,7 +188,9 @@ def bare_paramiko(estate: Estate) -> int:
         return sum(pool.map(go, estate.addresses))
 
 
-WAYS: dict[str, Callable[[Estate], int]] = {one.__name__: one for one in (collection, whole_scan, bare_paramiko)}
+WAYS: dict[str, Callable[[Estate], int]] = {
+    one.__name__: one for one in (collection, whole_scan, half_dead, bare_paramiko)
+}
 
 
 def in_process(name: str, estate: Estate) -> Took:
@@ -280,6 +310,14 @@ def compare(estate: Estate, rounds: int) -> None:
         one = told(name.replace("_", " "), ours[name])
         print(f"{'':>22}  {one.rate / top.rate:.0%} of what this sshd can serve")
     told("cheapest, only `cat`", bare)
+    dead = python_way("half_dead", estate)
+    needed_s = math.ceil(estate.hosts // 2 / estate.at_once) * DEAD_S + (estate.hosts - estate.hosts // 2) / top.rate
+    print(
+        f"{'every second host off':>22}: {dead.wall_s:6.1f} s for {estate.hosts} hosts; waiting for {DEAD_S:g} s each,"
+    )
+    print(
+        f"{'':>22}  {estate.at_once} at a time, and visiting the others one after the other comes to {needed_s:.1f} s"
+    )
     few = Estate(estate.folder, estate.port, min(ANSIBLE_HOSTS, estate.hosts), estate.at_once)
     other = None if "RISKLINE_FLEET_NO_ANSIBLE" in os.environ else ansible_setup(few)
     if other is None:
@@ -307,7 +345,7 @@ def main() -> None:
         line = [sys.executable, "-m", "benchmarks.fleet", *sys.argv[1:]]
         inside = ["unshare", "--net", "/bin/sh", "-c", 'ip link set lo up && exec "$@"', "fleet", *line]
         sys.exit(subprocess.run(inside, env={**os.environ, _INSIDE: "1"}, check=False).returncode)
-    hosts, at_once, rounds = (int(word) for word in [*sys.argv[1:4], *("1000", "32", "3")[len(sys.argv) - 1 :]])
+    hosts, at_once, rounds = (int(word) for word in [*sys.argv[1:4], *("200", "32", "1")[len(sys.argv) - 1 :]])
     print(f"{hosts} hosts, {ANSWER_BYTES // 1000} KB each, {at_once} visits at once, {rounds} rounds")
     for server in servers():
         compare(furnish(server, hosts, at_once), rounds)
