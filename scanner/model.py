@@ -289,7 +289,8 @@ class Ssh(_Strict):
     """Access over SSH. `password`, `key` passphrases and the like are references, never values.
 
     host_keys: "known" refuses a host that known_hosts does not list; "accept-new" learns a first key, never a second.
-    sudo: "auto" tries `sudo -n` once and goes on without; "never" does not try.
+    sudo: "auto" tries `sudo -n` once and goes on without; "never" does not try; "collector" asks for the one script
+    that was installed for it, so that the account needs no other right (see `riskline permissions -f collector`).
     """
 
     user: str | None = None
@@ -302,7 +303,7 @@ class Ssh(_Strict):
     config: str = "~/.ssh/config"
     known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
     host_keys: Literal["known", "accept-new"] = "known"
-    sudo: Literal["auto", "never"] = "auto"
+    sudo: Literal["auto", "never", "collector"] = "auto"
     connect_timeout_s: float = 15.0
 
 
@@ -310,7 +311,7 @@ class Ssh(_Strict):
 class Local(_Strict):
     """This machine. sudo as for SSH."""
 
-    sudo: Literal["auto", "never"] = "auto"
+    sudo: Literal["auto", "never", "collector"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,11 +125,18 @@ def _script(way: str, probes: tuple[Probe, ...]) -> str:
     "-f",
     "--format",
     "format",
-    type=click.Choice(["text", "sudoers", "iam-policy", "jea"]),
+    type=click.Choice(["text", "sudoers", "collector", "iam-policy", "jea"]),
     default="text",
     show_default=True,
-    help="text: a list for people; sudoers: a file for /etc/sudoers.d; iam-policy: an AWS policy document; jea: the "
-    "groups and rights on Windows, as PowerShell.",
+    help="text: a list for people; sudoers: a file for /etc/sudoers.d; collector: the one script that may then run as "
+    "root; iam-policy: an AWS policy document; jea: the groups and rights on Windows, as PowerShell.",
+)
+@click.option(
+    "--collector",
+    "script",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="For sudoers: allow this very script, by its digest and without arguments, and nothing else.",
 )
 @click.option("--user", default="riskline", show_default=True, help="The scan account's name, for sudoers and jea.")
 def permissions(
@@ -141,6 +148,7 @@ def permissions(
     select: tuple[str, ...],
     format: str,
     user: str,
+    script: Path | None,
 ) -> None:
     """Print the least rights that the scan account needs for the planned controls."""
     found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
@@ -153,7 +161,12 @@ def permissions(
 
         click.echo(account_rights(user, _probes(found, "windows")))
     elif format == "sudoers":
-        click.echo(_sudoers(user))
+        click.echo(_sudoers(user, script), nl=False)
+    elif format == "collector":
+        from scanner.transports.collector import collector
+
+        batches = [asset.visits[way] for asset in found.assets for way in ("ssh", "local") if way in asset.visits]
+        click.echo(collector(batches), nl=False)
     else:
         _list_rights(found)
 
@@ -163,17 +176,20 @@ def _probes(found: Plan, via: str) -> list[Probe]:
     return list(probes.values())
 
 
-def _sudoers(user: str) -> str:
+def _sudoers(user: str, script: Path | None) -> str:
     from scanner.errors import UsageError
+    from scanner.transports.collector import pinned_rule
 
     if not user.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"--user {user}: letters, digits, dash and underscore only")
+    if script is not None:
+        return pinned_rule(user, script.read_bytes())
     return (
         "# /etc/sudoers.d/riskline, mode 0440; check with: visudo -cf FILE\n"
         "# One shell, once per visit, fed with the script that `riskline plan --show-script` prints. It is a full\n"
         "# grant: protect the scan account's key as you would root's, and allow it only from the scanner's address.\n"
         f"{user} ALL=(root) NOPASSWD: /bin/sh -s\n"
-        f"Defaults:{user} !requiretty"
+        f"Defaults:{user} !requiretty\n"
     )
 
 

@@ -19,7 +19,8 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "
 def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Probe, Reply]:
     """Put all probes to this machine, under one `sudo -n` where the login is not root and may."""
     way = asset.access.local if asset.access else None
-    batch = Batch(probes, sudo=bool(way and way.sudo == "auto") and os.geteuid() != 0)
+    sudo = bool(way and way.sudo != "never") and os.geteuid() != 0
+    batch = Batch(probes, sudo=sudo, collector=bool(way and way.sudo == "collector"))
     try:
         stdout, stderr, ended = run(["/bin/sh", "-s"], batch.script, bounds, ENVIRONMENT)
     except OSError as error:

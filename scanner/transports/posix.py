@@ -7,6 +7,7 @@ output: output that was cut has no end mark, and is never judged.
 
     \\n<nonce> HELLO RAW|GZ      once; whatever a login shell printed before it is noise
     \\n<nonce> UID 0             who runs the script (twice where sudo was refused half-way)
+    \\n<nonce> PLAN 9f86d0…      the questions that an installed collector puts, by their digest
     \\n<nonce> B 3               begin of probe 3: its output follows …
     \\n<nonce> S 0               … and its exit status; missing when cut
     \\n<nonce> E 3               its error text follows
@@ -18,6 +19,7 @@ output: output that was cut has no end mark, and is never judged.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -39,9 +41,11 @@ _WILD = re.compile(r"[*?\[]")
 _REFUSED = re.compile(r"permission denied|operation not permitted|must be root|are you root|requires? root", re.I)
 _NO_INIT = "System has not been booted with systemd"  # systemctl(1) in a container, or under another init
 _KILLED = {"124", "137"}  # by timeout(1), or by SIGKILL from it or from the watchdog beside a shell without it
-_DONE = 44  # the inner script's own exit status: tells "sudo refused" (1) from "it ran"
+COLLECTOR = "/usr/local/sbin/riskline-collect"
+"""Where a collector is installed: a folder that only root writes to."""
+DONE = 44  # the inner script's own exit status: tells "sudo refused" (1) from "it ran"
 
-_PRELUDE = r"""
+PRELUDE = r"""
 umask 077
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C LANG=C TZ=UTC
 export PATH LC_ALL LANG TZ
@@ -130,7 +134,8 @@ $N P %a:%u:%g:%U:%G:%F:%n" "$@" </dev/null 2>/dev/null
 class Batch:
     """One visit's probes, the script that puts them, and the reading of the answer.
 
-    sudo: try `sudo -n /bin/sh -s` once when the login is not root. gzip: compress the answer where gzip exists.
+    sudo: try `sudo -n /bin/sh -s` once when the login is not root. collector: try that one installed script instead,
+    which puts these very questions and takes nothing but a nonce. gzip: compress the answer where gzip exists.
     at_rest: nothing runs there; probes that need a running system are answered `not-running` without being put.
     """
 
@@ -138,6 +143,7 @@ class Batch:
     sudo: bool = True
     gzip: bool = False
     at_rest: bool = False
+    collector: bool = False
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
@@ -152,15 +158,21 @@ class Batch:
     @property
     def script(self) -> bytes:
         """The whole script. Nothing runs before its last line has arrived, so a torn upload does nothing."""
-        inner = f"main() {{\nN={self.nonce}\n{_PRELUDE}\n{self._body()}\nsay END\n}}\nmain\nexit {_DONE}\n"
+        inner = f"main() {{\nN={self.nonce}\n{PRELUDE}\n{self.body}\nsay END\n}}\nmain\nexit {DONE}\n"
         root = "true" if not self.sudo else '[ "$(id -u)" = 0 ]'
+        asked = f"{self.nonce} | sudo -n {COLLECTOR}" if self.collector else '"$S" | sudo -n /bin/sh -s'
         outer = (
             f"riskline() {{\nS={shlex.quote(inner)}\n"
-            f'go() {{ if {root}; then ( eval "$S" ); else printf \'%s\\n\' "$S" | sudo -n /bin/sh -s; '
-            f'[ $? = {_DONE} ] || ( eval "$S" ); fi; }}\n'
+            f"go() {{ if {root}; then ( eval \"$S\" ); else printf '%s\\n' {asked}; "
+            f'[ $? = {DONE} ] || ( eval "$S" ); fi; }}\n'
             f"{self._packing()}\n}}\nriskline\nexit 0\n"
         )
         return outer.encode()
+
+    @property
+    def digest(self) -> str:
+        """What stands for the questions that the script puts, and how: a collector made for others is noticed."""
+        return hashlib.sha256(self.body.encode()).hexdigest()
 
     def _packing(self) -> str:
         hello = f"printf '\\n{self.nonce} HELLO %s\\n'"
@@ -168,7 +180,9 @@ class Batch:
             return f"{hello} RAW; go"
         return f"if command -v gzip >/dev/null 2>&1; then {hello} GZ; go | gzip -1 -c; else {hello} RAW; go; fi"
 
-    def _body(self) -> str:
+    @property
+    def body(self) -> str:
+        """The steps of the script: one for each question, the paths of all stat probes together."""
         paths: dict[str, None] = {}
         steps = []
         for number, probe in self.put:
@@ -185,6 +199,8 @@ class Batch:
         frames, complete = _frames(stdout, self.nonce)
         if frames is None:
             raise VisitFailed(_silence(stdout, stderr, ended))
+        if {head for head, _ in frames if head.startswith("PLAN ")} - {f"PLAN {self.digest}"}:
+            raise VisitFailed(f"{COLLECTOR} puts other questions there than these; print and install it anew")
         answers = _Answers(self.probes, complete, ended, _text(stderr[:2000]).strip())
         answers.read(frames)
         return {probe: self._reply(number, probe, answers) for number, probe in enumerate(self.probes)}

@@ -37,7 +37,7 @@ def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Prob
     way = (asset.access.ssh if asset.access else None) or Ssh()
     until = time.monotonic() + bounds.deadline_s
     # answers come unpacked: what a hung host had already said would otherwise be lost inside gzip's buffer
-    batch = Batch(probes, sudo=way.sudo == "auto")
+    batch = Batch(probes, sudo=way.sudo != "never", collector=way.sudo == "collector")
     learned: dict[Probe, Reply] = {}
     try:
         hops = route(asset.address or asset.id, way)
