@@ -3,7 +3,7 @@
 from . import parse
 from .checking import check
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
-from .model import Check, Fact, Given, Observed, Probe, Unwritten
+from .model import Check, Fact, Given, Observed, Probe, Unclear, Unwritten
 from .probes import (
     api,
     expected_ports,
@@ -29,6 +29,7 @@ __all__ = [
     "NotApplicable",
     "Observed",
     "Probe",
+    "Unclear",
     "Undetermined",
     "Unparsable",
     "Unwritten",

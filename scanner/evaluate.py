@@ -14,7 +14,7 @@ from typing import Any
 
 from . import compare, probes
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
-from .model import Control, Evidence, Fact, Finding, Gap, Observed, Outcome, Reply, Unwritten
+from .model import Control, Evidence, Fact, Finding, Gap, Observed, Outcome, Reply, Unclear, Unwritten
 from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
 
 MAX_SUBJECTS = 10_000
@@ -212,6 +212,8 @@ def _verdicts(planned: PlannedTerm, observed: Observed, unread: list[_Verdict]) 
 
 
 def _held(subject: str, value: Any, expect: Mapping[str, Any]) -> _Verdict:
+    if isinstance(value, Unclear):
+        return _Verdict(subject, Outcome.UNKNOWN, "undetermined", detail=value.why)
     if isinstance(value, Unwritten):
         verdict = _held(subject, None, expect)
         if verdict.outcome is Outcome.PASS or not compare.met(value.in_force, expect):

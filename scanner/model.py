@@ -31,7 +31,14 @@ class Unwritten:
     in_force: Scalar
 
 
-Observed = Scalar | Unwritten | list[Any] | Mapping[str, Any]
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """What could not be found out about one subject among others, and why; its finding is UNKNOWN."""
+
+    why: str
+
+
+Observed = Scalar | Unwritten | Unclear | list[Any] | Mapping[str, Any]
 """A scalar, a list of scalars, or a mapping subject → scalar or list; a mapping gives one finding per subject."""
 
 Via = Literal["posix", "windows", "aws", "nmap", "people"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner import Absent, Check, Fact, NotApplicable, Undetermined, Unwritten, check, file, parse, sh, visit
+from scanner import Absent, Check, Fact, NotApplicable, Unclear, Undetermined, Unwritten, check, file, parse, sh, visit
 from scanner.collect import make_evidence
 from scanner.evaluate import Judge
 from scanner.model import (
@@ -53,6 +53,12 @@ def users(settings: dict[str, str], names: list[str]) -> dict[str, bool]:
     return {name: name in settings for name in names}
 
 
+@check("x.half", SETTINGS)
+def half(settings: dict[str, str]) -> dict[str, str | Unclear]:
+    """One subject is read, another could not be."""
+    return {"read": settings["a"], "torn": Unclear("torn in two")}
+
+
 @check("x.default", SETTINGS)
 def default(settings: dict[str, str], in_force: str) -> Unwritten:
     """Nothing is written down; `in_force` is."""
@@ -69,7 +75,9 @@ class Checks:
     """As much of a catalogue as the planner needs."""
 
     def check(self, id: str) -> Check:
-        return {"x.setting": setting, "x.users": users, "x.host_key": host_key, "x.default": default}[id]
+        return {"x.setting": setting, "x.users": users, "x.host_key": host_key, "x.default": default, "x.half": half}[
+            id
+        ]
 
 
 def control(**fields: Any) -> Control:
@@ -89,6 +97,12 @@ def judge(plan: PlannedAsset, replies: Mapping[str, Reply]) -> list[Finding]:
 GOOD = {"posix:file /etc/settings": Reply("a = 1\nroot = x\n"), "posix:sh users": Reply("root\neve\n")}
 PASSING: dict[str, Any] = {"check": "x.setting", "given": {"key": "a"}, "expect": {"equals": "1"}}
 FAILING: dict[str, Any] = {"check": "x.setting", "given": {"key": "a"}, "expect": {"equals": "2"}}
+
+
+def test_a_subject_that_is_unclear_is_unknown_by_itself_and_spoils_no_other() -> None:
+    read, torn = judge(planned(control(check="x.half", expect={"equals": "1"})), GOOD)
+    assert (read.outcome, torn.outcome) == (Outcome.PASS, Outcome.UNKNOWN)
+    assert (torn.subject, torn.reason, torn.detail) == ("torn", "undetermined", "torn in two")
 
 
 def test_a_met_expectation_passes_and_an_unmet_one_fails() -> None:

@@ -16,7 +16,7 @@ from scanner.errors import Unparsable, UsageError, VisitFailed
 from scanner.model import Asset, Network
 from scanner.probes import ports, services, sh
 from scanner.transports import Bounds, nmap, nmap_replies, nmap_run
-from scanner.transports.nmap_scripts import ALLOWED, MUST_ANSWER, REFUSALS, SILENT_IS_NO
+from scanner.transports.nmap_scripts import ALLOWED, MUST_ANSWER, REFUSALS, SILENT_IS_NO, path_of
 from scanner.transports.nmap_xml import Host, Port, Reader, Script
 
 HEAD = '<?xml version="1.0"?><!DOCTYPE nmaprun><nmaprun scanner="nmap">'
@@ -162,7 +162,8 @@ def test_a_refusal_by_the_service_itself_is_an_answer() -> None:
 @pytest.mark.parametrize("script", sorted(MUST_ANSWER))
 def test_no_script_proves_anything_by_saying_nothing(script: str) -> None:
     tells = {"ssl-cert", "ssl-enum-ciphers"}
-    names = {"docker-version": "docker", "ftp-anon": "ftp", "http-title": "http", "memcached-info": "memcached",
+    names = {"docker-version": "docker", "http-title": "http", "memcached-info": "memcached",
+             "riskline-ftp": "ftp", "riskline-relay": "smtp", "riskline-resolver": "domain",
              "mongodb-databases": "mongodb", "rdp-enum-encryption": "ms-wbt-server", "redis-info": "redis",
              "ssh-hostkey": "ssh", "ssh2-enum-algos": "ssh", "sshv1": "ssh", "vnc-info": "vnc"}  # fmt: skip
     number = 445 if script.startswith("smb") else 9999
@@ -180,6 +181,16 @@ def test_an_open_port_that_names_no_service_is_a_gap_among_services() -> None:
 
 def test_every_rule_about_silence_is_about_a_script_that_may_run() -> None:
     assert {*MUST_ANSWER, *SILENT_IS_NO, *REFUSALS} <= ALLOWED
+
+
+@pytest.mark.parametrize("script", sorted(one for one in ALLOWED if one.startswith("riskline-")))
+def test_a_script_of_our_own_is_there_and_sends_nothing_but_what_it_says(script: str) -> None:
+    path = Path(path_of(script))
+    assert path.is_absolute()
+    lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("--")]
+    assert 'categories = {"safe", "discovery"}' in lines
+    code = "\n".join(lines[lines.index('license = "Apache-2.0"') :])
+    assert not any(word in code for word in ("DATA", "STOR", "LIST", "io.open", "os.execute", "dofile"))
 
 
 def test_a_host_that_seems_open_everywhere_is_not_judged() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from scanner import Fact, Undetermined, check, nse
+from scanner import Fact, Unclear, Undetermined, check, nse
 
-from .rows import Row, mapping, scripts
+from .rows import Row, each, mapping, scripts
 
-FTP = Fact(nse("ftp-anon"), scripts)
+FTP = Fact(nse("riskline-ftp"), scripts)
+RESOLVERS = Fact(nse("riskline-resolver"), scripts)
+RELAYS = Fact(nse("riskline-relay"), scripts)
 STORES = Fact(nse("docker-version", "memcached-info", "mongodb-databases", "redis-info"), scripts)
 TITLES = Fact(nse("http-title"), scripts)
 SCREENS = Fact(nse("vnc-info"), scripts)
@@ -15,27 +17,42 @@ SNMP = Fact(nse("snmp-sysdescr"), scripts)
 
 
 @check("network.access.anonymous_ftp", FTP)
-def anonymous_ftp(ftp: list[Row]) -> dict[str, bool]:
+def anonymous_ftp(ftp: list[Row]) -> dict[str, bool | Unclear]:
     """Per FTP port: whether a login as "anonymous" was accepted."""
-    return {row.subject: row.output.startswith("Anonymous FTP login allowed") for row in ftp}
+    return each(ftp, lambda row: {"accepted": True, "refused": False}[mapping(row)["login"]])
+
+
+@check("network.access.open_resolver", RESOLVERS)
+def open_resolver(resolvers: list[Row]) -> dict[str, bool | Unclear]:
+    """Per DNS port: whether it looks names up for whoever asks from here, names of others included."""
+    return each(resolvers, lambda row: mapping(row)["recursion"] == "yes" and mapping(row)["code"] != _REFUSED)
+
+
+_REFUSED = "5"
+"""Answer code of a DNS server that serves the asker by no means (RFC 1035, section 4.1.1)."""
+
+
+@check("network.access.open_relay", RELAYS)
+def open_relay(relays: list[Row]) -> dict[str, bool | Unclear]:
+    """Per mail port: whether it takes mail from strangers to strangers, here from example.org to example.net."""
+    return each(relays, _relays)
+
+
+def _relays(row: Row) -> bool:
+    at, code = mapping(row)["at"], mapping(row)["code"]
+    if code[:1] == "4":
+        raise Undetermined(f"{row.subject} put the question off ({code} to {at})")
+    return bool(at == "RCPT" and code[:1] == "2")
 
 
 @check("network.access.open_store", STORES, TITLES)
-def open_store(stores: list[Row], titles: list[Row]) -> dict[str, bool]:
+def open_store(stores: list[Row], titles: list[Row]) -> dict[str, bool | Unclear]:
     """Per port of Redis, MongoDB, memcached, Docker or Elasticsearch: whether it answers without a login."""
-    found, unclear = {}, ""
-    for row in stores:
-        try:
-            found[row.subject] = _answers(row)
-        except Undetermined as error:
-            unclear = str(error)
+    found = each(stores, _answers)
     for row in titles:
         if row.at.product == "Elasticsearch REST API":
             # nmap reads the version from the greeting, which is only given to those who may come in
             found[row.subject] = bool(row.at.version)
-    # an open one must be told, whatever else could not be found out
-    if unclear and not any(found.values()):
-        raise Undetermined(unclear)
     return found
 
 
@@ -50,26 +67,28 @@ def _answers(row: Row) -> bool:
 
 
 @check("network.access.open_screen", SCREENS)
-def open_screen(screens: list[Row]) -> dict[str, bool]:
+def open_screen(screens: list[Row]) -> dict[str, bool | Unclear]:
     """Per VNC port: whether the screen is given to anybody without a login."""
-    found = {}
-    for row in screens:
-        said = mapping(row)
-        if "Security types" not in said:
-            raise Undetermined(f"{row.subject} does not show how it lets people in")
-        found[row.subject] = "WARNING" in said
-    return found
+    return each(screens, _without_login)
+
+
+def _without_login(row: Row) -> bool:
+    said = mapping(row)
+    if "Security types" not in said:
+        raise Undetermined(f"{row.subject} does not show how it lets people in")
+    return "WARNING" in said
 
 
 @check("network.access.desktop_before_login", DESKTOPS)
-def desktop_before_login(desktops: list[Row]) -> dict[str, bool]:
+def desktop_before_login(desktops: list[Row]) -> dict[str, bool | Unclear]:
     """Per Remote Desktop port: whether a session opens before the user has proved who they are (without NLA)."""
-    found = {}
-    for row in desktops:
-        if "Security layer" not in row.output or ": Unknown" in row.output:
-            raise Undetermined(f"{row.subject} does not show its security layers")
-        found[row.subject] = any(f"{layer}: SUCCESS" in row.output for layer in ("Native RDP", "SSL"))
-    return found
+    return each(desktops, _before_login)
+
+
+def _before_login(row: Row) -> bool:
+    if "Security layer" not in row.output or ": Unknown" in row.output:
+        raise Undetermined(f"{row.subject} does not show its security layers")
+    return any(f"{layer}: SUCCESS" in row.output for layer in ("Native RDP", "SSL"))
 
 
 @check("network.access.public_snmp", SNMP)

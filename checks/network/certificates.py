@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from scanner import Fact, Unparsable, check, looked_at, nse
+from scanner import Fact, Unclear, Unparsable, check, looked_at, nse
 
-from .rows import Row, inner, mapping, rsa_strength, scripts
+from .rows import Row, each, inner, mapping, rsa_strength, scripts
 
 
 def instant(text: str) -> datetime:
@@ -21,13 +21,14 @@ LOOKED_AT = Fact(looked_at(), instant)
 
 
 @check("network.certificates.days_left", SHOWN, LOOKED_AT)
-def days_left(shown: list[Row], now: datetime) -> dict[str, int]:
+def days_left(shown: list[Row], now: datetime) -> dict[str, int | Unclear]:
     """Whole days until the certificate expires; below 0 where it has, or where it is not valid yet."""
-    found = {}
-    for row in shown:
+
+    def left(row: Row) -> int:
         begins, ends = (_validity(row, key) for key in ("notBefore", "notAfter"))
-        found[row.subject] = -1 if begins > now else (ends - now).days
-    return found
+        return -1 if begins > now else (ends - now).days
+
+    return each(shown, left)
 
 
 def _validity(row: Row, key: str) -> datetime:
@@ -38,15 +39,15 @@ def _validity(row: Row, key: str) -> datetime:
 
 
 @check("network.certificates.self_signed", SHOWN)
-def self_signed(shown: list[Row]) -> dict[str, bool]:
+def self_signed(shown: list[Row]) -> dict[str, bool | Unclear]:
     """Whether the certificate names itself as its issuer, so that no authority vouches for it."""
-    return {row.subject: inner(row, "subject") == inner(row, "issuer") for row in shown}
+    return each(shown, lambda row: inner(row, "subject") == inner(row, "issuer"))
 
 
 @check("network.certificates.key_strength", SHOWN)
-def key_strength(shown: list[Row]) -> dict[str, int]:
+def key_strength(shown: list[Row]) -> dict[str, int | Unclear]:
     """Strength of the certificate's key in bits after NIST SP 800-57: RSA 2048 is 112, a curve of 256 is 128."""
-    return {row.subject: _strength(row, inner(row, "pubkey")) for row in shown}
+    return each(shown, lambda row: _strength(row, inner(row, "pubkey")))
 
 
 def _strength(row: Row, key: dict[str, Any]) -> int:
@@ -62,23 +63,23 @@ def _strength(row: Row, key: dict[str, Any]) -> int:
 
 
 @check("network.certificates.signature", SHOWN)
-def signature(shown: list[Row]) -> dict[str, str]:
+def signature(shown: list[Row]) -> dict[str, str | Unclear]:
     """The algorithm by which the certificate is signed, such as sha256WithRSAEncryption."""
-    found = {}
-    for row in shown:
-        algorithm = mapping(row).get("sig_algo")
-        if not isinstance(algorithm, str) or not algorithm:
-            raise Unparsable(f"{row.subject}: no signature algorithm")
-        found[row.subject] = algorithm
-    return found
+    return each(shown, _algorithm)
+
+
+def _algorithm(row: Row) -> str:
+    algorithm = mapping(row).get("sig_algo")
+    if not isinstance(algorithm, str) or not algorithm:
+        raise Unparsable(f"{row.subject}: no signature algorithm")
+    return algorithm
 
 
 @check("network.certificates.names_host", SHOWN)
-def names_host(shown: list[Row]) -> dict[str, bool]:
+def names_host(shown: list[Row]) -> dict[str, bool | Unclear]:
     """Whether the certificate names the host as the inventory does; hosts given by address only are not judged."""
-    return {
-        row.subject: any(_covers(name, row.at.host) for name in _names(row)) for row in shown if _is_name(row.at.host)
-    }
+    named = [row for row in shown if _is_name(row.at.host)]
+    return each(named, lambda row: any(_covers(name, row.at.host) for name in _names(row)))
 
 
 def _names(row: Row) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from scanner import Unparsable, parse
+from scanner import Unclear, Undetermined, Unparsable, parse
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def _service(entry: dict[str, Any]) -> Service:
 
 
 def scripts(text: str) -> list[Row]:
-    """The same with '"script": "ftp-anon", "output": "…", "structured": null' -> [Row(Service(…), 'ftp-anon', …)]."""
+    """The same with '"script": "vnc-info", "output": "…", "structured": null' -> [Row(Service(…), 'vnc-info', …)]."""
     return [Row(_service(e), e["script"], e["output"], e["structured"]) for e in entries(text)]
 
 
@@ -72,6 +75,17 @@ _RSA_STRENGTH = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80)
 def rsa_strength(bits: int) -> int:
     """3072 -> 128; 0 below 1024 bits."""
     return next((strength for least, strength in _RSA_STRENGTH if bits >= least), 0)
+
+
+def each(rows: Iterable[Row], judge: Callable[[Row], V]) -> dict[str, V | Unclear]:
+    """Subject -> what `judge` says of its row. A row that it cannot read is unclear itself, and spoils no other."""
+    found: dict[str, V | Unclear] = {}
+    for row in rows:
+        try:
+            found[row.subject] = judge(row)
+        except (Undetermined, Unparsable, LookupError, ValueError, TypeError, AttributeError) as error:
+            found[row.subject] = Unclear(str(error)[:300])
+    return found
 
 
 def mapping(row: Row) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from scanner import Fact, Unparsable, check, nse
+from scanner import Fact, Unclear, Unparsable, check, nse
 
-from .rows import Row, mapping, rsa_strength, scripts, texts
+from .rows import Row, each, mapping, rsa_strength, scripts, texts
 
 OFFERED = Fact(nse("ssh2-enum-algos"), scripts)
 FIRST = Fact(nse("sshv1"), scripts)
@@ -31,24 +31,27 @@ def _offered(row: Row, kind: str) -> list[str]:
 
 
 @check("network.ssh.algorithms", OFFERED)
-def algorithms(offered: list[Row], kind: Literal["kex", "host-key", "encryption", "mac"]) -> dict[str, list[str]]:
+def algorithms(
+    offered: list[Row], kind: Literal["kex", "host-key", "encryption", "mac"]
+) -> dict[str, list[str] | Unclear]:
     """Per SSH port: the algorithms that the server offers of this kind."""
-    return {row.subject: _offered(row, kind) for row in offered}
+    return each(offered, lambda row: _offered(row, kind))
 
 
 @check("network.ssh.prefix_can_be_cut", OFFERED)
-def prefix_can_be_cut(offered: list[Row]) -> dict[str, bool]:
+def prefix_can_be_cut(offered: list[Row]) -> dict[str, bool | Unclear]:
     """Whether messages can be dropped unnoticed at the start of a session (CVE-2023-48795, "Terrapin").
 
     True where ChaCha20-Poly1305, or CBC with encrypt-then-MAC, is offered and strict key exchange is not.
     """
-    found = {}
-    for row in offered:
-        ciphers, macs = _offered(row, "encryption"), _offered(row, "mac")
-        chained = any(c.endswith("-cbc") for c in ciphers) and any(m.endswith("-etm@openssh.com") for m in macs)
-        open_to_it = chained or "chacha20-poly1305@openssh.com" in ciphers
-        found[row.subject] = open_to_it and _STRICT not in _offered(row, "kex")
-    return found
+    return each(offered, _can_be_cut)
+
+
+def _can_be_cut(row: Row) -> bool:
+    ciphers, macs = _offered(row, "encryption"), _offered(row, "mac")
+    chained = any(c.endswith("-cbc") for c in ciphers) and any(m.endswith("-etm@openssh.com") for m in macs)
+    open_to_it = chained or "chacha20-poly1305@openssh.com" in ciphers
+    return open_to_it and _STRICT not in _offered(row, "kex")
 
 
 @check("network.ssh.protocol_1", FIRST)
@@ -58,9 +61,9 @@ def protocol_1(first: list[Row]) -> dict[str, bool]:
 
 
 @check("network.ssh.host_key_strength", KEYS)
-def host_key_strength(keys: list[Row]) -> dict[str, int]:
+def host_key_strength(keys: list[Row]) -> dict[str, int | Unclear]:
     """Per SSH port: strength in bits of the weakest host key that it shows, after NIST SP 800-57: RSA 2048 is 112."""
-    return {row.subject: min(_strength(row, key) for key in _shown(row)) for row in keys}
+    return each(keys, lambda row: min(_strength(row, key) for key in _shown(row)))
 
 
 def _shown(row: Row) -> list[dict[str, str]]:

@@ -20,7 +20,7 @@ from scanner.model import Asset, Gap, Probe, Problem, Reply, utc_now
 from . import Bounds, nmap_replies
 from .nmap_replies import Look
 from .nmap_run import Seen, locate, may_send_raw, run, top_ports
-from .nmap_scripts import ALLOWED, MUST_ANSWER, REFUSALS, SILENT_IS_NO
+from .nmap_scripts import ALLOWED, MUST_ANSWER, REFUSALS, SILENT_IS_NO, path_of
 from .nmap_xml import Host
 
 _FROM_INVENTORY = {"expected", "looked-at"}
@@ -221,8 +221,7 @@ def flags(group: Group, wanted: Ports, asked: Sequence[Probe], raw: bool, left_s
         made += ["-sV", "--version-light"]
     if scripts:
         # debugging level 1: without it a script that could not connect is as silent as one that was refused
-        made += ["-d1", "--script", ",".join(scripts), "--script-timeout", f"{min(60, host_s)}s"]
-        made += ["--script-args", "ftp-anon.maxlist=0"]
+        made += ["-d1", "--script", ",".join(map(path_of, scripts)), "--script-timeout", f"{min(60, host_s)}s"]
     return [*made, *group.texts]
 
 

@@ -1,23 +1,27 @@
 """The nmap scripts that may run: they read what a service offers to anybody, and change, guess or break nothing.
 
-Not among them: whatever nmap's script.db puts under brute, dos, exploit, external, fuzzer or malware.
+Not among them: whatever nmap's script.db puts under brute, dos, exploit, external, fuzzer or malware. Three are our
+own, in the folder nse/: for questions on which nmap's scripts keep silent, or do more than ask.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from .nmap_xml import Port
 
 ALLOWED = frozenset(
     {
         "docker-version",
-        "ftp-anon",
         "http-title",
         "memcached-info",
         "mongodb-databases",
         "rdp-enum-encryption",
         "redis-info",
+        "riskline-ftp",
+        "riskline-relay",
+        "riskline-resolver",
         "rsync-list-modules",
         "smb-protocols",
         "smb2-security-mode",
@@ -31,6 +35,14 @@ ALLOWED = frozenset(
         "vnc-info",
     }
 )
+
+
+_OWN = Path(__file__).parent / "nse"
+
+
+def path_of(script: str) -> str:
+    """What nmap is told to run: the name of a script of its own, the path of one of ours."""
+    return str(_OWN / f"{script}.nse") if script.startswith("riskline-") else script
 
 
 def _on(*services: str, usual: int = 0) -> Callable[[Port], bool]:
@@ -57,14 +69,15 @@ def _only_version_2(port: Port) -> bool:
 
 MUST_ANSWER: Mapping[str, Callable[[Port], bool]] = {
     "docker-version": _on("docker", usual=2375),
-    # it says nothing when it is refused, and nothing either when the connection breaks
-    "ftp-anon": _on("ftp", usual=21),
     "http-title": lambda port: port.method == "probed" and port.service.startswith("http"),
     "memcached-info": _on("memcached", usual=11211),
     "mongodb-databases": _on("mongodb", "mongod", usual=27017),
     "rdp-enum-encryption": _on("ms-wbt-server", usual=3389),
     # an open port that names no service may be any store: this one gap keeps it from passing as none
     "redis-info": lambda port: port.protocol == "tcp" and (port.service == "redis" or not _named(port)),
+    "riskline-ftp": _on("ftp", usual=21),
+    "riskline-relay": _on("smtp", usual=25),
+    "riskline-resolver": _on("domain", usual=53),
     "smb-protocols": _is_smb,
     "smb2-security-mode": _is_smb,
     "ssh-hostkey": _on("ssh", usual=22),

@@ -69,6 +69,42 @@ def _ftp(connection: socket.socket, verdict: bytes) -> None:
         connection.sendall(said.get(line[:4].upper(), b"530 Please login with USER and PASS.\r\n"))
 
 
+def mail_relay(connection: socket.socket) -> None:
+    """A mail server that takes mail from anybody to anybody."""
+    _mail(connection, b"250 2.1.5 Ok\r\n")
+
+
+def mail_locked(connection: socket.socket) -> None:
+    """A mail server that takes no mail for others."""
+    _mail(connection, b"554 5.7.1 <nobody@example.net>: Relay access denied\r\n")
+
+
+def _mail(connection: socket.socket, verdict: bytes) -> None:
+    connection.sendall(b"220 mail.example.org ESMTP Postfix (Debian/GNU)\r\n")
+    for line in _lines(connection):
+        said = {b"EHLO": b"250-mail.example.org\r\n250 SIZE 10240000\r\n", b"RCPT": verdict, b"QUIT": b"221 Bye\r\n",
+                b"DATA": b"354 End data\r\n"}  # fmt: skip
+        connection.sendall(said.get(line[:4].upper(), b"250 2.1.0 Ok\r\n"))
+
+
+def dns_for_all(connection: socket.socket) -> None:
+    """A DNS server over TCP that offers recursion."""
+    _dns(connection, 0x8183)
+
+
+def dns_of_its_own(connection: socket.socket) -> None:
+    """A DNS server over TCP that answers for its own names only."""
+    _dns(connection, 0x8105)
+
+
+def _dns(connection: socket.socket, flags: int) -> None:
+    with connection.makefile("rb") as reader:
+        while 12 <= (length := int.from_bytes(reader.read(2), "big")) <= 512:
+            question = reader.read(length)
+            answer = question[:2] + flags.to_bytes(2, "big") + question[4:]
+            connection.sendall(len(answer).to_bytes(2, "big") + answer)
+
+
 def telnet(connection: socket.socket) -> None:
     """A telnet server that asks for a login name (inetutils in its first bytes)."""
     connection.sendall(b"\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23\xff\xfd\x27Debian GNU/Linux 12\r\nbox login: ")
@@ -82,7 +118,7 @@ def ssh_1(connection: socket.socket) -> None:
     for line in _lines(connection):
         if line.startswith(b"SSH-1."):
             connection.sendall(b"\x00\x00\x01\x0b" + bytes(5) + b"\x02" + bytes(266))
-            return
+        return
 
 
 def web(connection: socket.socket) -> None:
@@ -142,13 +178,13 @@ def over_tls(inner: Conversation, pem: Path, *, oldest: ssl.TLSVersion, ciphers:
 
 
 @contextlib.contextmanager
-def listening(*conversations: Conversation, address: str = "127.0.0.1") -> Iterator[list[int]]:
-    """Their ports, in order, for as long as the block lasts."""
+def listening(*conversations: Conversation, address: str = "127.0.0.1", port: int = 0) -> Iterator[list[int]]:
+    """Their ports, in order, for as long as the block lasts. port: where a service is only known by its own."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with contextlib.ExitStack() as stack:
         found = []
         for conversation in conversations:
-            server = stack.enter_context(socket.create_server((address, 0), family=family, backlog=64))
+            server = stack.enter_context(socket.create_server((address, port), family=family, backlog=64))
             stack.callback(server.shutdown, socket.SHUT_RDWR)
             threading.Thread(target=_serve, args=(server, conversation), daemon=True).start()
             found.append(server.getsockname()[1])

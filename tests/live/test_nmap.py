@@ -7,6 +7,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -66,10 +67,27 @@ def test_good_and_bad_services_are_told_apart(tmp_path: Path) -> None:
     assert outcomes(said, "NET-03")[telnet] is Outcome.FAIL
     assert outcomes(said, "NET-04")[anonymous] is Outcome.FAIL
     assert outcomes(said, "NET-05") == {web: Outcome.FAIL}
-    assert outcomes(said, "NET-06") == {anonymous: Outcome.FAIL, locked: Outcome.UNKNOWN}
+    assert outcomes(said, "NET-06") == {anonymous: Outcome.FAIL, locked: Outcome.PASS}
     assert outcomes(said, "SSH-N6") == {ssh_1: Outcome.FAIL}
     # it speaks no version 2, so that its algorithms could not be asked for
     assert outcomes(said, "SSH-N1") == {ssh_1: Outcome.UNKNOWN}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to listen on port 53")
+def test_open_resolvers_and_relays_are_told_from_closed_ones(tmp_path: Path) -> None:
+    mark = uuid.uuid4().bytes
+    first, second = (f"127.{100 + mark[0] % 100}.{mark[1]}.{n}" for n in (1, 2))
+    with (
+        speak.listening(speak.mail_relay, speak.mail_locked) as (relay, closed),
+        speak.listening(speak.dns_for_all, address=first, port=53),
+        speak.listening(speak.dns_of_its_own, address=second, port=53),
+    ):
+        network = f"{{addresses: [127.0.0.1, {first}, {second}], ports: '53,{relay},{closed}'}}"
+        said = look(tmp_path, network, ("id=NET-10", "id=NET-11"))
+    assert outcomes(said, "NET-11") == {
+        f"127.0.0.1:{relay}/tcp": Outcome.FAIL, f"127.0.0.1:{closed}/tcp": Outcome.PASS,
+    }  # fmt: skip
+    assert outcomes(said, "NET-10") == {f"{first}:53/tcp": Outcome.FAIL, f"{second}:53/tcp": Outcome.PASS}
 
 
 @contextlib.contextmanager
