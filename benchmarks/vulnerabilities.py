@@ -3,8 +3,8 @@
     python benchmarks/vulnerabilities.py [packages] [advisories]
 
 The advisories are made up, with the shape of Debian's: 45,000 of them, each for four releases. Each step runs in a
-process of its own, so that its memory is its own. Beside the time stands what the processor spent on it: on a busy
-machine the time alone says little.
+process of its own, so that its memory is its own. The limits are held against what the processor spent: nothing here
+waits, and on a busy machine the time on the clock says little.
 
     load     an OSV archive into the local store                                at most 5 s
     host     the packages of one host, 2,000, held against all of them          at most 60 ms
@@ -65,7 +65,7 @@ def load(folder: Path) -> dict[str, Any]:
     found = store.take(folder / "feeds", "Debian", "osv", folder / "all.zip", NOW, Limits())
     took_s, cpu_s = time.perf_counter() - started, time.process_time() - used
     size = store.path_of(folder / "feeds", "Debian").stat().st_size
-    return {"load_s": took_s, "cpu_s": cpu_s, "records": found.records, "db_mib": size / (1 << 20)}
+    return {"clock_s": took_s, "load_s": cpu_s, "records": found.records, "db_mib": size / (1 << 20)}
 
 
 def evidence(folder: Path, host: int) -> Evidence:
@@ -93,7 +93,7 @@ def host(folder: Path) -> dict[str, Any]:
             found = feeds.matchers["Debian"].hits(HERE, has, "")
             took.append((time.perf_counter() - started, time.process_time() - used))
     wall, cpu = (statistics.median(of) * 1000 for of in zip(*took, strict=True))
-    return {"host_ms": wall, "cpu_ms": cpu, "flaws": len(found)}
+    return {"clock_ms": wall, "host_ms": cpu, "flaws": len(found)}
 
 
 def fleet(folder: Path) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def fleet(folder: Path) -> dict[str, Any]:
             count += len(feeds.matchers["Debian"].hits(HERE, has, ""))
             took_s += time.perf_counter() - started
             cpu_s += time.process_time() - used
-    return {"fleet_ms": took_s / HOSTS * 1000, "cpu_ms": cpu_s / HOSTS * 1000, "flaws": count}
+    return {"clock_ms": took_s / HOSTS * 1000, "fleet_ms": cpu_s / HOSTS * 1000, "flaws": count}
 
 
 def whole_way(folder: Path) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def whole_way(folder: Path) -> dict[str, Any]:
         for number in range(HOSTS):
             count += len(findings(Asset("one"), evidence(folder, number), feeds, NOW.date())[1])
         took_s, cpu_s = time.perf_counter() - started, time.process_time() - used
-    return {"findings_ms": took_s / HOSTS * 1000, "cpu_ms": cpu_s / HOSTS * 1000, "findings": count}
+    return {"clock_ms": took_s / HOSTS * 1000, "findings_ms": cpu_s / HOSTS * 1000, "findings": count}
 
 
 def debsecan(folder: Path) -> dict[str, Any]:

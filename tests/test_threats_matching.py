@@ -315,3 +315,155 @@ def test_a_list_of_ends_decides_whether_a_release_is_still_watched(tmp_path: Pat
 )
 def test_a_release_is_found_under_the_name_that_the_list_of_ends_has(ecosystem: str, product: tuple[str, str]) -> None:
     assert product_of(ecosystem) == product
+
+
+# ── other distributions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+RHEL = 'ID="rhel"\nVERSION_ID="9.4"\n'
+ROCKY = 'ID="rocky"\nVERSION_ID="9.4"\n'
+SLES = 'ID="sles"\nVERSION_ID="15.6"\n'
+LEAP = 'ID="opensuse-leap"\nVERSION_ID="15.6"\n'
+ALPINE = "ID=alpine\nVERSION_ID=3.22.1\n"
+VENDORS = {
+    RHEL: "Red Hat, Inc.",
+    ROCKY: "Rocky Enterprise Software Foundation",
+    SLES: "SUSE LLC <https://www.suse.com/>",
+}
+VENDORS |= {LEAP: "openSUSE", ALMA: "AlmaLinux"}
+BASESYSTEM = "SUSE:Linux Enterprise Module for Basesystem 15 SP6"
+
+
+def rpm_row(release: str, name: str, version: str, source: str = "", label: str = "(none)") -> str:
+    bare = version.partition(":")[2] or version
+    return "\t".join([name, version, "x86_64", f"{source or name}-{bare}.src.rpm", VENDORS[release], label])
+
+
+def found_on(
+    folder: Path,
+    records: list[dict[str, Any]],
+    rows: list[str],
+    release: str,
+    running: str = "6.1",
+    today: date = TODAY,
+) -> list[Finding]:
+    take(folder, "osv", archive(folder / "a.zip", records))
+    with Threats(folder / "feeds", NOW) as threats:
+        return findings(Asset("web"), evidence(rows, release, running=running, rpm=True), threats, today)[1]
+
+
+@pytest.mark.parametrize("part", ["::baseos", "::appstream", "::crb", ""])
+def test_red_hats_repositories_are_one_release(tmp_path: Path, part: str) -> None:
+    records = [
+        record("RHSA-2026:1", "openssl-libs", "1:3.0.7-28.el9", f"Red Hat:enterprise_linux:9{part}"),
+        record("RHSA-2026:2", "openssl-libs", "1:3.0.7-99.el8", "Red Hat:enterprise_linux:8::baseos"),
+        record("RHSA-2026:3", "openssl-libs", "1:3.0.7-99.el9", "Red Hat:rhel_eus:9.2::baseos"),
+    ]
+    rows = [rpm_row(RHEL, "openssl-libs", "1:3.0.7-27.el9", "openssl")]
+    assert flaws(found_on(tmp_path, records, rows, RHEL)) == [("RHSA-2026:1/openssl-libs", "fail", "")]
+
+
+@pytest.mark.parametrize("named", ["openssl", "openssl-libs"])
+def test_rockys_advisories_may_name_the_source_or_the_package(tmp_path: Path, named: str) -> None:
+    records = [record("RLSA-2026:1", named, "1:3.0.7-28.el9", "Rocky Linux:9")]
+    rows = [rpm_row(ROCKY, "openssl-libs", "1:3.0.7-27.el9", "openssl")]
+    assert flaws(found_on(tmp_path, records, rows, ROCKY)) == [(f"RLSA-2026:1/{named}", "fail", "")]
+
+
+def test_suses_advisories_name_the_source_in_whichever_module_it_is(tmp_path: Path) -> None:
+    records = [
+        record("SUSE-SU-2026:1", "openssl-3", "3.1.4-150600.5.9", BASESYSTEM),
+        record("SUSE-SU-2026:2", "openssl-3", "3.1.4-150600.9.9", "SUSE:Linux Enterprise Server 15 SP6-LTSS"),
+        record("SUSE-SU-2026:3", "openssl-3", "3.1.4-150600.9.9", "SUSE:Linux Enterprise Live Patching 15 SP6"),
+        record("SUSE-SU-2026:4", "libopenssl3", "3.1.4-150600.9.9", "SUSE:Linux Enterprise Server 15 SP5"),
+    ]
+    rows = [rpm_row(SLES, "libopenssl3", "0:3.1.4-150600.5.7", "openssl-3"), rpm_row(SLES, "zip", "0:3.0-2")]
+    found = found_on(tmp_path, records, rows, SLES, today=date(2025, 11, 30))
+    assert flaws(found) == [("SUSE-SU-2026:1/openssl-3", "fail", "")]
+
+
+def test_leap_has_packages_of_suse_and_of_opensuse(tmp_path: Path) -> None:
+    records = [record("openSUSE-SU-2026:1", "zip", "3.1-1", "openSUSE:Leap 15.6")]
+    rows = [rpm_row(LEAP, "zip", "0:3.0-1"), rpm_row(LEAP, "bash", "0:5-1").replace("openSUSE", "SUSE LLC <x>")]
+    found = found_on(tmp_path, records, rows, LEAP)
+    assert flaws(found) == [("openSUSE-SU-2026:1/zip", "fail", "")]
+    assert only(found, COVERED).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("release", "ecosystem", "name", "named", "old", "new", "running"),
+    [
+        (ALMA, "AlmaLinux:9", "kernel-core", "kernel-core", "5.14.0-1.el9", "5.14.0-2.el9", "5.14.0-1.el9.x86_64"),
+        (RHEL, "Red Hat:enterprise_linux:9::baseos", "kernel-core", "kernel-core", "5.14.0-1.el9", "5.14.0-2.el9",
+         "5.14.0-1.el9.x86_64"),
+        (ROCKY, "Rocky Linux:9", "kernel-core", "kernel", "5.14.0-1.el9", "5.14.0-2.el9", "5.14.0-1.el9.x86_64"),
+        (SLES, BASESYSTEM, "kernel-default", "kernel-default", "6.4.0-150600.23.7.1", "6.4.0-150600.23.8.1",
+         "6.4.0-150600.23.7-default"),
+    ],
+)  # fmt: skip
+def test_of_several_kernels_the_newest_and_the_running_one_count(
+    tmp_path: Path, release: str, ecosystem: str, name: str, named: str, old: str, new: str, running: str
+) -> None:
+    source = "kernel-default" if release == SLES else "kernel"
+    rows = [rpm_row(release, name, f"0:{version}", source) for version in (old, new)]
+    rows += [rpm_row(release, "kernel-headers", f"0:{old}", source)] if release != SLES else []
+    records = [record("SA-1", named, new, ecosystem)]
+    found = found_on(tmp_path, records, rows, release, running, today=date(2025, 11, 30))
+    assert flaws(found) == [(f"SA-1/{named}/reboot", "fail", "")]
+    after = running.replace("-1.el9", "-2.el9").replace("23.7", "23.8")
+    assert flaws(found_on(tmp_path, records, rows, release, after, today=date(2025, 11, 30))) == []
+
+
+def alpine(folder: Path, records: list[dict[str, Any]], database: str, places: str) -> list[Finding]:
+    take(folder, "osv", archive(folder / "a.zip", records))
+    replies = {
+        packages.DPKG_PACKAGES.probe.key: Reply(problem="absent"),
+        packages.RPM_PACKAGES.probe.key: Reply(problem="absent"),
+        packages.APK_PACKAGES.probe.key: Reply(database),
+        packages.APK_REPOSITORIES.probe.key: Reply(places),
+        packages.RELEASE.probe.key: Reply(ALPINE),
+        packages.RUNNING.probe.key: Reply("6.12.30-0-lts\n"),
+    }
+    with Threats(folder / "feeds", NOW) as threats:
+        return findings(Asset("web"), Evidence("web", NOW, "0", replies), threats, TODAY)[1]
+
+
+OWN = "https://dl-cdn.alpinelinux.org/alpine/v3.22/main\n"
+
+
+def test_alpines_packages_are_matched_by_origin_in_apks_own_order(tmp_path: Path) -> None:
+    database = "P:libssl3\nV:3.5.0_rc2-r1\no:openssl\n\nP:linux-lts\nV:6.12.30-r0\no:linux-lts\n\n"
+    records = [
+        record("ALPINE-CVE-2026-10001", "openssl", "3.5.0-r0", "Alpine:v3.22"),
+        record("ALPINE-CVE-2026-10002", "openssl", "3.5.0_rc1-r9", "Alpine:v3.22"),
+        record("ALPINE-CVE-2026-10003", "openssl", "3.9-r0", "Alpine:v3.21"),
+        record("ALPINE-CVE-2026-10004", "linux-lts", "6.12.31-r0", "Alpine:v3.22"),
+    ]
+    found = alpine(tmp_path, records, database, OWN)
+    assert {name for name, *_ in flaws(found)} == {"ALPINE-CVE-2026-10001/openssl", "ALPINE-CVE-2026-10004/linux-lts"}
+    assert only(found, COVERED).outcome is Outcome.PASS
+
+
+def test_alpine_with_other_repositories_is_never_clean(tmp_path: Path) -> None:
+    records = [record("ALPINE-CVE-2026-10001", "openssl", "3.5.0-r0", "Alpine:v3.22")]
+    found = alpine(tmp_path, records, "P:zip\nV:3.0-r1\no:zip\n\n", f"{OWN}@edge https://x/alpine/edge/testing\n")
+    assert (only(found, COVERED).reason, only(found, CLEAN).outcome) == ("undetermined", Outcome.UNKNOWN)
+
+
+def test_a_package_manager_of_another_distribution_is_not_believed(tmp_path: Path) -> None:
+    """rpm's host with a dpkg beside it that knows of nothing: no package at all is not "no flaw"."""
+    seen = evidence([alma("bash", "0:5.1-1")], ALMA, rpm=True)
+    both = replace(seen, replies={**seen.replies, packages.DPKG_PACKAGES.probe.key: Reply("")})
+    one = record("ALSA-2026:1", "bash", "5.2-1", "AlmaLinux:9")
+    take(tmp_path, "osv", archive(tmp_path / "a.zip", [one]))
+    with Threats(tmp_path / "feeds", NOW) as threats:
+        _, found = findings(Asset("web"), both, threats, TODAY)
+    assert flaws(found) == [("ALSA-2026:1/bash", "fail", "")]
+
+
+@pytest.mark.parametrize("release", [DEBIAN, 'ID=strange\nVERSION_ID="1"\n'])
+def test_no_package_at_all_is_unknown(tmp_path: Path, release: str) -> None:
+    seen = evidence([], release, offered="end\n")
+    take(tmp_path, "osv", archive(tmp_path / "a.zip", [record(cve(1), "bash", "6")]))
+    with Threats(tmp_path / "feeds", NOW) as threats:
+        _, found = findings(Asset("web"), seen, threats, TODAY)
+    assert [(one.control, one.outcome) for one in found] == [(WATCHED, Outcome.UNKNOWN)]

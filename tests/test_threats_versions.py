@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from scanner.errors import Unparsable
-from scanner.threats.versions import deb_key, key_of, rpm_key
+from scanner.threats.versions import apk_key, deb_key, key_of, rpm_key
 
 from . import version_orders as orders
 
@@ -111,4 +111,44 @@ def test_what_rpm_refuses_is_refused(text: str) -> None:
 
 
 def test_an_order_that_is_not_known_is_not_guessed() -> None:
-    assert (key_of("Debian:12"), key_of("AlmaLinux:9"), key_of("npm")) == (deb_key, rpm_key, None)
+    known = [key_of(name) for name in ("Debian:12", "AlmaLinux:9", "Red Hat:x", "SUSE:x", "Alpine:v3.20", "npm")]
+    assert known == [deb_key, rpm_key, rpm_key, rpm_key, apk_key, None]
+
+
+# What apk-tools documents and tests of its order: APKBUILD(5), test/version.data.
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        ("0.1.0_alpha", "0.1.3_alpha"),
+        ("1.0_alpha1", "1.0_beta1"),
+        ("1.0_beta2", "1.0_pre1"),
+        ("1.0_pre1", "1.0_rc1"),
+        ("1.0_rc1", "1.0_rc2"),
+        ("1.0_rc", "1.0_rc1"),
+        ("1.0_rc9-r5", "1.0-r0"),
+        ("1.0-r0", "1.0_p1-r0"),
+        ("1.0_git20240101", "1.0_p1"),
+        ("1.0_cvs1", "1.0_svn1"),
+        ("1.0-r3", "1.0-r4"),
+        ("1.0-r9", "1.0-r10"),
+        ("1.0", "1.0-r0"),
+        ("1.2.9", "1.2.10"),
+        ("1.0.0.9", "1.0.1"),
+        ("2.9", "10"),
+        ("1.2", "1.2a"),
+        ("1.2a", "1.2b"),
+        ("1.2b", "1.2.1"),
+        ("1.01", "1.1"),
+        ("1.001", "1.01"),
+        ("6.4_p20240101-r0", "6.4_p20240420-r0"),
+    ],
+)
+def test_alpine_versions_rise(lower: str, higher: str) -> None:
+    assert apk_key(lower) < apk_key(higher)
+    assert apk_key(lower) == apk_key(lower)
+
+
+@pytest.mark.parametrize("text", ["", "a1", "1_x", "1.", ".1", "1-1", "1-r", "1 0", "1.0_", "v1", "1.0~xyz", "é"])
+def test_what_apk_refuses_is_refused(text: str) -> None:
+    with pytest.raises(Unparsable):
+        apk_key(text)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from scanner import Fact, NotApplicable, Undetermined, check
 from scanner.threats import packages
 from scanner.threats.packages import (
+    APK_PACKAGES,
+    APK_REPOSITORIES,
     DPKG_PACKAGES,
     OFFERS,
     RELEASE,
@@ -14,6 +16,7 @@ from scanner.threats.packages import (
     RUNNING,
     Installed,
     Offer,
+    foreign_repositories,
     from_elsewhere,
     on_disk,
 )
@@ -48,6 +51,14 @@ def rpm_elsewhere(installed: tuple[Installed, ...], release: Mapping[str, str]) 
     if not installed:
         raise NotApplicable("no package is installed by rpm")
     return sorted(from_elsewhere(installed, release, None))
+
+
+@check("linux.vulnerabilities.apk_elsewhere", APK_PACKAGES, RELEASE, APK_REPOSITORIES)
+def apk_elsewhere(installed: tuple[Installed, ...], release: Mapping[str, str], places: tuple[str, ...]) -> list[str]:
+    """Places that Alpine takes packages from which are not the main and community archives of its own release."""
+    if not installed:
+        raise Undetermined("apk lists no package at all")
+    return sorted(foreign_repositories(places, release))
 
 
 @check("linux.vulnerabilities.kernel_of_a_package", DPKG_PACKAGES, RUNNING)

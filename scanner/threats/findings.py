@@ -105,18 +105,19 @@ class Threats:
 
 def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tuple[list[Control], list[Finding]]:
     """The controls and findings of one asset's known flaws; both empty where its packages were never asked for."""
-    asked = [one for one in (packages.DPKG_PACKAGES, packages.RPM_PACKAGES) if one.probe.key in evidence.replies]
-    if not asked:
+    if not any(one.probe.key in evidence.replies for one in _MANAGERS.values()):
         return [], []
-    fact = next((one for one in asked if evidence.replies[one.probe.key].problem != "absent"), asked[0])
     try:
-        installed = _fact(evidence, fact)
         release = _fact(evidence, packages.RELEASE)
+        manager = _manager(evidence, release)
+        installed: tuple[Installed, ...] = _fact(evidence, _MANAGERS[manager])
+        if not installed:
+            raise _Missing("undetermined", f"{manager} lists no package at all")
     except _Missing as missing:
         return _both([_said(asset, WATCHED, Outcome.UNKNOWN, missing.reason, detail=missing.detail)])
-    of_dpkg = fact is packages.DPKG_PACKAGES
-    elsewhere, unsure = _elsewhere(asset, evidence, installed, release, of_dpkg)
+    elsewhere, unsure = _elsewhere(asset, evidence, installed, release, manager)
     ecosystem = packages.ecosystem(release)
+    installed = tuple(packages.as_advisories_name(installed, ecosystem))
     watched, matcher = _watched(asset, ecosystem, release, feed, today)
     found = [watched, *unsure]
     controls: dict[str, Control] = {}
@@ -140,6 +141,22 @@ def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tu
     return [*_STANDING, *controls.values()], found
 
 
+_MANAGERS: Mapping[str, Fact[tuple[Installed, ...]]] = {
+    "dpkg": packages.DPKG_PACKAGES,
+    "rpm": packages.RPM_PACKAGES,
+    "apk": packages.APK_PACKAGES,
+}
+
+
+def _manager(evidence: Evidence, release: Mapping[str, str]) -> str:
+    """The package manager of a host: that of its distribution, for others may be installed beside it."""
+    own = packages.MANAGERS.get(release.get("ID", ""))
+    if own is not None:
+        return own
+    there = [name for name, one in _MANAGERS.items() if one.probe.key in evidence.replies]
+    return next((name for name in there if evidence.replies[_MANAGERS[name].probe.key].problem != "absent"), there[0])
+
+
 def what_is_there(evidence: Evidence) -> tuple[str, str, frozenset[str]]:
     """(release for people, its ecosystem, {'package version', …}) of an asset; empty where evidence does not say."""
     try:
@@ -147,12 +164,14 @@ def what_is_there(evidence: Evidence) -> tuple[str, str, frozenset[str]]:
     except _Missing:
         return "", "", frozenset()
     has: set[str] = set()
-    for fact in (packages.DPKG_PACKAGES, packages.RPM_PACKAGES):
+    ecosystem = packages.ecosystem(release)
+    for fact in _MANAGERS.values():
         try:
-            has |= {f"{one.name} {one.version}" for one in _fact(evidence, fact)}
+            listed = _fact(evidence, fact)
         except _Missing:
             continue
-    return f"{release.get('ID', '?')} {release.get('VERSION_ID', '?')}", packages.ecosystem(release), frozenset(has)
+        has |= {f"{one.name} {one.version}" for one in packages.as_advisories_name(listed, ecosystem)}
+    return f"{release.get('ID', '?')} {release.get('VERSION_ID', '?')}", ecosystem, frozenset(has)
 
 
 def _both(found: list[Finding]) -> tuple[list[Control], list[Finding]]:
@@ -178,21 +197,26 @@ def _fact(evidence: Evidence, fact: Fact[T]) -> T:
 
 
 def _elsewhere(
-    asset: Asset, evidence: Evidence, installed: Sequence[Installed], release: Mapping[str, str], of_dpkg: bool
+    asset: Asset, evidence: Evidence, installed: Sequence[Installed], release: Mapping[str, str], manager: str
 ) -> tuple[dict[str, str], list[Finding]]:
     """Packages that the distribution's advisories do not speak of, and what is to be said of that."""
+    doubt, offered = "", None
     try:
-        offered = _fact(evidence, packages.OFFERS) if of_dpkg else None
+        if manager == "apk":
+            places: tuple[str, ...] = _fact(evidence, packages.APK_REPOSITORIES)
+            foreign = packages.foreign_repositories(places, release)
+            doubt = f"packages may also come from {', '.join(foreign)[:200]}" if foreign else ""
+            elsewhere: dict[str, str] = {}
+        else:
+            offered = _fact(evidence, packages.OFFERS) if manager == "dpkg" else None
+            elsewhere = packages.from_elsewhere(installed, release, offered)
     except _Missing as missing:
         why = f"where packages come from is not known: {missing.detail}"
         return {}, [_said(asset, COVERED, Outcome.UNKNOWN, missing.reason, detail=why)]
     if offered is not None and not offered:
-        why = (
-            "this host holds no package lists, so where its packages come from is not known; `apt update` fetches them"
-        )
-        elsewhere = packages.from_elsewhere(installed, release, offered)
-        return elsewhere, [_said(asset, COVERED, Outcome.UNKNOWN, "undetermined", detail=why)]
-    elsewhere = packages.from_elsewhere(installed, release, offered)
+        doubt = "this host holds no package lists, so where its packages come from is not known; run `apt update`"
+    if doubt:
+        return elsewhere, [_said(asset, COVERED, Outcome.UNKNOWN, "undetermined", detail=doubt)]
     said = [
         _said(asset, COVERED, Outcome.UNKNOWN, "not-covered", name, detail=f"{why}: no advisory here speaks of it")
         for name, why in elsewhere.items()
@@ -274,7 +298,7 @@ def _control(hit: Hit, feed: Threats) -> Control:
     _, _, _, automatable, total = _severity(hit.cvss)
     listed = min((feed.exploited[cve] for cve in hit.cves if cve in feed.exploited), default="")
     reboot, open = hit.state == "reboot", hit.state == "no-fix"
-    fix = f"Upgrade {hit.source} to {hit.fixed} or later: `apt install --only-upgrade` or `dnf upgrade`."
+    fix = f"Upgrade {hit.source} to {hit.fixed} or later: by `apt`, `dnf`, `zypper` or `apk`."
     if reboot:
         fix = "Restart the machine: the mended kernel is installed, the old one runs."
     elif not hit.fixed or hit.state != "fix":

@@ -108,7 +108,7 @@ class Matcher:
         except Unparsable as error:
             return self._unreadable(ecosystem, one, str(error))
         # An epoch that only the package has: advisories sometimes leave it out, and then prove nothing.
-        ahead = ecosystem.startswith(("AlmaLinux", "Rocky")) and not version.startswith(b"\x00")
+        ahead = ecosystem.startswith(("AlmaLinux", "Rocky", "Red Hat")) and not version.startswith(b"\x00")
         rows = self.db.execute(_CANDIDATES, (ecosystem, one.name, version, version, version, ahead))
         found: dict[str, Hit] = {}
         for number, *words, fixed, open, state in rows:
@@ -155,6 +155,8 @@ def _with_state(hit: Hit, state: State) -> Hit:
 
 def _without_kernel(one: Installed) -> bool:
     """Headers, tools and metapackages of a kernel's source: they hold no kernel, so its flaws are not in them."""
+    if one.name.startswith("kernel-firmware"):
+        return False
     return bool(_KERNEL_SOURCE.match(one.name)) or one.name == "kernel" or one.name.startswith("kernel-")
 
 

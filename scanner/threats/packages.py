@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scanner import parse
@@ -16,6 +16,7 @@ from scanner.errors import Unparsable
 from scanner.model import Fact
 from scanner.probes import file, sh
 
+from . import rpm_shell
 from .versions import deb_key
 
 # One row for each version that an archive offers of an installed package: the very one (=) or another (~). The names
@@ -51,14 +52,33 @@ DPKG = r"${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\t${source:
 RPM = r"%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{VENDOR}\t%{MODULARITYLABEL}\n"
 _KERNEL_IMAGE = re.compile(r"linux-image-(?:unsigned-)?(\d\S*?)(?:-dbg)?\Z")
 _DISTRIBUTIONS = {"debian": {"Debian"}, "ubuntu": {"Ubuntu"}}
-_VENDORS = {"almalinux": "AlmaLinux", "rocky": "Rocky Enterprise Software Foundation"}
+_VENDORS = {
+    "almalinux": "AlmaLinux",
+    "rocky": "Rocky Enterprise Software Foundation",
+    "rhel": "Red Hat, Inc.",
+    "ol": "Oracle America",
+    "centos": "CentOS",
+    "sles": "SUSE LLC",
+    "sles_sap": "SUSE LLC",
+    "opensuse-leap": ("openSUSE", "SUSE LLC"),
+}
+MANAGERS: Mapping[str, str] = {
+    **dict.fromkeys(("debian", "ubuntu"), "dpkg"),
+    **dict.fromkeys((*_VENDORS, "ol", "centos", "fedora"), "rpm"),
+    "alpine": "apk",
+}
+"""ID in os-release -> the package manager that knows what is installed."""
+_RED_HAT_KERNEL = re.compile(r"kernel(?:-rt|-64k)?-core")
+_SUSE_KERNEL = re.compile(r"kernel-(default|azure|rt|64kb)(?:-base)?")
+_ALPINE_KERNEL = re.compile(r"linux-(lts|virt|rpi|edge|stable|asahi)")
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
     """One package whose files are on disk. name, version: as advisories name it. kernel: its release, for an image.
 
-    stream: the module stream it was built for ('nodejs:18'), on RPM distributions. source: what one upgrade replaces.
+    stream: the module stream it was built for ('nodejs:18'), on RPM distributions. source: what one upgrade replaces;
+    source_version: its version and release, on RPM distributions.
     """
 
     binary: str
@@ -69,6 +89,7 @@ class Installed:
     stream: str = ""
     vendor: str = ""
     source: str = ""
+    source_version: str = ""
 
 
 def dpkg(text: str) -> tuple[Installed, ...]:
@@ -100,13 +121,75 @@ def rpm(text: str) -> tuple[Installed, ...]:
     for name, version, architecture, made_of, vendor, label in parse.table(text, 6, "\t"):
         if name == "gpg-pubkey":
             continue
-        image = re.fullmatch(r"kernel(?:-rt|-64k)?-core", name)
-        release = f"{version.partition(':')[2]}.{architecture}" if image else ""
         stream = ":".join(label.split(":")[:2]) if label != "(none)" else ""
+        made_from, *made = made_of.removesuffix(".src.rpm").removesuffix(".nosrc.rpm").rsplit("-", 2)
+        release = _rpm_kernel(name, version.partition(":")[2], architecture)
         found[name, version] = Installed(
-            name, version, name, version, release, stream, vendor, made_of.rsplit("-", 2)[0]
+            name, version, name, version, release, stream, vendor, made_from, "-".join(made)
         )
     return tuple(found.values())
+
+
+def _rpm_kernel(name: str, version: str, architecture: str) -> str:
+    """What `uname -r` says where this package is the kernel that runs; "" where it holds none.
+
+    kernel-core 5.14.0-503.el9 -> '5.14.0-503.el9.x86_64'; SUSE leaves the last number of a release out:
+    kernel-default 6.4.0-150600.23.7.1 -> '6.4.0-150600.23.7-default'.
+    """
+    if _RED_HAT_KERNEL.fullmatch(name):
+        return f"{version}.{architecture}"
+    suse = _SUSE_KERNEL.fullmatch(name)
+    return f"{version.rpartition('.')[0]}-{suse[1]}" if suse else ""
+
+
+def apk(text: str) -> tuple[Installed, ...]:
+    """'P:libssl3\\nV:3.3.1-r0\\no:openssl\\n\\n' -> (Installed('libssl3', '3.3.1-r0', 'openssl', …),).
+
+    Of each package its name, version and origin; other lines are left out by the question. Source: apk-package(5).
+    """
+    found = []
+    for stanza in text.strip("\n").split("\n\n"):
+        said = dict(line.split(":", 1) for line in stanza.splitlines() if line)
+        if said:
+            name, version = said["P"], said["V"]
+            image = _ALPINE_KERNEL.fullmatch(name)
+            bare, _, revision = version.partition("-r")
+            kernel = f"{bare}-{revision}-{image[1]}" if image else ""
+            origin = said.get("o", name)
+            found.append(Installed(name, version, origin, version, kernel, source=origin))
+    return tuple(found)
+
+
+def repositories(text: str) -> tuple[str, ...]:
+    """'https://cdn/alpine/v3.20/main\\n#…\\n@x http://y\\n' -> those two addresses. Source: apk-repositories(5)."""
+    return tuple(line.split()[-1] for line in parse.lines(text))
+
+
+def foreign_repositories(places: Iterable[str], known: Mapping[str, str]) -> list[str]:
+    """Those that are not `main` or `community` of the host's own release."""
+    release = ".".join(known.get("VERSION_ID", "").split(".")[:2])
+    own = re.compile(rf"(?:https?://[^ ]*|/[^ ]*)?/v{re.escape(release)}/(?:main|community)/?")
+    return [place for place in places if not own.fullmatch(place)]
+
+
+def as_advisories_name(installed: Iterable[Installed], ecosystem: str) -> list[Installed]:
+    """Packages under the names that the ecosystem's advisories have: of SUSE the sources', of Rocky both.
+
+    A source package has no epoch of its own; it has that of its packages.
+    """
+    if not ecosystem.startswith(("SUSE", "openSUSE", "Rocky")):
+        return list(installed)
+    found: dict[tuple[str, str], Installed] = {}
+    for one in installed:
+        if ecosystem.startswith("Rocky") and not one.kernel:
+            found[one.name, one.version] = one
+        epoch = one.binary_version.partition(":")[0]
+        of_source = replace(one, name=one.source, version=f"{epoch}:{one.source_version}")
+        if one.source and one.source_version:
+            kept = found.get((of_source.name, of_source.version))
+            if kept is None or (of_source.kernel and not kept.kernel):
+                found[of_source.name, of_source.version] = of_source
+    return list(found.values())
 
 
 Taking = Literal["automatic", "upgrades", "never"]
@@ -200,7 +283,17 @@ def ecosystem(known: Mapping[str, str]) -> str:
         year, _, month = version.partition(".")
         lts = month == "04" and year.isdigit() and int(year) % 2 == 0
         return f"Ubuntu:{version}:LTS" if lts else f"Ubuntu:{version}"
-    return {"debian": f"Debian:{major}", "almalinux": f"AlmaLinux:{major}", "rocky": f"Rocky Linux:{major}"}.get(id, "")
+    if id in {"sles", "sles_sap"}:
+        return f"SUSE:Linux Enterprise {version.replace('.', ' SP')}"
+    names = {
+        "debian": f"Debian:{major}",
+        "almalinux": f"AlmaLinux:{major}",
+        "rocky": f"Rocky Linux:{major}",
+        "rhel": f"Red Hat:enterprise_linux:{major}",
+        "opensuse-leap": f"openSUSE:Leap {version}",
+        "alpine": f"Alpine:v{'.'.join(version.split('.')[:2])}",
+    }
+    return names.get(id, "")
 
 
 def from_elsewhere(
@@ -213,8 +306,13 @@ def from_elsewhere(
     found: dict[str, str] = {}
     id = known.get("ID", "")
     if offered is None:
-        wanted = _VENDORS.get(id, "")
-        return {one.binary: f"its vendor is {one.vendor}" for one in installed if wanted not in one.vendor}
+        wanted = _VENDORS.get(id, ())
+        own_vendors = (wanted,) if isinstance(wanted, str) else wanted
+        return {
+            one.binary: f"its vendor is {one.vendor}"
+            for one in installed
+            if not any(vendor in one.vendor for vendor in own_vendors)
+        }
     own, same, named = _DISTRIBUTIONS.get(id, set()), dict[str, list[Offer]](), set[str]()
     for offer in offered:
         if offer.origin in own:
@@ -234,7 +332,9 @@ def from_elsewhere(
 
 
 DPKG_PACKAGES = Fact(sh(f"dpkg-query -W -f '{DPKG}'", of="dpkg-query", max_bytes=8 << 20), dpkg)
-RPM_PACKAGES = Fact(sh(f"rpm -qa --qf '{RPM}'", of="rpm", timeout_s=60.0, max_bytes=8 << 20), rpm)
+RPM_PACKAGES = Fact(sh(f"{rpm_shell.RPM}rpm_ -qa --qf '{RPM}'", of="rpm", timeout_s=60.0, max_bytes=8 << 20), rpm)
 OFFERS = Fact(sh(OFFERED, of="apt-get", timeout_s=60.0, max_bytes=8 << 20), offers)
+APK_PACKAGES = Fact(sh("grep -hE '^([PVo]:|$)' /lib/apk/db/installed", of="apk", max_bytes=8 << 20), apk)
+APK_REPOSITORIES = Fact(file("/etc/apk/repositories"), repositories)
 RELEASE = Fact(file("/etc/os-release"), release)
 RUNNING = Fact(sh("uname -r", running=True), lambda text: text.strip())

@@ -152,6 +152,8 @@ def advisory(record: Any) -> Advisory | None:
     cvss = next((_text(s["score"]) for s in scores if s.get("type") == "CVSS_V3"), "")
     summary = str(record.get("summary") or record.get("details") or "")[:200]
     spans = tuple(span for one in record["affected"] for span in _spans(one))
+    if spans and spans[0].ecosystem.startswith(_IN_PARTS):
+        spans = tuple(dict.fromkeys(spans))
     modular = any("module" in span.fixed_text for span in spans)
     stream = " ".join(_STREAM.findall(summary)) if modular else ""
     return Advisory(id, cves, modified, cvss, summary, stream, spans)
@@ -163,9 +165,27 @@ def _text(value: object) -> str:
     return value[:400]
 
 
+_IN_PARTS = ("Red Hat", "SUSE")
+
+
+def release_of(ecosystem: str) -> str:
+    """The release that an ecosystem is a part of: the parts of one release share names and versions of packages.
+
+    'Red Hat:enterprise_linux:9::baseos' -> 'Red Hat:enterprise_linux:9'; 'SUSE:Linux Enterprise Module for Basesystem
+    15 SP6' -> 'SUSE:Linux Enterprise 15 SP6'. What is sold beside it (LTSS, live patches) stays apart.
+    """
+    if not ecosystem.startswith(_IN_PARTS):
+        return ecosystem
+    family, _, rest = ecosystem.partition(":")
+    if family == "Red Hat":
+        return ecosystem.partition("::")[0]
+    found = re.fullmatch(r"Linux Enterprise (?!Live Patching|Micro)(?:.* )?([0-9]+ SP[0-9]+)", rest)
+    return f"SUSE:Linux Enterprise {found[1]}" if found else ecosystem
+
+
 def _spans(affected: Any) -> Iterator[Span]:
     place = affected["package"]
-    ecosystem, name = _text(place["ecosystem"]), _text(place["name"])
+    ecosystem, name = release_of(_text(place["ecosystem"])), _text(place["name"])
     own = {**(affected.get("database_specific") or {}), **(affected.get("ecosystem_specific") or {})}
     urgency = str(own.get("urgency", "")).lower()
     state: State = (
