@@ -2,6 +2,8 @@
 # make test    set up all that the tests need (as root: also Debian packages), then lint, types, contracts, all tests
 # make docs    write the pages and schemas that are made from the baselines and the code anew
 # make fuzz     push RUNS hostile inputs (1,000,000) into every reader of foreign bytes, by atheris
+# make sbom     write what the product is made of to out/sbom.cdx.json (CycloneDX)
+# make audit-packages  ask PyPI for known flaws of what the product is made of (needs the network)
 # make versions   hold the order of 1,000,000 pairs of versions against apt and librpm (two minutes)
 # make lock    write requirements/dev.lock anew from pyproject.toml
 
@@ -14,7 +16,7 @@ PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iprout
   nginx-light debsecan python3-apt rpm gpg
 JOBS ?= 4
 
-.PHONY: audit test lint types contracts pytest fuzz versions wheel packages docs lock clean
+.PHONY: audit test lint types contracts pytest fuzz versions sbom audit-packages wheel packages docs lock clean
 
 audit: $(STAMP)
 	@mkdir -p out
@@ -52,6 +54,16 @@ pytest: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m fuzz --runs $(or $(RUNS),1000000)
+
+sbom: $(STAMP)
+	@mkdir -p out
+	$(BIN)/python requirements/runtime.py >out/runtime.txt
+	$(BIN)/cyclonedx-py requirements out/runtime.txt --pyproject pyproject.toml --output-reproducible --of JSON --validate -o out/sbom.cdx.json
+
+audit-packages: $(STAMP)
+	@mkdir -p out
+	$(BIN)/python requirements/runtime.py >out/runtime.txt
+	$(BIN)/pip-audit --require-hashes --disable-pip -r out/runtime.txt
 
 versions: $(STAMP)
 	$(BIN)/python benchmarks/version_orders.py
