@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from scanner import Fact, Unparsable, check, parse, sh
 from scanner import files as texts
@@ -13,6 +14,7 @@ from .network import LISTENING, Socket
 from .services import UNITS, Units
 
 Words = tuple[str, ...]
+RED_HAT_NFT = "/etc/sysconfig/nftables.conf"
 UFW_CONF = "/etc/ufw/ufw.conf"
 UFW_DEFAULTS = "/etc/default/ufw"
 UFW_RULES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
@@ -86,9 +88,9 @@ def _chain(key: tuple[str, str, str], lines: list[str]) -> Chain:
 
 
 def nft_files(text: str) -> Ruleset:
-    """/etc/nftables.conf and the files that it includes -> Ruleset; files that nothing includes are not read."""
+    """The file that nftables.service loads and those that it includes -> Ruleset; other files are not read."""
     found: Mapping[str, str] = parse.files(text)
-    main = found.get("/etc/nftables.conf", "")
+    main = found.get(RED_HAT_NFT, found.get("/etc/nftables.conf", ""))
     included = re.findall(
         r'^[ \t]*include[ \t]+"([^"\n]+)"', "\n".join(map(_without_comment, main.split("\n"))), re.MULTILINE
     )
@@ -97,8 +99,6 @@ def nft_files(text: str) -> Ruleset:
 
 
 def _matching(patterns: list[str], found: Mapping[str, str]) -> set[str]:
-    from fnmatch import fnmatchcase
-
     whole = [pattern if pattern.startswith("/") else f"/etc/{pattern}" for pattern in patterns]
     return {path for path in found for pattern in whole if fnmatchcase(path, pattern)}
 
@@ -166,7 +166,8 @@ def both(text: str) -> dict[str, Table]:
 
 
 NFT_FILES = Fact(
-    texts("/etc/nftables.conf", "/etc/nftables/*", "/etc/nftables.d/*", "/etc/*.rules", sudo=True), nft_files
+    texts("/etc/nftables.conf", RED_HAT_NFT, "/etc/nftables/*", "/etc/nftables.d/*", "/etc/*.rules", sudo=True),
+    nft_files,
 )
 NFT_NOW = Fact(sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20), ruleset)
 UFW = Fact(texts(UFW_CONF, UFW_DEFAULTS, *UFW_RULES, sudo=True), ufw)

@@ -141,3 +141,9 @@ def active(found: Mapping[str, str], names: list[str]) -> list[str]:
 def masked(found: Units, names: list[str]) -> list[str]:
     """Those of the units `names` that nothing can start: a link to /dev/null stands in their place."""
     return [name for name in names if name in found.masked or found.own_name(name) in found.masked]
+
+
+@check("linux.services.default_target", UNITS)
+def default_target(found: Units) -> str:
+    """The target that boot aims at: multi-user.target, graphical.target; default.target where nothing was chosen."""
+    return found.own_name("default.target")

@@ -173,7 +173,7 @@ def suites(found: tuple[Source, ...]) -> list[str]:
 @check("linux.updates.hosts", SOURCES)
 def hosts(found: tuple[Source, ...]) -> list[str]:
     """The hosts that packages come from: deb.debian.org …"""
-    names = {re.sub(r"^[a-z+]+:/*(?:[^/@]*@)?([^/:]*).*", r"\1", s.uri) for s in found}
+    names = {re.sub(r"^[a-z+]+:(?://)?(?:[^/@]*@)?([^/:]*).*", r"\1", s.uri) for s in found}
     return sorted(name or "this host" for name in names)
 
 
@@ -200,10 +200,14 @@ def newer_kernels(found: tuple[str, ...]) -> list[str]:
 
 
 def _flavour(release: str) -> str:
-    """'6.1.0-28-cloud-amd64' -> 'cloud-amd64'."""
+    """'6.1.0-28-cloud-amd64' -> 'cloud-amd64'; '5.14.0-427.13.1.el9_4.x86_64' -> 'el.x86_64', as its minor releases."""
+    return re.sub(r"\bel[0-9]+(?:_[0-9]+)?", "el", _build(release))
+
+
+def _build(release: str) -> str:
     return re.sub(r"^[0-9.]+(?:-[0-9.]+)?-?", "", release)
 
 
 def _order(release: str) -> list[int]:
-    version = release[: len(release) - len(_flavour(release))]
+    version = release[: len(release) - len(_build(release))]
     return [int(number) for number in re.findall(r"[0-9]{1,12}", version)]
