@@ -50,10 +50,14 @@ def listed(asset: Asset) -> list[Asset]:
 
 def entered(asset: Asset, way: Aws, account: str, partition: str = "") -> Asset:
     """The asset of one account, entered by the role that `way` names."""
-    partition = partition or {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(way.home_region.rsplit("-", 2)[0], "aws")
-    role = f"arn:{partition}:iam::{account}:role/{str(way.role).lstrip('/')}"
-    one = replace(way, organization=False, accounts=(), role=role)
+    one = replace(way, organization=False, accounts=(), role=role_in(way, account, partition))
     return replace(asset, id=_id(asset, account), access=Access(aws=one))
+
+
+def role_in(way: Aws, account: str, partition: str = "") -> str:
+    """(role audit, '111122223333') -> 'arn:aws:iam::111122223333:role/audit'. account: "*" stands for any."""
+    partition = partition or {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(way.home_region.rsplit("-", 2)[0], "aws")
+    return f"arn:{partition}:iam::{account}:role/{str(way.role).lstrip('/')}"
 
 
 def _id(asset: Asset, name: str) -> str:

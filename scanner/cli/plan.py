@@ -125,11 +125,12 @@ def _script(way: str, probes: tuple[Probe, ...]) -> str:
     "-f",
     "--format",
     "format",
-    type=click.Choice(["text", "sudoers", "collector", "iam-policy", "jea"]),
+    type=click.Choice(["text", "sudoers", "collector", "iam-policy", "iam-role-policy", "jea"]),
     default="text",
     show_default=True,
     help="text: a list for people; sudoers: a file for /etc/sudoers.d; collector: the one script that may then run as "
-    "root; iam-policy: an AWS policy document; jea: the groups and rights on Windows, as PowerShell.",
+    "root; iam-policy: an AWS policy document for who signs in; iam-role-policy: one for the role that is then "
+    "assumed; jea: the groups and rights on Windows, as PowerShell.",
 )
 @click.option(
     "--collector",
@@ -152,10 +153,8 @@ def permissions(
 ) -> None:
     """Print the least rights that the scan account needs for the planned controls."""
     found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
-    if format == "iam-policy":
-        from scanner.transports.aws_permissions import iam_policy
-
-        click.echo(json.dumps(iam_policy(_probes(found, "aws")), indent=2))
+    if format.startswith("iam-"):
+        _show_policy(found, of_role=format == "iam-role-policy")
     elif format == "jea":
         from scanner.transports.windows_permissions import account_rights
 
@@ -169,6 +168,26 @@ def permissions(
         click.echo(collector(batches), nl=False)
     else:
         _list_rights(found)
+
+
+def _show_policy(found: Plan, of_role: bool) -> None:
+    """Print the policy document; what its reader has to know goes to standard error, for JSON has no comments."""
+    from scanner.errors import UsageError
+    from scanner.transports.aws_policies import entry_policy, iam_policy, remarks
+
+    ways = [(one, one.asset.access.aws) for one in found.assets if one.asset.access and one.asset.access.aws]
+    entering = [(one, way) for one, way in ways if way.role]
+    if of_role and not entering:
+        raise UsageError("no asset names a `role` to assume; who signs in needs --format iam-policy")
+    asking = entering if of_role else [(one, way) for one, way in ways if way.organization or not way.role]
+    probes = list({probe.key: probe for one, _ in asking for probe in one.visits.get("aws", ())}.values())
+    document = iam_policy(probes) if of_role else entry_policy([way for _, way in ways], probes)
+    click.echo(json.dumps(document, indent=2))
+    said = remarks(document)
+    if entering and not of_role:
+        said.append("the roles that are assumed need a policy of their own: --format iam-role-policy")
+    for remark in said:
+        click.echo(remark, err=True)
 
 
 def _probes(found: Plan, via: str) -> list[Probe]:

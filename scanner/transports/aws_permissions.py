@@ -1,4 +1,4 @@
-"""The IAM actions that the planned AWS questions need, and the smallest policy document that allows them.
+"""The IAM actions that the planned AWS questions need.
 
 An API operation and the action that allows it are mostly named alike; the exceptions are listed here.
 Source: the service authorization reference.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -83,12 +83,6 @@ def permissions(probes: Iterable[Probe]) -> list[str]:
     """Every IAM action that these questions need, sorted. Questions to other targets need none."""
     actions = {action for probe in probes if probe.via == "aws" for action in _actions(probe)}
     return sorted(actions | set(ALWAYS)) if actions else []
-
-
-def iam_policy(probes: Sequence[Probe]) -> dict[str, Any]:
-    """The smallest policy document for these questions. None of the actions can be limited to named resources."""
-    statement = {"Sid": "RisklineReads", "Effect": "Allow", "Action": permissions(probes), "Resource": "*"}
-    return {"Version": "2012-10-17", "Statement": [statement] if statement["Action"] else []}
 
 
 def _actions(probe: Probe) -> list[str]:

@@ -19,7 +19,8 @@ from scanner.evaluate import Judge
 from scanner.model import Access, Asset, Aws, Finding, Inventory, Outcome, Probe
 from scanner.plan import Plan, make_plan
 from scanner.transports import Bounds
-from scanner.transports.aws_permissions import iam_policy, permissions
+from scanner.transports.aws_permissions import permissions
+from scanner.transports.aws_policies import iam_policy
 from tests.live.moto_seed import seed
 from tests.live.moto_server import Server, moto_server
 
@@ -86,8 +87,8 @@ def enforced() -> Iterator[None]:
 
 def scan_allowed(server: Server, plan: Plan, document: dict[str, Any]) -> list[Finding]:
     """What a user with this policy finds."""
-    (statement,) = document["Statement"]
-    here = {**document, "Statement": [{**statement, "Action": sorted({as_moto(one) for one in statement["Action"]})}]}
+    said = [{**one, "Action": sorted({as_moto(name) for name in one["Action"]})} for one in document["Statement"]]
+    here = {**document, "Statement": said}
     server.client("iam").put_user_policy(UserName="riskline", PolicyName="reads", PolicyDocument=json.dumps(here))
     with enforced():
         (collected,) = collect(plan.assets, Bounds())
