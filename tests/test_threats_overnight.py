@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ class Place:
             return run_of(register, self.feeds if feeds else None, seen or evidence(OLD), day)
 
     def verb(self, *words: str) -> Result:
-        places = ["--register", str(self.register), "--feeds", str(self.feeds)]
+        places = ["--register", str(self.register)]
+        places += [] if words[0] == "due" else ["--feeds", str(self.feeds)]
         return CliRunner().invoke(riskline, ["threats", words[0], *places, *words[1:]], catch_exceptions=False)
 
     def told(self, *words: str) -> Any:
@@ -207,6 +208,30 @@ def test_without_feeds_it_says_where_to_get_them(place: Place) -> None:
         riskline, ["threats", "diff", "--register", str(place.register), "--feeds", str(place.folder / "none")]
     )
     assert "riskline feeds update" in str(refused.exception)
+
+
+# ── by when ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_timetable_has_one_line_for_each_upgrade_and_the_earliest_day(place: Place) -> None:
+    place.advisories(slow(1), slow(2), slow(3, "bash", "6"), record(cve(4), "bash", "6"), slow(5, "bash", None))
+    place.exploited(name(2))
+    place.run()
+    lines = {one["cause"]: one for one in place.told("due")}
+    days = {cause: one["due"] and (date.fromisoformat(one["due"]) - NOW.date()).days for cause, one in lines.items()}
+    assert days == {"upgrade bash": 3, "upgrade openssl": 14, "no fix for bash": 60}
+    assert (lines["upgrade openssl"]["decided_by"], lines["upgrade openssl"]["flaws"]) == (name(2), 2)
+    assert lines["upgrade openssl"]["answers"] == {
+        "exploited": True, "exposed": True, "automatable": False, "total": False, "estimated": True,
+    }  # fmt: skip
+    said = " ".join(place.verb("due").output.split())
+    assert f"{name(2)}: exploited, exposed, not automatable, not takes all (estimated). Upgrade openssl" in said
+
+
+def test_the_timetable_of_a_run_without_flaws_is_empty(place: Place) -> None:
+    place.advisories(slow(1))
+    place.run(evidence([row("zip", "1")]))
+    assert "No known flaw is open" in place.verb("due").output
 
 
 # ── what is expected, and what ends ──────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scanner.threats.forecast import Arrivals, Expectation, Record
     from scanner.threats.overnight import Change, Night
     from scanner.threats.support import Ending
+    from scanner.threats.timetable import Line
 
 format_option = click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 TOLD = 20
@@ -33,6 +34,7 @@ def threats() -> None:
 
     \b
     riskline feeds update && riskline threats diff
+    riskline threats due
     riskline threats forecast
     riskline threats calendar
     """
@@ -156,6 +158,48 @@ def _lines(one: Change) -> Iterator[str]:
     yield f"  {one.flaw} in {one.package} on {assets}: {one.why}"
     if one.step:
         yield f"      {one.step}" + (f" By {one.due}: {one.deadline}." if one.due else "")
+
+
+@threats.command()
+@given.register_option
+@click.argument("run_id", metavar="[RUN]", default="latest")
+@format_option
+def due(run_id: str, register_url: str, format: str) -> None:
+    """List by when the known flaws of RUN have to be mended, by CISA's table (BOD 26-04), one line for each upgrade.
+
+    Four answers decide: is it exploited (KEV), is the host exposed (seen from the internet, or in that zone), can an
+    attack be automated, and does it take all. The days run from when it was found here, or found to be exploited.
+    """
+    from scanner.model import utc_now
+    from scanner.register import open_register
+    from scanner.threats.timetable import timetable
+
+    today = utc_now().date()
+    with contextlib.closing(open_register(register_url)) as register:
+        run = register.run(run_id)
+        opened = {(r.asset, r.control, r.subject): r.opened_at.date() for r in register.risks()}
+    lines = timetable([(one.asset, one.findings) for one in run.visited], run.controls, opened, today)
+    if format == "json":
+        click.echo(json.dumps([asdict(line) for line in lines], indent=2, default=str))
+    else:
+        _print_due(lines, today)
+
+
+def _print_due(lines: Sequence[Line], today: date) -> None:
+    from scanner.inert import printable
+
+    for one in lines:
+        late = f", {(today - one.due).days} days late" if one.due and one.due < today else ""
+        when = f"{one.due} ({one.deadline}{late})" if one.due else one.deadline
+        told = {"exploited": one.answers.exploited, "exposed": one.answers.exposed}
+        told |= {"automatable": one.answers.automatable, "takes all": one.answers.total}
+        why = ", ".join(f"{'' if yes else 'not '}{word}" for word, yes in told.items())
+        guess = " (estimated)" if one.answers.estimated else ""
+        assets = ", ".join(one.assets[:8]) + (f" and {len(one.assets) - 8} more" if len(one.assets) > 8 else "")
+        click.echo(printable(f"{when}: {one.cause}: {one.flaws} flaws on {assets}"))
+        click.echo(printable(f"      {one.decided_by}: {why}{guess}. {one.fix}"))
+    if not lines:
+        click.echo("No known flaw is open in this run.")
 
 
 @threats.command()

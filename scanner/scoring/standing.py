@@ -31,6 +31,9 @@ def with_last_known(now: Sequence[Finding], last_known: Iterable[Finding]) -> li
     An earlier failure is closed where its control was judged on its asset: for its subject, or for all subjects and
     this one is no longer among them.
     """
+    known = [finding for finding in last_known if finding.outcome is Outcome.FAIL]
+    if not known:
+        return list(now)
     outcomes: dict[Place, set[Outcome]] = {}
     controls: dict[tuple[str, str], set[Outcome]] = {}
     for finding in now:
@@ -47,7 +50,7 @@ def with_last_known(now: Sequence[Finding], last_known: Iterable[Finding]) -> li
             return False
         return Outcome.UNKNOWN in controls.get((finding.asset, finding.control), {Outcome.UNKNOWN})
 
-    return [*now, *(finding for finding in last_known if finding.outcome is Outcome.FAIL and open(finding))]
+    return [*now, *(finding for finding in known if open(finding))]
 
 
 @dataclass(frozen=True, slots=True)
