@@ -20,7 +20,7 @@ from .treatment import Treatment, fold
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided. why: reason or comment. said: owner; treatment; approver, until, link, factor, evidence."""
+    """What somebody decided. why: reason, comment. said: owner, treatment, approver, until, link, factor, evidence."""
 
     change: Literal["assigned", "treated", "accepted", "renewed", "compensated", "noted"]
     who: str

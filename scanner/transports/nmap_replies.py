@@ -1,6 +1,6 @@
 """From what nmap saw to replies: JSON in a fixed order, and a gap for every subject that could not be judged.
 
-ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}, where: {…: "1-9"}}]
+ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}, where: {…}}]
 services:         [{host, port, protocol, service, product, version, tunnel}], open ports that named themselves
 scripts A B:      the same with {script, output, structured}; port 0 where the script is about the host
 expected-states:  {"10.0.0.5:22/tcp": "open"}, for every host that the inventory names by itself
