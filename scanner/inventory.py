@@ -105,7 +105,7 @@ def valid_address(text: str) -> bool:
 
 def _names(asset: Asset) -> list[str]:
     tags = [f"{key}={value}" for key, value in asset.tags.items()]
-    return [asset.id, asset.service, *asset.groups, *tags]
+    return [asset.id, asset.id.partition(viewpoints.MARK)[0], asset.service, *asset.groups, *tags]
 
 
 def _refuse_exposed(path: Path) -> None:

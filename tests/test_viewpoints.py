@@ -72,6 +72,12 @@ def test_an_asset_that_is_left_out_keeps_its_addresses_known(tmp_path: Path) -> 
     assert {"10.0.0.5", "192.0.2.10"} <= set(found.addresses)
 
 
+def test_a_limit_to_a_host_takes_its_looks_along(tmp_path: Path) -> None:
+    found = limit(read(tmp_path, TWO), ["web-1"])
+    assert [one.id for one in found.assets] == ["web-1", "web-1@internet", "web-1@office"]
+    assert [one.id for one in viewpoints.standing_at(found, "office").assets] == ["web-1", "web-1@office"]
+
+
 @pytest.mark.parametrize(
     ("network", "words"),
     [
