@@ -18,6 +18,8 @@ RED_HAT_NFT = "/etc/sysconfig/nftables.conf"
 UFW_CONF = "/etc/ufw/ufw.conf"
 UFW_DEFAULTS = "/etc/default/ufw"
 UFW_RULES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
+UFW_BEFORE = ("/etc/ufw/before.rules", "/etc/ufw/before6.rules")
+"""What ufw always puts before the rules of its user, one file for each family."""
 SAVED = {"ipv4": "/etc/iptables/rules.v4", "ipv6": "/etc/iptables/rules.v6"}
 
 
@@ -105,11 +107,15 @@ def _matching(patterns: list[str], found: Mapping[str, str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Ufw:
-    """ufw's own files. rules: its lines '### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in', split into words."""
+    """ufw's own files. rules: its lines '### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in', split into words.
+
+    loop: "in", "out" where the rules that come before the user's own let the host talk to itself, over both families.
+    """
 
     enabled: bool
     defaults: Mapping[str, str]
     rules: tuple[tuple[str, ...], ...]
+    loop: frozenset[str] = frozenset()
 
 
 def ufw(text: str) -> Ufw:
@@ -123,6 +129,17 @@ def ufw(text: str) -> Ufw:
         bool(switch) and switch[-1].lower() == "yes",
         {name.lower(): policy.lower() for name, policy in policies},
         tuple(one for one in rules if len(one) >= 7),
+        _loop_before(found),
+    )
+
+
+def _loop_before(found: Mapping[str, str]) -> frozenset[str]:
+    ways = {"in": r"-A ufw6?-before-input -i lo -j ACCEPT", "out": r"-A ufw6?-before-output -o lo -j ACCEPT"}
+    texts_before = [found.get(path, "") for path in UFW_BEFORE]
+    return frozenset(
+        way
+        for way, rule in ways.items()
+        if all(re.search(rf"^{rule}[ \t]*$", one, re.MULTILINE) for one in texts_before)
     )
 
 
@@ -170,7 +187,7 @@ NFT_FILES = Fact(
     nft_files,
 )
 NFT_NOW = Fact(sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20), ruleset)
-UFW = Fact(texts(UFW_CONF, UFW_DEFAULTS, *UFW_RULES, sudo=True), ufw)
+UFW = Fact(texts(UFW_CONF, UFW_DEFAULTS, *UFW_RULES, *UFW_BEFORE, sudo=True), ufw)
 UFW_NOW = Fact(
     sh("iptables-save -t filter", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20),
     lambda text: frozenset(re.findall(r"^:(\S+) ", text, re.MULTILINE)),
@@ -232,7 +249,8 @@ def ufw_loopback(found: Ufw) -> list[str]:
         "deny in from 127.0.0.0/8": lambda r: r[0] in {"deny", "reject"} and r[5] == "127.0.0.0/8" and r[-1] == "in",
         "deny in from ::1": lambda r: r[0] in {"deny", "reject"} and r[5] in {"::1", "::1/128"} and r[-1] == "in",
     }
-    return [name for name, fits in wanted.items() if not any(fits(one) for one in found.rules)]
+    given = {f"allow {way} on lo" for way in found.loop}
+    return [name for name, fits in wanted.items() if name not in given and not any(map(fits, found.rules))]
 
 
 @check("linux.firewall.ufw_unruled_ports", UFW, LISTENING)
