@@ -50,7 +50,7 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 pytest: $(STAMP)
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 fuzz: $(STAMP)
 	$(BIN)/python -m fuzz --runs $(or $(RUNS),1000000)
