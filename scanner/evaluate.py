@@ -172,8 +172,7 @@ class Judge:
     ) -> list[_Verdict]:
         try:
             observed = planned.check.observe(*facts, **planned.given)
-            unread = [_Verdict(gap.subject, Outcome.UNKNOWN, gap.problem, detail=gap.detail) for gap in _once(gaps)]
-            return _verdicts(planned, observed, unread)
+            return _verdicts(planned, observed, _once(gaps))
         except Absent as error:
             return [_absent(control, str(error) or "proved absent")]
         except NotApplicable as error:
@@ -194,13 +193,22 @@ class Judge:
         return self.parsed[key]
 
 
-def _verdicts(planned: PlannedTerm, observed: Observed, unread: list[_Verdict]) -> list[_Verdict]:
-    """Hold what was observed against the expectation; subjects that could not be read stay unknown."""
+def _verdicts(planned: PlannedTerm, observed: Observed, gaps: Sequence[Gap]) -> list[_Verdict]:
+    """Hold what was observed against the expectation; subjects that could not be read stay unknown.
+
+    So do those of a region that one of the facts could not cover: what was seen there is half of what is there.
+    """
     expect = planned.term.expect
+    unread = [_Verdict(gap.subject, Outcome.UNKNOWN, gap.problem, detail=gap.detail) for gap in gaps]
     if not isinstance(observed, Mapping):
         return unread or [_held("", observed, expect)]
-    missing = {verdict.subject for verdict in unread}
-    seen = [_held(str(name), value, expect) for name, value in observed.items() if str(name) not in missing]
+    seen = []
+    for name, value in observed.items():
+        gap = next((gap for gap in gaps if gap.covers(str(name))), None)
+        if gap is None:
+            seen.append(_held(str(name), value, expect))
+        elif gap.subject != str(name):
+            unread.append(_Verdict(str(name), Outcome.UNKNOWN, gap.problem, detail=gap.detail))
     if not seen and not unread:
         return [_Verdict("", Outcome.NOT_APPLICABLE, "there is nothing of this kind here")]
     if len(seen) > MAX_SUBJECTS:

@@ -145,6 +145,10 @@ class Gap:
     problem: Problem
     detail: str = ""
 
+    def covers(self, subject: str) -> bool:
+        """Whether the subject is the gap's own, or lies in the region that the gap names ('eu-west-1')."""
+        return subject == self.subject or (subject.startswith("arn:") and subject.split(":", 4)[3] == self.subject)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

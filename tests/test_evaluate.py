@@ -180,6 +180,18 @@ def test_a_mapping_gives_one_finding_per_subject_and_gaps_stay_unknown() -> None
     }
 
 
+def test_what_lies_in_a_region_that_an_answer_lacks_is_unknown() -> None:
+    here, there = "arn:aws:ec2:eu-1:1:vpc/a", "arn:aws:ec2:us-2:1:vpc/eu-1"
+    asked = control(check="x.users", expect={"equals": True})
+    replies = {**GOOD, "posix:sh users": Reply(f"{here}\n{there}\n", gaps=(Gap("eu-1", "denied", "no"),))}
+    found = {f.subject: (f.outcome, f.reason) for f in judge(planned(asked), replies)}
+    assert found == {
+        here: (Outcome.UNKNOWN, "denied"),
+        there: (Outcome.FAIL, ""),
+        "eu-1": (Outcome.UNKNOWN, "denied"),
+    }
+
+
 def test_no_subjects_is_not_applicable_but_only_gaps_is_unknown() -> None:
     asked = control(check="x.users", expect={"equals": True})
     (found,) = judge(planned(asked), {**GOOD, "posix:sh users": Reply("")})

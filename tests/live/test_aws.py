@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from scanner.catalogue import Catalogue
 from scanner.collect import Collected, collect
 from scanner.evaluate import Judge
-from scanner.model import Access, Asset, Aws, Finding, Inventory, Outcome, Probe
+from scanner.model import Access, Asset, Aws, Evidence, Finding, Gap, Inventory, Outcome, Probe, Reply
 from scanner.plan import Plan, make_plan
 from scanner.transports import Bounds, aws_session
 from tests.live.moto_seed import GOOD_BUCKET, LIST_BUCKET, PUBLIC_BUCKET, TRAIL_BUCKET, seed
@@ -69,11 +70,16 @@ def judged(findings: list[Finding]) -> set[tuple[str, str, str]]:
 
 
 @pytest.fixture(scope="module")
-def healthy(server: Server) -> list[Finding]:
+def visited(server: Server) -> tuple[Collected, list[Finding]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RISKLINE_TEST_KEY_ID", "testing")
         patch.setenv("RISKLINE_TEST_KEY", "testing")
-        return scan(access(server))[1]
+        return scan(access(server))
+
+
+@pytest.fixture(scope="module")
+def healthy(visited: tuple[Collected, list[Finding]]) -> list[Finding]:
+    return visited[1]
 
 
 def test_each_call_is_put_once_per_account_and_region(server: Server) -> None:
@@ -296,6 +302,35 @@ def test_the_cap_on_bytes_ends_in_unknown_and_never_in_a_pass(server: Server, he
     _, findings = scan(access(server), Bounds(max_bytes=40_000))
     assert judged(findings) < judged(healthy)
     assert "truncated" in {f.reason for f in findings}
+
+
+def without(reply: Reply, column: str, value: str) -> Reply:
+    """An answer that lacks the rows of one region, or of one thing of the first wave, and says so."""
+    rows = [row for row in json.loads(reply.text) if row[column] != value]
+    return replace(reply, text=json.dumps(rows), gaps=(*reply.gaps, Gap(value, "denied", "taken away")))
+
+
+def lacking(evidence: Evidence) -> Iterator[Evidence]:
+    """The same evidence with one gap more in one answer, for every answer and everything it tells of."""
+    for key, reply in evidence.replies.items():
+        if not key.startswith("aws:api") or not reply.text.startswith("["):
+            continue
+        rows = json.loads(reply.text)
+        names = {("of", row["of"]) for row in rows if row["of"]}
+        if not names:
+            names = {("region", region) for region in REGIONS}
+        for column, value in sorted(names):
+            yield replace(evidence, replies={**evidence.replies, key: without(reply, column, value)})
+
+
+def test_what_one_answer_lacks_never_changes_a_verdict(visited: tuple[Collected, list[Finding]]) -> None:
+    collected, findings = visited
+    judge, before, lost = Judge(), judged(findings), 0
+    for evidence in lacking(collected.evidence):
+        after = judged(judge.findings(collected.planned, evidence))
+        assert after <= before
+        lost += after < before
+    assert lost > 100
 
 
 def test_the_deadline_ends_in_unknown_and_never_in_a_pass(server: Server, healthy: list[Finding]) -> None:
