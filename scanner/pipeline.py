@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from . import score, worth
@@ -118,8 +119,8 @@ class Options:
 
 
 def new_run(plan: Plan, policy: score.Policy) -> Run:
-    """A run that has begun and holds nothing yet. Its id sorts by time: 20261123T154003Z-5f3a."""
-    started = utc_now()
+    """A run that has begun and holds nothing yet. Its id tells the second: 20261123T154003Z-5f3a."""
+    started = datetime.now(UTC)  # to the microsecond: a gate's run may begin in the second of the run before it
     nothing = score.assess([], {}, policy)
     return Run(
         id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
@@ -303,7 +304,7 @@ def finish(
     return replace(
         run,
         controls=controls,
-        finished_at=utc_now(),
+        finished_at=datetime.now(UTC),
         visited=tuple(visited),
         services=total.services,
         organisation=total.organisation,

@@ -147,6 +147,18 @@ def test_an_id_that_could_be_anything_else_is_refused(url: str, gate: Gate, chan
         gate(change=change)
 
 
+def test_runs_of_one_second_keep_their_order(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("board.yaml").write_text(BASELINE)
+    Path("inventory.yaml").write_text("version: 1\nassets: {acme: {access: organisation}}\n")
+    words = ["scan", "--inventory", "inventory.yaml", "--baseline", "board.yaml", "--register", url]
+    ids: list[str] = []
+    for _ in range(6):
+        CliRunner().invoke(riskline, words)
+        ids.append(*{one.id for one in open_register(url).runs()} - set(ids))
+    assert [one.id for one in open_register(url).runs()] == ids[::-1]
+
+
 def test_without_a_run_it_scans_now_and_holds_that_against_the_run_before(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
