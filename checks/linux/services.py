@@ -59,7 +59,7 @@ class Units:
     def starts(self, unit: str) -> bool:
         """Whether boot starts it: some unit wants it (or one of its names), it is there, and nothing masks it.
 
-        A socket, path or timer does not start where the service of its name is masked: there is nothing to hand over to.
+        A socket, path or timer does not start where the service of its name is masked: it has nothing to hand over to.
         """
         own = self.own_name(unit)
         behind = re.sub(r"\.(socket|path|timer)\Z", ".service", own)
