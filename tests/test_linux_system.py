@@ -88,7 +88,12 @@ WORDS = [
 TEXTS = st.one_of(st.text(max_size=300), st.lists(st.sampled_from(WORDS), max_size=60).map("".join))
 PATHS = [
     *("/etc/sysctl.conf", "/etc/sysctl.d/a.conf", "/etc/ufw/ufw.conf", "/etc/default/ufw", "/etc/ufw/user.rules"),
-    *("/etc/modprobe.d/a.conf", "/etc/modules-load.d/a.conf", "/etc/fstab", "/etc/systemd/system/tmp.mount"),
+    *(
+        "/etc/modprobe.d/a.conf",
+        "/etc/fstab",
+        "/etc/systemd/system/tmp.mount",
+        "/etc/systemd/system/tmp.mount.d/a.conf",
+    ),
     *(
         "/etc/audit/rules.d/a.rules",
         "/etc/systemd/journald.conf",

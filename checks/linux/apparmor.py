@@ -18,8 +18,14 @@ for f in *; do
   [ -e "force-complain/$f" ] || [ -L "force-complain/$f" ] && s=$s,complain
   printf '%s\t%s\n' "$f" "$s"
 done | awk -F '\t' '{
-  while ((r = (getline l < ("./" $1))) > 0)
-    if (l ~ /^[ \t]*(profile[ \t]|\/|@[{]|"|[{]).*[{][ \t\r]*(#.*)?$/) print $1 "\t" $2 "\t" l
+  h = ""
+  while ((r = (getline l < ("./" $1))) > 0) {
+    if (l ~ /^[ \t\r]*(#.*)?$/) continue
+    if (h != "" && l ~ /^[ \t]*[{]/) print $1 "\t" $2 "\t" h " {"
+    h = ""
+    if (l ~ /^[ \t]*(profile[ \t]|hat[ \t]|\^|\/|@[{]|"|[{]).*[{][ \t\r]*(#.*)?$/) print $1 "\t" $2 "\t" l
+    else if (l ~ /^[ \t]*(profile[ \t]|hat[ \t]|\^|\/|@[{]|")/ && l !~ /[,}][ \t\r]*(#.*)?$/) h = l  # brace below
+  }
   if (r < 0) print "unreadable: " $1
   close("./" $1)
 }'
@@ -47,9 +53,9 @@ def profiles(text: str) -> tuple[Profile, ...] | None:
         if len(fields) != 3:
             raise Unparsable(line[:200])
         head = fields[2].strip()
-        flags = re.search(r"flags\s*=\s*\(([^)]*)\)", head)
+        flags = re.search(r"(?:flags\s*=\s*|\s)\(([^)]*)\)\s*\{", head)
         words = re.split(r"[,\s]+", flags[1]) if flags else []
-        name = re.sub(r"^profile\s+", "", head).split()[0].strip('"')
+        name = re.sub(r"^(profile|hat)\s+", "", head).split()[0].strip('"')
         states = fields[1].split(",")
         chosen = next((word for word in ("disabled", "complain") if word in states), "")
         mode = chosen or next((w for w in ("complain", "unconfined", "kill", "prompt") if w in words), "enforce")

@@ -11,8 +11,9 @@ from scanner import Absent, Fact, check, file, parse, sh
 
 # Passwords and their hashes stay on the target: what is said of them is only that they are there.
 REDUCE = r"""
-for f in /boot/grub/grub.cfg /boot/grub2/grub.cfg /boot/grub/user.cfg /boot/grub2/user.cfg /boot/efi/EFI/*/user.cfg \
-  /etc/default/grub /etc/default/grub.d/*.cfg /boot/grub2/grubenv /boot/loader/entries/*.conf /etc/kernel/cmdline; do
+for f in /boot/grub/grub.cfg /boot/grub2/grub.cfg /boot/efi/EFI/*/grub.cfg /boot/grub/user.cfg /boot/grub2/user.cfg \
+  /boot/efi/EFI/*/user.cfg /etc/default/grub /etc/default/grub.d/*.cfg /boot/grub2/grubenv /boot/loader/entries/*.conf \
+  /etc/kernel/cmdline; do
   [ -f "$f" ] || continue
   printf '== %s\n' "$f"
   case $f in /etc/kernel/cmdline) sed 's/^/options /' "$f"; continue;; esac
@@ -51,12 +52,15 @@ def boot(text: str) -> Boot:
             current = sections.setdefault(line[3:], [])
         else:
             current.append(line.strip())
+    if any(re.match(r"/boot/grub2?/grub\.cfg", path) for path in sections):
+        # What lies beside the firmware's own files then only leads to it.
+        sections = {path: lines for path, lines in sections.items() if not re.match(r"/boot/efi/.*/grub\.cfg", path)}
     generated = [line for path, lines in sections.items() if path.startswith("/boot/") for line in lines]
     assigned = _assigned([line for path, lines in sections.items() if path.startswith(SET) for line in lines])
     always = tuple(assigned.get("GRUB_CMDLINE_LINUX", "").split())
     usually = tuple(assigned.get("GRUB_CMDLINE_LINUX_DEFAULT", "").split())
     no_recovery = assigned.get("GRUB_DISABLE_RECOVERY", "").lower() == "true"
-    names = [name for line in generated for name in re.findall(r'set\s+superusers="?([^"]*)"?', line)]
+    names = [name for line in generated for name in re.findall(r"set\s+superusers=[\"']?([^\"']*)", line)]
     hashed = re.findall(r"^password_pbkdf2\s+(\S+)\s+grub\.pbkdf2", "\n".join(generated), re.MULTILINE)
     if any(line.startswith("GRUB2_PASSWORD=grub.pbkdf2") for line in generated):
         # Red Hat's menu gives this hash to whomever it makes the superuser; another one could not log in at all.

@@ -1,4 +1,4 @@
-"""Kernel modules: what modprobe.d(5) forbids to load, what loads at the start, and what is loaded now."""
+"""Kernel modules: what modprobe.d(5) forbids to load, and what is loaded now."""
 
 from __future__ import annotations
 
@@ -12,29 +12,22 @@ from scanner import Fact, Unparsable, check, parse, sh
 from scanner import files as texts
 
 RULES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
-LISTS = (
-    "/etc/modules-load.d",
-    "/run/modules-load.d",
-    "/usr/local/lib/modules-load.d",
-    "/usr/lib/modules-load.d",
-    "/lib/modules-load.d",
-)
-REFUSALS = {"/bin/false", "/bin/true", "/usr/bin/false", "/usr/bin/true"}
+# What follows the program can only be arguments or a comment: the shell that runs the line must not run more than that.
+REFUSAL = re.compile(r"/(usr/)?bin/(false|true)(\s+[\w./:$-]+)*\s*(\s#.*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """install: (pattern, command) in the order of reading; blacklist: names; load: names loaded at the start."""
+    """install: (pattern, command) in the order of reading; blacklist: names."""
 
     install: tuple[tuple[str, str], ...]
     blacklist: frozenset[str]
-    load: frozenset[str]
 
 
-def _kept(found: Mapping[str, str], folders: tuple[str, ...]) -> list[str]:
+def _kept(found: Mapping[str, str]) -> list[str]:
     """The texts of one file per name, the first folder's, in the order of names. Source: modprobe.d(5)."""
     kept: dict[str, str] = {}
-    for folder in folders:
+    for folder in RULES:
         for path, text in found.items():
             if str(PurePosixPath(path).parent) == folder:
                 kept.setdefault(PurePosixPath(path).name, text)
@@ -48,27 +41,20 @@ def _name(word: str) -> str:
 def configured(text: str) -> Configured:
     """{'/etc/modprobe.d/x.conf': 'install usb-storage /bin/false'} -> Configured with ('usb_storage', '/bin/false').
 
-    '-' and '_' are one in module names; a backslash joins lines. Source: modprobe.d(5), modules-load.d(5).
+    '-' and '_' are one in module names; a backslash joins lines. Source: modprobe.d(5).
     """
     found = parse.files(text)
     install: list[tuple[str, str]] = []
     blacklist: set[str] = set()
     old = [found["/etc/modprobe.conf"]] if "/etc/modprobe.conf" in found else []
-    for rules in [*_kept(found, RULES), *old]:
+    for rules in [*_kept(found), *old]:
         for line in re.sub(r"\\\n", " ", rules).split("\n"):
             words = line.split(None, 2)
             if len(words) == 3 and words[0] == "install":
                 install.append((_name(words[1]), words[2].strip()))
             elif len(words) >= 2 and words[0] == "blacklist":
                 blacklist.add(_name(words[1]))
-    lists = [*_kept(found, LISTS), found.get("/etc/modules", "")]
-    load = {
-        _name(line.split()[0])
-        for one in lists
-        for line in one.split("\n")
-        if line.split() and line.lstrip()[0] not in "#;"
-    }
-    return Configured(tuple(install), frozenset(blacklist), frozenset(load))
+    return Configured(tuple(install), frozenset(blacklist))
 
 
 def held(text: str) -> frozenset[str]:
@@ -81,14 +67,7 @@ def held(text: str) -> frozenset[str]:
     return frozenset(map(_name, names))
 
 
-RULE_FILES = Fact(
-    texts(
-        *(f"{folder}/*.conf" for folder in (*RULES, *LISTS)),
-        "/etc/modprobe.conf",
-        "/etc/modules",
-    ),
-    configured,
-)
+RULE_FILES = Fact(texts(*(f"{folder}/*.conf" for folder in RULES), "/etc/modprobe.conf"), configured)
 LOADED = Fact(
     sh(
         'cat /proc/modules 2>/dev/null; echo --; cat "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null || :',
@@ -120,16 +99,16 @@ WIRELESS = Fact(
 
 @check("linux.modules.refused", RULE_FILES)
 def refused(found: Configured, names: list[str]) -> bool:
-    """Whether loading each module of `names` runs a command that does nothing instead, and no list loads it anyway.
+    """Whether loading each module of `names` runs a command that does nothing instead.
 
-    The first `install` line that fits decides, as modprobe(8) takes it.
+    The first `install` line that fits decides, as modprobe(8) takes it. modules-load.d(5) keeps to it as well.
     """
     return all(_refused(found, _name(name)) for name in names)
 
 
 def _refused(found: Configured, name: str) -> bool:
     command = next((command for pattern, command in found.install if fnmatchcase(name, pattern)), "")
-    return command in REFUSALS and name not in found.load
+    return REFUSAL.match(command[:1024]) is not None
 
 
 @check("linux.modules.blacklisted", RULE_FILES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from scanner import Fact, NotApplicable, Unparsable, check, file, parse
@@ -13,6 +13,7 @@ from scanner import files as texts
 from .services import UNITS, Units
 
 FSTAB = "/etc/fstab"
+FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,46 @@ def fstab(text: str) -> dict[str, Mount]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What boot is told. lines: fstab's, by mount point; units: by their path; dropped_in: last word by unit's name."""
+
+    lines: Mapping[str, Mount]
+    units: Mapping[str, Mount]
+    dropped_in: Mapping[str, Mapping[str, str]]
+
+
 def unit_mount(path: str, text: str) -> Mount | None:
     """'[Mount]\\nWhat=tmpfs\\nWhere=/tmp\\nOptions=nodev\\n' -> Mount('/tmp', …); None without Where."""
-    section = parse.ini(text).get("Mount", {})
-    where = section.get("Where", [""])[-1]
-    options = tuple(",".join(section.get("Options", ["defaults"])[-1:]).split(","))
-    return Mount(where.rstrip("/") or where, section.get("Type", [""])[-1], options, path) if where else None
+    section = _mount_section(text)
+    where = section.get("Where", "")
+    options = tuple(section.get("Options", "defaults").split(","))
+    return Mount(where.rstrip("/") or where, section.get("Type", ""), options, path) if where else None
 
 
-def configured(text: str) -> tuple[dict[str, Mount], dict[str, Mount]]:
-    """The texts of fstab and of the mount units -> (mounts of fstab, mounts by unit's path)."""
+def _mount_section(text: str) -> dict[str, str]:
+    return {key: values[-1] for key, values in parse.ini(text.replace("\\\n", " ")).get("Mount", {}).items()}
+
+
+def configured(text: str) -> Planned:
+    """The texts of fstab, of the mount units and of their drop-ins -> Planned.
+
+    Of drop-ins with one name that of the first folder counts; all names in one order, the last word wins; they change
+    what fstab says as well, since systemd makes a unit of each of its lines. Source: systemd.unit(5), systemd.mount(5).
+    """
     found = parse.files(text)
-    made = {path: unit_mount(path, body) for path, body in found.items() if path != FSTAB}
-    return fstab(found.get(FSTAB, "")), {path: mount for path, mount in made.items() if mount}
+    units = {path: unit_mount(path, body) for path, body in found.items() if path.endswith(".mount")}
+    kept: dict[str, dict[str, str]] = {}
+    for folder in FOLDERS:
+        for path, body in found.items():
+            place = PurePosixPath(path)
+            if str(place.parent.parent) == folder and place.suffix == ".conf":
+                kept.setdefault(place.parent.name.removesuffix(".d"), {}).setdefault(place.name, body)
+    dropped_in = {
+        unit: {key: value for name in sorted(bodies) for key, value in _mount_section(bodies[name]).items()}
+        for unit, bodies in kept.items()
+    }
+    return Planned(fstab(found.get(FSTAB, "")), {path: one for path, one in units.items() if one}, dropped_in)
 
 
 def mountinfo(text: str) -> dict[str, Mount]:
@@ -80,10 +108,7 @@ def mountinfo(text: str) -> dict[str, Mount]:
 
 
 CONFIGURED = Fact(
-    texts(
-        FSTAB, "/etc/systemd/system/*.mount", "/usr/local/lib/systemd/system/*.mount", "/usr/lib/systemd/system/*.mount"
-    ),
-    configured,
+    texts(FSTAB, *(f"{folder}/*.mount{below}" for folder in FOLDERS for below in ("", ".d/*.conf"))), configured
 )
 MOUNTED = Fact(file("/proc/self/mountinfo", running=True, max_bytes=4 << 20), mountinfo)
 _EFFECT = {
@@ -91,13 +116,12 @@ _EFFECT = {
     "nosuid": ("nosuid", "suid"),
     "noexec": ("noexec", "exec"),
 }
-# What mount(8) implies by one word; a later word may take it back.
+# What mount(8) implies by one word; a later word may take it back. "defaults" takes nothing back.
 _IMPLIED = {
     "user": ("noexec", "nosuid", "nodev"),
     "users": ("noexec", "nosuid", "nodev"),
     "owner": ("nosuid", "nodev"),
     "group": ("nosuid", "nodev"),
-    "defaults": ("suid", "dev", "exec"),
 }
 
 
@@ -117,26 +141,49 @@ def has(options: tuple[str, ...], wanted: str) -> bool:
 SHARED_MEMORY = Mount("/dev/shm", "tmpfs", ("nosuid", "nodev", "strictatime"), "systemd")  # noqa: S108 - only its name
 
 
-def at_boot(found: tuple[dict[str, Mount], dict[str, Mount]], units: Units, point: str) -> Mount | None:
-    """What boot will mount at `point`: fstab's line, else a mount unit's that starts. A unit in /etc outranks fstab."""
-    lines, by_unit = found
-    for path, mount in by_unit.items():
-        name = PurePosixPath(path).name
-        starts = units.files.get(name) == path and units.starts(name)
-        if mount.point == point and starts and (path.startswith("/etc/") or point not in lines):
-            return mount
-    return lines.get(point) or (SHARED_MEMORY if point == SHARED_MEMORY.point else None)
+def unit_name(point: str) -> str:
+    """The unit that mounts at `point`: '/var/log' -> 'var-log.mount'. Source: systemd-escape(1)."""
+    return (
+        re.sub(r"[^A-Za-z0-9:_./]", lambda sign: f"\\x{ord(sign[0]):02x}", point.strip("/")).replace("/", "-")
+        + ".mount"
+    )
+
+
+def at_boot(found: Planned, units: Units, point: str) -> Mount | None:
+    """What boot will mount at `point`: fstab's line, else a mount unit's that starts; drop-ins change either.
+
+    A unit's file in /etc or /run hides the one that systemd makes of fstab's line; one in /usr is hidden by it.
+    Nothing where the unit is masked.
+    """
+    name = unit_name(point)
+    if name in units.masked:
+        return None
+    chosen = found.lines.get(point)
+    path = units.files.get(units.own_name(name), "")
+    written = found.units.get(path)
+    if written and written.point == point:
+        outranks = path.startswith(("/etc/", "/run/"))
+        if (chosen and outranks) or (not chosen and units.starts(name)):
+            chosen = written
+    if chosen is None:
+        chosen = SHARED_MEMORY if point == SHARED_MEMORY.point else None
+    changed = found.dropped_in.get(name, {}).get("Options")
+    return (
+        replace(chosen, options=tuple((changed or "defaults").split(","))) if chosen and changed is not None else chosen
+    )
 
 
 @check("linux.mounts.planned", CONFIGURED, UNITS)
-def planned(found: tuple[dict[str, Mount], dict[str, Mount]], units: Units, point: str) -> bool:
-    """Whether boot will mount a file system of its own at `point`."""
+def planned(found: Planned, units: Units, point: str) -> bool:
+    """Whether boot will mount a file system of its own at `point`, at once or when it is first used."""
     mount = at_boot(found, units, point)
-    return mount is not None and not ({"noauto", "bind", "rbind"} & set(mount.options))
+    if mount is None or {"bind", "rbind"} & set(mount.options):
+        return False
+    return "noauto" not in mount.options or "x-systemd.automount" in mount.options
 
 
 @check("linux.mounts.planned_option", CONFIGURED, UNITS)
-def planned_option(found: tuple[dict[str, Mount], dict[str, Mount]], units: Units, point: str, option: str) -> bool:
+def planned_option(found: Planned, units: Units, point: str, option: str) -> bool:
     """Whether boot will mount `point` with `option`. Not applicable where nothing is to be mounted there."""
     mount = at_boot(found, units, point)
     if mount is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -56,9 +57,13 @@ class Units:
         return unit
 
     def starts(self, unit: str) -> bool:
-        """Whether boot starts it: some unit wants it (or one of its names), it is there, and nothing masks it."""
+        """Whether boot starts it: some unit wants it (or one of its names), it is there, and nothing masks it.
+
+        A socket, path or timer does not start where the service of its name is masked: it has nothing to hand over to.
+        """
         own = self.own_name(unit)
-        if own in self.masked or unit in self.masked:
+        behind = re.sub(r"\.(socket|path|timer)\Z", ".service", own)
+        if {own, unit, behind, self.own_name(behind)} & self.masked:
             return False
         if own.removesuffix(".service") in self.scripts and own not in self.files:
             return True
