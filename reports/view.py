@@ -16,7 +16,7 @@ NEXT_STEP: Mapping[str, str] = {
     "denied": "Grant the scan account the right that is named; `riskline permissions` lists all of them.",
     "failed": "Read the message; the command ran on the asset and ended with an error.",
     "timed-out": "The asset answered too slowly; scan it alone, or raise --visit-deadline.",
-    "truncated": "The answer was larger than is safe to read; look at the asset by hand.",
+    "truncated": "There was more than is safe to read or look through; look at the asset by hand.",
     "throttled": "The cloud's interface was too busy; scan again later or fewer accounts at once.",
     "not-running": "This needs a running system; scan the host itself rather than its image.",
     "unsupported": "This way in cannot answer the question; use another one for this asset.",

@@ -2,7 +2,7 @@
 
 from . import parse
 from .checking import check
-from .errors import Absent, NotApplicable, Undetermined, Unparsable
+from .errors import Absent, NotApplicable, Truncated, Undetermined, Unparsable
 from .model import Check, Fact, Given, Observed, Probe, Unclear, Unwritten
 from .probes import (
     api,
@@ -29,6 +29,7 @@ __all__ = [
     "NotApplicable",
     "Observed",
     "Probe",
+    "Truncated",
     "Unclear",
     "Undetermined",
     "Unparsable",

@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from . import checking, compare, load, probes
+from . import checking, compare, load, probes, views
 from .catalogue import Catalogue, returns
 from .errors import UsageError
 from .load import LocatedDict, LocatedList, complain
@@ -197,6 +197,7 @@ def _control(entry: LocatedDict, parameters: Parameters, catalogue: Catalogue) -
     control = load.validate(Control, normal, label)
     try:
         _refuse_unclear(control)
+        control = views.narrowed(control, catalogue)
         for term in (*control.terms, *control.when):
             refuse_unsound(term, catalogue)
     except UsageError as error:

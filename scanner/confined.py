@@ -24,7 +24,7 @@ from operator import or_
 from pathlib import Path
 from typing import Any
 
-from .errors import Absent, NotApplicable, Undetermined, Unparsable, UsageError
+from .errors import Absent, NotApplicable, Truncated, Undetermined, Unparsable, UsageError
 from .model import Check, Fact, Given, Observed, Probe, Unwritten
 
 LIMIT_S = 10.0
@@ -34,7 +34,13 @@ GIVE_UP = 3
 """A check that had to be ended so often is not run again: every further one would cost LIMIT_S."""
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from scanner.confined_worker import serve; serve()"
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}  # none of ours: secrets may stand in it
-_WORDS = {"absent": Absent, "not-applicable": NotApplicable, "undetermined": Undetermined, "unparsable": Unparsable}
+_WORDS = {
+    "absent": Absent,
+    "not-applicable": NotApplicable,
+    "truncated": Truncated,
+    "undetermined": Undetermined,
+    "unparsable": Unparsable,
+}
 _TYPES: Mapping[str, Any] = {
     "str": str, "int": int, "float": float, "bool": bool, "list": list, "NoneType": type(None), "Unwritten": Unwritten,
 }  # fmt: skip

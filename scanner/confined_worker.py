@@ -15,11 +15,17 @@ from typing import Any, BinaryIO
 
 from . import catalogue, checking
 from .confined import LIMIT_S, plain_observed, plain_probe
-from .errors import Absent, NotApplicable, Undetermined, Unparsable, UsageError
+from .errors import Absent, NotApplicable, Truncated, Undetermined, Unparsable, UsageError
 from .model import Check
 
 MAX_MEMORY_BYTES = 1 << 30
-_WORDS = {Absent: "absent", NotApplicable: "not-applicable", Undetermined: "undetermined", Unparsable: "unparsable"}
+_WORDS = {
+    Absent: "absent",
+    NotApplicable: "not-applicable",
+    Truncated: "truncated",
+    Undetermined: "undetermined",
+    Unparsable: "unparsable",
+}
 _parsed: dict[tuple[str, str, int, str], Any] = {}
 
 

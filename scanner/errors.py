@@ -15,6 +15,7 @@ RisklineError
     ├── Absent           proved not to be there → the control's `when_absent`
     ├── NotApplicable    there is nothing to judge
     └── Undetermined     cannot be known from these facts → UNKNOWN
+        └── Truncated    … because the look ended at its bound
 """
 
 from __future__ import annotations
@@ -94,3 +95,11 @@ class NotApplicable(Verdict):
 
 class Undetermined(Verdict):
     """These facts cannot settle it; the message says what is missing."""
+
+    reason: str = "undetermined"
+
+
+class Truncated(Undetermined):
+    """The look ended at its bound, and what it saw until then does not settle it."""
+
+    reason: str = "truncated"

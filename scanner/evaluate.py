@@ -178,7 +178,7 @@ class Judge:
         except NotApplicable as error:
             return [_Verdict("", Outcome.NOT_APPLICABLE, str(error))]
         except Undetermined as error:
-            return [_Verdict("", Outcome.UNKNOWN, "undetermined", detail=str(error))]
+            return [_Verdict("", Outcome.UNKNOWN, error.reason, detail=str(error))]
         except Unparsable as error:
             return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=str(error)[:300])]
         except Exception:  # noqa: BLE001 - the program's only broad except: a check's bug must not end the run

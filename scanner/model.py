@@ -185,10 +185,12 @@ class Fact(Generic[T]):
     """A probe plus the pure parser that reads its reply's text into a typed value.
 
     The parser raises ValueError, LookupError or Unparsable on a shape that it does not know, and nothing else.
+    at_use: programs read it anew at each use, so that what is written is what is in force.
     """
 
     probe: Probe
     parse: Callable[[str], T]
+    at_use: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,9 +89,9 @@ while IFS=: read -r n p r || [ -n "$n" ]; do
 done </etc/passwd
 """
 
-ACCOUNTS = Fact(sh(REDUCE), passwd)
-GROUPS = Fact(file("/etc/group"), group)
-SHELLS = Fact(texts("/etc/shells"), shell_list)
+ACCOUNTS = Fact(sh(REDUCE), passwd, at_use=True)
+GROUPS = Fact(file("/etc/group"), group, at_use=True)
+SHELLS = Fact(texts("/etc/shells"), shell_list, at_use=True)
 
 
 @check("linux.accounts.with_uid", ACCOUNTS)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from scanner import Fact, Undetermined, Unparsable, check, parse, sh
+from scanner import Fact, Truncated, Unparsable, check, parse, sh
 from scanner import files as texts
 
 from .audit_rules import NOT_ON_64_BIT, NOT_ON_ARM64, Rule, Rules, comparison, records_call, records_path, rules
@@ -139,7 +139,7 @@ def unwatched_programs(found: Rules, machine: str, walk: Walk) -> list[str]:
     """Programs that run with their owner's or group's rights, and whose start the rules on disk do not record."""
     missing = _missing_paths(found, machine, [seen.path for seen in walk.set_id], "x", list(USER))
     if not missing and not walk.complete:
-        raise Undetermined("truncated: the walk over the file systems did not come to its end")
+        raise Truncated("the walk over the file systems did not come to its end")
     return missing
 
 

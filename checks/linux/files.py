@@ -5,8 +5,8 @@ from __future__ import annotations
 from scanner import Absent, Fact, Given, Undetermined, check, file, parse, stat
 from scanner.parse import Stat
 
-STATE = Fact(stat(Given("path")), parse.stats)
-TEXT = Fact(file(Given("path"), max_bytes=1 << 16), str)
+STATE = Fact(stat(Given("path")), parse.stats, at_use=True)
+TEXT = Fact(file(Given("path"), max_bytes=1 << 16), str, at_use=True)
 
 
 def _only(found: dict[str, Stat | None], path: str) -> Stat:

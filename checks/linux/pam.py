@@ -125,10 +125,10 @@ def one_file(text: str) -> dict[str, str]:
     return next((settings(found) for found in parse.files(text).values()), {})
 
 
-STACKS = Fact(texts(f"{FOLDER}/*"), parse.files)
-QUALITY = Fact(texts("/etc/security/pwquality.conf", "/etc/security/pwquality.conf.d/*.conf"), quality)
-FAILLOCK = Fact(texts("/etc/security/faillock.conf"), one_file)
-HISTORY = Fact(texts("/etc/security/pwhistory.conf"), one_file)
+STACKS = Fact(texts(f"{FOLDER}/*"), parse.files, at_use=True)
+QUALITY = Fact(texts("/etc/security/pwquality.conf", "/etc/security/pwquality.conf.d/*.conf"), quality, at_use=True)
+FAILLOCK = Fact(texts("/etc/security/faillock.conf"), one_file, at_use=True)
+HISTORY = Fact(texts("/etc/security/pwhistory.conf"), one_file, at_use=True)
 
 
 @check("linux.pam.modules", STACKS)

@@ -17,13 +17,14 @@ from scanner import Absent, Fact, Undetermined, Unparsable, Unwritten, check, pa
 from scanner import files as texts
 from scanner.parse import Stat
 
+from .sshd_defaults import COMPILED_IN, DEFAULTS
+from .sshd_match import EVERY, Connection, holds
+
 MAIN = "/etc/ssh/sshd_config"
 POLICY = "/etc/crypto-policies/back-ends/opensshserver.config"
 """What the system-wide policy of Red Hat's systems gives the server; their own drop-in includes it."""
 MAX_DEPTH = 16
 READ = (MAIN, f"{MAIN}.d/*", "/etc/ssh/*.conf", POLICY)
-EVERY = "all"
-"""The criterion that every connection meets; what stands in such a block overrides what stands outside of any."""
 _KEYWORD = re.compile(r'[ \t"]*([A-Za-z0-9]+)"?[ \t]*=?[ \t]*(.*)\Z')
 _WORD = re.compile(r'"([^"]*)"|\'([^\']*)\'|([^ \t"\']+)')
 _TIME = re.compile(r"([0-9]+)([smhdw]?)", re.I)
@@ -170,13 +171,14 @@ def setting(
     key: str,
     view: View = "both",
     default_is_enough: bool = False,
+    connection: Connection | None = None,
 ) -> dict[str, str | Unwritten | None]:
     """The value of the sshd_config(5) keyword `key` as sshd prints it (times in seconds), and in every Match block.
 
     view: "configured" is what the files set, nothing where they do not; "effective" counts the compiled-in default
     too; "both" is the value in force where the files set it, and every line that another one overrides with a
     different value, since only their order keeps it from being in force. default_is_enough: with "both", a good
-    default need not be written down.
+    default need not be written down. connection: only what holds for it, as `sshd -T -C` says ({user: bob}).
     """
     written = _written(lines, key)
     value: str | Unwritten | None = written.get("")
@@ -191,6 +193,8 @@ def setting(
         said = (effective or {}).get(key)
         by_default = _normal(key, tuple(said)) if said else DEFAULTS.get(key)
         value = by_default if default_is_enough or by_default is None else Unwritten(by_default)
+    if connection is not None:
+        return {"": _in_blocks(lines or [], key, connection) or value}
     overridden = _overridden(lines or [], key, written.get("")) if view == "both" else {}
     return {"": value, **{scope: said for scope, said in written.items() if scope}, **overridden}
 
@@ -277,6 +281,14 @@ def _written(lines: list[Line] | None, key: str) -> dict[str, str]:
     return found
 
 
+def _in_blocks(lines: list[Line], key: str, connection: Connection) -> str | None:
+    """What the Match blocks that hold for a connection set for `key`: the first of them, or all where lines add up."""
+    if key in _GLOBAL_ONLY:
+        return None
+    said = [line for line in _about(lines, key) if line.scope and holds(line.scope, connection)]
+    return " ".join(_normal(key, line.words) for line in (said if key in _LISTS else said[:1])) or None
+
+
 def _overridden(lines: list[Line], key: str, first: str | None) -> dict[str, str]:
     """Lines for every connection that say something else than the one in force: place -> value.
 
@@ -335,62 +347,3 @@ def _resolved(key: str, text: str) -> list[str]:
     if text[0] == "^":
         return [*names, *(name for name in standard if name not in names)]
     return names
-
-
-DEFAULTS = {
-    "clientaliveinterval": "0",
-    "clientalivecountmax": "3",
-    "disableforwarding": "no",
-    "gssapiauthentication": "no",
-    "hostbasedauthentication": "no",
-    "ignorerhosts": "yes",
-    "logingracetime": "120",
-    "loglevel": "INFO",
-    "maxauthtries": "6",
-    "maxsessions": "10",
-    "maxstartups": "10:30:100",
-    "permitemptypasswords": "no",
-    "permitrootlogin": "without-password",
-    "permituserenvironment": "no",
-    "usepam": "no",
-    "x11forwarding": "no",
-    "banner": "none",
-}
-"""What sshd takes where the files say nothing: the same since OpenSSH 7.0. Source: sshd_config(5)."""
-
-COMPILED_IN = {
-    "ciphers": [
-        "chacha20-poly1305@openssh.com",
-        "aes128-ctr",
-        "aes192-ctr",
-        "aes256-ctr",
-        "aes128-gcm@openssh.com",
-        "aes256-gcm@openssh.com",
-    ],
-    "macs": [
-        "umac-64-etm@openssh.com",
-        "umac-128-etm@openssh.com",
-        "hmac-sha2-256-etm@openssh.com",
-        "hmac-sha2-512-etm@openssh.com",
-        "hmac-sha1-etm@openssh.com",
-        "umac-64@openssh.com",
-        "umac-128@openssh.com",
-        "hmac-sha2-256",
-        "hmac-sha2-512",
-        "hmac-sha1",
-    ],
-    "kexalgorithms": [
-        "sntrup761x25519-sha512",
-        "sntrup761x25519-sha512@openssh.com",
-        "curve25519-sha256",
-        "curve25519-sha256@libssh.org",
-        "ecdh-sha2-nistp256",
-        "ecdh-sha2-nistp384",
-        "ecdh-sha2-nistp521",
-        "diffie-hellman-group-exchange-sha256",
-        "diffie-hellman-group16-sha512",
-        "diffie-hellman-group18-sha512",
-        "diffie-hellman-group14-sha256",
-    ],
-}
-"""What OpenSSH 9.2 offers unasked, as Debian 12 builds it; only used where sshd itself could not be asked."""

@@ -115,8 +115,8 @@ def _options(scope: str, text: str, place: str) -> Iterator[Option]:
         yield Option(scope, match[2], None if negated else bare, place)
 
 
-SUDO = Fact(stat("/usr/bin/sudo"), parse.stats)
-SUDOERS = Fact(texts(MAIN, f"{MAIN}.d/*", f"{MAIN}.*", sudo=True), sudoers)
+SUDO = Fact(stat("/usr/bin/sudo"), parse.stats, at_use=True)
+SUDOERS = Fact(texts(MAIN, f"{MAIN}.d/*", f"{MAIN}.*", sudo=True), sudoers, at_use=True)
 
 
 @check("linux.sudo.option", SUDO, SUDOERS)

@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from scanner import Fact, Undetermined, Unparsable, check, sh
+from scanner import Fact, Truncated, Unparsable, check, sh
 
 MAX_ENTRIES = 500_000
 MAX_EXAMPLES = 50
 MAX_SET_ID = 1000
-WALK = (
+ENTRIES = "@ENTRIES@"
+LOOK = (
     r"""
 m=/proc/self/mounts
 if [ -r $m ]; then
@@ -23,7 +24,8 @@ if [ -r $m ]; then
   IFS='
 '
   for d in $(while IFS=' ' read -r _ p t _; do
-    case $t in ext[234] | xfs | btrfs | f2fs | zfs | jfs | reiserfs | bcachefs | overlay) ;;
+    case $t in ext[234] | xfs | btrfs | f2fs | zfs | jfs | reiserfs | bcachefs) ;;
+      overlay) case $p in */merged | */rootfs) continue;; esac;;  # a container's own root, wherever its engine keeps it
       tmpfs) case $p in /tmp | /var/tmp | /dev/shm) ;; *) continue;; esac;;
       *) continue;;
     esac
@@ -37,10 +39,12 @@ x=-xdev
 [ $# -gt 0 ] || { set -- /; x=; }  # at rest there is no list of mounts, and all that is mounted belongs to the root
 find "$@" $x \( -path /proc -o -path /sys -o -path /run/user -o -path /var/lib/docker -o -path /var/lib/containers \
   -o -path /var/lib/containerd -o -path /var/lib/kubelet -o -path /var/lib/lxc -o -path /var/lib/lxd \
-  -o -path /var/lib/machines -o -path /var/snap -o -path /snap \) -prune -o -printf '%y %m %U %G %p\0' 2>/dev/null |
+  -o -path /var/lib/machines -o -path /var/lib/rancher -o -path '/home/*/.local/share/containers/storage' \
+  -o -path /root/.local/share/containers/storage -o -path /var/snap -o -path /snap \) -prune \
+  -o -printf '%y %m %U %G %p\0' 2>/dev/null |
   tr '\n\0' '?\n' | awk '
   NR > """
-    + str(MAX_ENTRIES)
+    + ENTRIES
     + r""" { print "T"; exit }
   {
     if (!($3 in u)) u[$3] = 0
@@ -61,6 +65,11 @@ find "$@" $x \( -path /proc -o -path /sys -o -path /run/user -o -path /var/lib/d
 done
 """
 )
+
+
+def script(entries: int = MAX_ENTRIES) -> str:
+    """The walk, for so many names at most."""
+    return LOOK.replace(ENTRIES, str(entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +128,7 @@ def _seen(text: str) -> Seen:
     return Seen(kind, int(mode, 8), int(uid), int(gid), path)
 
 
-WALKED = Fact(sh(WALK, sudo=True, timeout_s=60.0), walk)
+WALKED = Fact(sh(script(), sudo=True, timeout_s=60.0), walk)
 
 
 @check("linux.walk.world_writable", WALKED)
@@ -147,12 +156,12 @@ def ungrouped(found: Walk) -> list[str]:
 def set_id(found: Walk, known: list[str]) -> list[str]:
     """Programs that run as their owner or group, whoever starts them, beyond the patterns in `known`."""
     if len(found.set_id) >= MAX_SET_ID:
-        raise Undetermined(f"truncated: there are {MAX_SET_ID} such programs or more")
+        raise Truncated(f"there are {MAX_SET_ID} such programs or more")
     others = [seen for seen in found.set_id if not any(fnmatchcase(seen.path, pattern) for pattern in known)]
     return _named(found, others)
 
 
 def _named(found: Walk, seen: list[Seen] | tuple[Seen, ...]) -> list[str]:
     if not seen and not found.complete:
-        raise Undetermined(f"truncated: none among the first {MAX_ENTRIES} names, and the walk went no further")
+        raise Truncated(f"none among the first {MAX_ENTRIES} names, and the walk went no further")
     return [each.path for each in seen[:MAX_EXAMPLES]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -10,16 +11,18 @@ from typing import Any
 
 import pytest
 
+from checks.linux import walk
+from checks.linux.system import RELEASE
 from scanner.baseline import read_baseline
 from scanner.catalogue import Catalogue
 from scanner.collect import make_evidence
 from scanner.evaluate import Judge
 from scanner.load import read_document
-from scanner.model import Access, Asset, Baseline, Chroot, Control, Finding, Outcome
+from scanner.model import Access, Asset, Baseline, Chroot, Control, Finding, Outcome, Reply
 from scanner.plan import plan_asset, plan_baseline
 from scanner.transports import Bounds, transport
 
-from .roots import debian_root, overlaid, run_in, why_not
+from .roots import ENVIRONMENT, debian_root, overlaid, run_in, why_not
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(bool(why_not()), reason=why_not() or "it runs")]
 
@@ -211,3 +214,44 @@ def test_every_access_control_has_a_good_and_a_bad_state() -> None:
     prefixes = ("ACC-", "BAN-", "CRON-", "FILE-", "PAM-", "PWD-", "SSH-", "SUDO-")
     both = {case.control for case in ALL if case.good} & {case.control for case in ALL if not case.good}
     assert {id for id in controls() if id.startswith(prefixes)} <= both
+
+
+def walked(root: Path, entries: int) -> str:
+    command = ["chroot", str(root), "/bin/sh", "-c", walk.script(entries)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT, check=True)
+    return done.stdout
+
+
+def judged_by(text: str) -> dict[str, Finding]:
+    asset = Asset("root", access=Access(chroot=Chroot("/")))
+    planned = plan_asset(asset, [plan_baseline(baseline(), CATALOGUE, {"id": frozenset(WALKED)})])
+    texts = {walk.WALKED.probe.key: text, RELEASE.probe.key: '{"/etc/os-release": "ID=debian\\nVERSION_ID=12\\n"}'}
+    evidence = make_evidence("root", {key: Reply(reply) for key, reply in texts.items()}, {})
+    return {finding.control: finding for finding in Judge().findings(planned, evidence)}
+
+
+def test_a_walk_that_reaches_its_bound_ends_there_and_leaves_its_controls_open(lower: Path) -> None:
+    with overlaid(lower) as root:
+        run_in(root, "mkdir -p /srv/many; cd /srv/many; seq 3000 | xargs touch; rm -rf /tmp/* /var/tmp/*")
+        cut, whole = walked(root, 500), walked(root, walk.MAX_ENTRIES)
+        run_in(root, "chmod 666 /srv/many/*; chown 4711 /srv/many/*")
+        seen = walked(root, walk.MAX_ENTRIES)
+    assert "\nE 501\n" in f"\n{cut}"
+    assert {(one.outcome, one.reason) for one in judged_by(cut).values()} == {(Outcome.UNKNOWN, "truncated")}
+    assert {one.outcome for one in judged_by(whole).values()} == {Outcome.PASS}
+    # what was seen before the bound is a finding all the same
+    stopped = judged_by(seen.replace("\nE ", "\nT\nE "))
+    assert {stopped[name].outcome for name in ("FILE-12", "FILE-13a")} == {Outcome.FAIL}
+    assert stopped["FILE-13b"].reason == "truncated"
+
+
+def test_a_walk_leaves_out_what_belongs_to_containers(lower: Path) -> None:
+    stores = ("/var/lib/docker/overlay2", "/var/lib/containers/storage", "/home/ana/.local/share/containers/storage")
+    with overlaid(lower) as root:
+        run_in(root, "".join(f"mkdir -p {place}; touch {place}/x; chmod 666 {place}/x\n" for place in stores))
+        inside = judged_by(walked(root, walk.MAX_ENTRIES))
+        run_in(root, "mkdir -p /home/ana/storage; touch /home/ana/storage/x; chmod 666 /home/ana/storage/x")
+        beside = judged_by(walked(root, walk.MAX_ENTRIES))
+    assert inside["FILE-12"].outcome is Outcome.PASS
+    assert beside["FILE-12"].outcome is Outcome.FAIL
+    assert beside["FILE-12"].observed == "/home/ana/storage/x"

@@ -26,7 +26,8 @@ LOOSE = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCh
 @pytest.fixture(scope="module")
 def root() -> Iterator[Path]:
     with overlaid(debian_root(*PACKAGES)) as made:
-        run_in(made, "mkdir -p /run/sshd")
+        people = "groupadd ops; useradd -G ops bob; useradd carol"
+        run_in(made, f"mkdir -p /run/sshd; {people}")
         yield made
 
 
@@ -84,6 +85,55 @@ def test_files_are_resolved_as_sshd_resolves_them(root: Path, main: str, drop_in
         mine = resolved(key, [daemon("{}"), lines, None])
         theirs = resolved(key, [daemon("{}"), lines, effective(said.stdout)])
         assert mine == theirs, f"{key}: {mine} here, {theirs} there"
+
+
+CRITERIA = [
+    *(
+        "User bob",
+        "User b*,!bob",
+        "User !bob,*",
+        "User=carol",
+        "Group ops",
+        "Group !ops,*",
+        "Host *.example.org",
+        "all",
+    ),
+    *(
+        "Address 192.0.2.0/24",
+        "Address !192.0.2.7,192.0.2.*",
+        "Address 2001:db8::/32",
+        "LocalPort 22",
+        "User bob Host h*",
+    ),
+]
+BLOCKS = st.lists(
+    st.tuples(
+        st.sampled_from(CRITERIA), st.sampled_from(["PermitRootLogin", "MaxAuthTries", "Banner"]), st.integers(0, 1)
+    ),
+    max_size=5,
+)
+
+
+@LOOSE
+@given(blocks=BLOCKS, user=st.sampled_from(["bob", "carol"]), address=st.sampled_from(["192.0.2.7", "2001:db8::7"]))
+def test_match_blocks_hold_for_a_connection_as_sshd_says(
+    root: Path, blocks: list[tuple[str, str, int]], user: str, address: str
+) -> None:
+    text = "".join(f"Match {criteria}\n  {key} {VALUES[key][which]}\n" for criteria, key, which in blocks)
+    (root / MAIN).write_text(text)
+    connection = {"user": user, "host": "h1.example.org", "address": address, "local_port": 22}
+    asked = f"user={user},host=h1.example.org,addr={address},laddr=192.0.2.1,lport=22"
+    command = ["chroot", str(root), "/usr/sbin/sshd", "-T", "-C", asked]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT, check=False)
+    assert said.returncode == 0, said.stderr
+    daemon, configured, effective = (fact.parse for fact in CATALOGUE.check("linux.sshd.setting").facts)
+    theirs = effective(said.stdout)
+    facts = [daemon("{}"), configured(json.dumps({f"/{MAIN}": text})), None]
+    groups = {"bob": ["bob", "ops"], "carol": ["carol"]}[user]
+    given = {"view": "effective", "connection": {**connection, "groups": groups}}
+    for key in ("permitrootlogin", "maxauthtries", "banner"):
+        mine = CATALOGUE.check("linux.sshd.setting").observe(*facts, key=key, **given)
+        assert mine == {"": theirs[key][0]}, text
 
 
 SUDOERS = [
