@@ -82,11 +82,13 @@ def ladder(
     tried = estate.every_set() if exact else []
     plans: list[BudgetPlan] = []
     held: frozenset[int] = frozenset()
-    for budget in sorted(set(budgets)):
+    wanted = sorted(set(budgets))
+    backward = {} if exact else _backward(estate, wanted)
+    for budget in wanted:
         if exact:
             held = next(chosen for cost, _, chosen in tried if cost <= budget)
         else:
-            ways = (_forward(estate, budget), _backward(estate, budget), _knapsack(estate, budget))
+            ways = (_forward(estate, budget), backward[budget], _knapsack(estate, budget))
             held = estate.best(map(estate.trimmed, (held, *ways)))
         plans.append(_plan(estate, held, budget, exact))
     return plans
@@ -246,15 +248,18 @@ class _Worksite:
             ]
             for service in estate.services.values()
         }
-        self.worth = {number: self._difference(number) for number in self.of}
+        self.worth: dict[int, float] = {}
+        for service in estate.services.values():
+            self._weigh(service)
 
-    def _difference(self, number: int) -> float:
-        """What it saves to do this one next, or costs to leave it out again."""
-        service = self.of[number]
-        now, logs = self.sums[id(service)], service.logs[number]
-        sign = 1 if number in self.done else -1
-        then = [a + sign * b for a, b in zip(now, logs, strict=True)]
-        return abs(_lost(service.gaps, now) - _lost(service.gaps, then))
+    def _weigh(self, service: _Service) -> None:
+        """For each action of a service: what it saves to do it next, or costs to leave it out again."""
+        now = self.sums[id(service)]
+        lost = _lost(service.gaps, now)
+        for number, logs in service.logs.items():
+            sign = 1 if number in self.done else -1
+            then = [a + sign * b for a, b in zip(now, logs, strict=True)]
+            self.worth[number] = abs(lost - _lost(service.gaps, then))
 
     def move(self, number: int) -> None:
         """Do this one, or leave it out again."""
@@ -264,8 +269,7 @@ class _Worksite:
             a + sign * b for a, b in zip(self.sums[id(service)], service.logs[number], strict=True)
         ]
         self.done ^= {number}
-        for other in service.logs:
-            self.worth[other] = self._difference(other)
+        self._weigh(service)
 
     def fill(self, budget: int, allowed: Iterable[int] | None = None) -> list[int]:
         """Do what saves most for its cost until nothing fits any more; the order in which it was done."""
@@ -291,14 +295,20 @@ def _forward(estate: _Estate, budget: int) -> frozenset[int]:
     return frozenset(site.done)
 
 
-def _backward(estate: _Estate, budget: int) -> frozenset[int]:
-    """From everything, leave out what is missed least for its cost until the budget holds; then fill up."""
+def _backward(estate: _Estate, budgets: Sequence[int]) -> dict[int, frozenset[int]]:
+    """From everything, leave out what is missed least for its cost until a budget holds; then fill up."""
     site = _Worksite(estate, range(len(estate.actions)))
-    while (over := estate.cost(site.done)) > budget:
-        paid = [number for number in site.done if estate.actions[number].cost]
-        site.move(min(paid, key=lambda number: (site.rate(number), -min(estate.actions[number].cost, over), number)))
-    site.fill(budget)
-    return frozenset(site.done)
+    found: dict[int, frozenset[int]] = {}
+    for budget in sorted(budgets, reverse=True):
+        while (over := estate.cost(site.done) - budget) > 0:
+            paid = [number for number in site.done if estate.actions[number].cost]
+            site.move(
+                min(paid, key=lambda number: (site.rate(number), -min(estate.actions[number].cost, over), number))
+            )
+        filled = _Worksite(estate, site.done)
+        filled.fill(budget)
+        found[budget] = frozenset(filled.done)
+    return found
 
 
 def _knapsack(estate: _Estate, budget: int) -> frozenset[int]:
