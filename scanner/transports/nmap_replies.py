@@ -19,6 +19,7 @@ from typing import Any
 from scanner.addresses import Ports, Protocol
 from scanner.model import Gap, Problem, Reply
 
+from .nmap_scripts import service
 from .nmap_xml import Host, Port, Script
 
 TOO_MANY_OPEN = 200
@@ -92,7 +93,7 @@ def services(look: Look) -> Reply:
     """The reply to `services`."""
     rows, gaps = [], list(look.missed)
     for host, port in _open(look.hosts):
-        if not identified(port):
+        if not service(port):
             gaps.append(_gap(host, port, "what answers on this port could not be identified"))
             continue
         rows.append(_place(host, port))
@@ -116,8 +117,8 @@ def scripts(look: Look, names: Sequence[str], silence: Silence) -> Reply:
     rows, gaps = [], list(look.missed)
     for host in look.hosts:
         whole = [script for script in host.scripts if script.name in names]
-        rows += [_said(host, None, script) for script in whole if not _error(script)]
-        heard = {script.name for script in whole if not _error(script)}
+        rows += [_said(host, None, script) for script in whole if not script.error]
+        heard = {script.name for script in whole if not script.error}
         for _, port in _open([host]):
             said, quiet = _heard(port, [name for name in sorted(set(names)) if name not in heard], silence)
             rows += [_said(host, port, script) for script in said]
@@ -132,7 +133,7 @@ def _heard(port: Port, names: Sequence[str], silence: Silence) -> tuple[list[Scr
     said, quiet = [], []
     for name in names:
         script = spoken.get(name)
-        error = _error(script) if script else ""
+        error = script.error if script else ""
         refused = any(word in error for word in silence.refusals.get(name, ()))
         if script and not error:
             said.append(script)
@@ -141,12 +142,6 @@ def _heard(port: Port, names: Sequence[str], silence: Silence) -> tuple[list[Scr
         elif _asked(silence.must_answer, name, port) or _asked(silence.is_no, name, port):
             quiet.append(f"{name} ({error[:100]})" if error else name)
     return said, quiet
-
-
-def _error(script: Script) -> str:
-    """'\\n  ERROR: Authentication required' -> 'ERROR: Authentication required'; "" where the script succeeded."""
-    text = script.output.strip()
-    return text if script.structured is None and text.startswith("ERROR") else ""
 
 
 def _asked(where: Asked, script: str, port: Port) -> bool:
@@ -176,23 +171,19 @@ def _not_looked_at(protocol: str) -> str:
     return "this port was not looked at"
 
 
-def identified(port: Port) -> bool:
-    """Whether the port's own answers named its service; "tcpwrapped" means that it hung up without a word."""
-    return port.method == "probed" and port.service not in {"", "tcpwrapped", "unknown"}
-
-
 def _open(hosts: Iterable[Host]) -> list[tuple[Host, Port]]:
     return [(host, port) for host in hosts for port in host.ports if port.state == "open"]
 
 
 def _place(host: Host, port: Port | None) -> dict[str, Any]:
     at = port or Port(0, "", "")
-    known = at if identified(at) else Port(0, "", "")
+    named = service(at)
+    known = at if named == at.service else Port(0, "", "")
     return {
         "host": called(host),
         "port": at.number,
         "protocol": at.protocol,
-        "service": known.service,
+        "service": named,
         "product": known.product,
         "version": known.version,
         "tunnel": at.tunnel,
