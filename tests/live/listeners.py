@@ -63,6 +63,11 @@ def ftp_locked(connection: socket.socket) -> None:
     _ftp(connection, b"530 Login incorrect.\r\n")
 
 
+def ftp_broken(connection: socket.socket) -> None:
+    """An FTP server that is set up wrongly, as vsftpd 3.0.3 says it."""
+    _ftp(connection, b"500 OOPS: cannot change directory:/srv/ftp\r\n")
+
+
 def _ftp(connection: socket.socket, verdict: bytes) -> None:
     connection.sendall(b"220 (vsFTPd 3.0.3)\r\n")
     for line in _lines(connection):

@@ -50,24 +50,25 @@ def test_good_and_bad_services_are_told_apart(tmp_path: Path) -> None:
     new = speak.over_tls(
         speak.web, speak.certificate(tmp_path, "new"), oldest=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE+AESGCM"
     )
-    servers = (old, new, speak.telnet, speak.ftp_anonymous, speak.ftp_locked, speak.ssh_1, speak.web)
+    servers = (old, new, speak.telnet, speak.ftp_anonymous, speak.ftp_locked, speak.ftp_broken, speak.ssh_1, speak.web)
     with speak.listening(*servers) as numbers:
         listed = ",".join(map(str, numbers))
         network = f"{{addresses: [127.0.0.1], ports: '{listed}', expected_open: [{numbers[1]}/tcp, 1/tcp]}}"
         said = look(tmp_path, network)
-    bad, good, telnet, anonymous, locked, ssh_1, web = (f"127.0.0.1:{number}/tcp" for number in numbers)
+    bad, good, telnet, anonymous, locked, broken, ssh_1, web = (f"127.0.0.1:{number}/tcp" for number in numbers)
     for control in ("TLS-01", "TLS-02", "TLS-03", "CERT-01", "CERT-02", "CERT-04"):
         assert outcomes(said, control) == {bad: Outcome.FAIL, good: Outcome.PASS}, control
     assert outcomes(said, "CERT-03") == {bad: Outcome.FAIL, good: Outcome.FAIL}
     assert outcomes(said, "NET-01") == {
         name: Outcome.PASS if name == good else Outcome.FAIL
-        for name in (bad, good, telnet, anonymous, locked, ssh_1, web)
+        for name in (bad, good, telnet, anonymous, locked, broken, ssh_1, web)
     }
     assert outcomes(said, "NET-02") == {"127.0.0.1:1/tcp": Outcome.FAIL, good: Outcome.PASS}
     assert outcomes(said, "NET-03")[telnet] is Outcome.FAIL
     assert outcomes(said, "NET-04")[anonymous] is Outcome.FAIL
     assert outcomes(said, "NET-05") == {web: Outcome.FAIL}
-    assert outcomes(said, "NET-06") == {anonymous: Outcome.FAIL, locked: Outcome.PASS}
+    expected = {anonymous: Outcome.FAIL, locked: Outcome.PASS, broken: Outcome.UNKNOWN}
+    assert outcomes(said, "NET-06") == expected
     assert outcomes(said, "SSH-N6") == {ssh_1: Outcome.FAIL}
     # it speaks no version 2, so that its algorithms could not be asked for
     assert outcomes(said, "SSH-N1") == {ssh_1: Outcome.UNKNOWN}
