@@ -12,7 +12,7 @@ RELAYS = Fact(nse("riskline-relay"), scripts)
 STORES = Fact(nse("docker-version", "memcached-info", "redis-info", "riskline-database", "riskline-doors"), scripts)
 SCREENS = Fact(nse("vnc-info"), scripts)
 DESKTOPS = Fact(nse("rdp-enum-encryption"), scripts)
-SNMP = Fact(nse("snmp-sysdescr"), scripts)
+SNMP = Fact(nse("riskline-snmp"), scripts)
 
 
 @check("network.access.anonymous_ftp", FTP)
@@ -101,7 +101,7 @@ def _before_login(row: Row) -> bool:
     return any(f"{layer}: SUCCESS" in row.output for layer in ("Native RDP", "SSL"))
 
 
-@check("network.access.public_snmp", SNMP)
-def public_snmp(snmp: list[Row]) -> dict[str, bool]:
-    """Per SNMP port: whether it answers to the community "public"."""
-    return {row.subject: bool(row.output) for row in snmp}
+@check("network.access.default_communities", SNMP)
+def default_communities(snmp: list[Row]) -> dict[str, list[str] | Unclear]:
+    """Per SNMP port: the communities of those that agents come with ("public", "private") to which it answers."""
+    return each(snmp, lambda row: mapping(row)["communities"].split(", ") if row.structured or row.output else [])

@@ -57,6 +57,7 @@ def subject(host: str, port: int, protocol: str) -> str:
 def silence(host: Host) -> Gap | None:
     """Why nothing can be said of this host, or None where its ports can be judged."""
     states = {port.state for port in host.ports} | {state for state, _ in host.rest}
+    of_tcp = {port.state for port in host.ports if port.protocol == "tcp"} | {s for s, p in host.rest if p == "tcp"}
     looks: list[tuple[bool, Problem, str]] = [
         (host.timed_out, "timed-out", "nmap gave this host up: it answers too slowly"),
         (not host.up, "unreachable", "nothing answers at this address"),
@@ -65,7 +66,7 @@ def silence(host: Host) -> Gap | None:
             "unreachable",
             "no port answered: the host is down, or a firewall drops all that comes from here",
         ),
-        (states == {"open"} and len(host.ports) >= TOO_MANY_OPEN, "failed", _TARPIT),
+        (of_tcp == {"open"} and len(host.ports) >= TOO_MANY_OPEN, "failed", _TARPIT),
     ]
     return next((Gap(called(host), problem, why) for holds, problem, why in looks if holds), None)
 
@@ -104,17 +105,25 @@ def services(look: Look) -> Reply:
 class Silence:
     """How a script's silence is read. must_answer, is_no: the open ports where it is a gap, or a no.
 
-    refusals: script -> words in its error that prove that the door it tried is shut.
+    refusals: script -> words in its error that prove that the door it tried is shut. needs: script -> the port that
+    has to be looked at.
     """
 
     must_answer: Asked
     is_no: Asked
     refusals: Mapping[str, tuple[str, ...]]
+    needs: Mapping[str, tuple[int, Protocol]]
 
 
 def scripts(look: Look, names: Sequence[str], silence: Silence) -> Reply:
     """The reply to `scripts`."""
     rows, gaps = [], list(look.missed)
+    needed = [silence.needs[name] for name in names if name in silence.needs]
+    gaps += [
+        Gap(f"{number}/{protocol}", "unsupported", _not_looked_at(protocol))
+        for number, protocol in needed
+        if look.hosts and (number, protocol) not in look.looked_at
+    ]
     for host in look.hosts:
         whole = [script for script in host.scripts if script.name in names]
         rows += [_said(host, None, script) for script in whole if not script.error]
@@ -167,8 +176,8 @@ def expected_states(look: Look, expected: Iterable[tuple[int, Protocol]]) -> Rep
 
 def _not_looked_at(protocol: str) -> str:
     if protocol == "udp":
-        return "UDP can only be looked at with the right to send raw packets; run as root"
-    return "this port was not looked at"
+        return "this port was not looked at; have it in `ports`, and run as root: UDP needs raw packets"
+    return "this port was not looked at; have it in `ports`"
 
 
 def _open(hosts: Iterable[Host]) -> list[tuple[Host, Port]]:

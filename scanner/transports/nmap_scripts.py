@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from scanner.addresses import Protocol
+
 from .nmap_xml import Port, Script
 
 ALLOWED = frozenset(
@@ -23,10 +25,10 @@ ALLOWED = frozenset(
         "riskline-ftp",
         "riskline-relay",
         "riskline-resolver",
+        "riskline-snmp",
         "rsync-list-modules",
         "smb-protocols",
         "smb2-security-mode",
-        "snmp-sysdescr",
         "ssh-hostkey",
         "ssh2-enum-algos",
         "sshv1",
@@ -51,7 +53,7 @@ _TELLS: Mapping[str, str] = {
     "riskline-ftp": "ftp",
     "riskline-relay": "smtp",
     "riskline-resolver": "domain",
-    "snmp-sysdescr": "snmp",
+    "riskline-snmp": "snmp",
     "ssh2-enum-algos": "ssh",
     "vnc-info": "vnc",
 }
@@ -117,10 +119,13 @@ MUST_ANSWER: Mapping[str, Callable[[Port], bool]] = {
 
 SILENT_IS_NO: Mapping[str, Callable[[Port], bool]] = {
     # refusing a community is done by silence (RFC 3584, section 5.2.1); the service itself did answer
-    "snmp-sysdescr": _on("snmp"),
+    "riskline-snmp": _on("snmp"),
     "sshv1": _only_version_2,
 }
 """Script → the open ports on which silence means that the door it tries is shut; an empty row shows that it tried."""
+
+NEEDS: Mapping[str, tuple[int, Protocol]] = {"riskline-snmp": (161, "udp")}
+"""Script → the port without which it says nothing about a host; where that was not looked at, its silence is a gap."""
 
 REFUSALS: Mapping[str, tuple[str, ...]] = {
     "redis-info": ("Authentication required", "NOAUTH", "NOPERM", "DENIED Redis is running in protected mode"),
