@@ -56,7 +56,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Which ports are looked at. top: the N most used TCP ports; tcp, udp: ranges with both ends, sorted and apart."""
+    """Which ports are looked at. top: the N most used TCP ports; tcp, udp: ranges beside them, sorted and apart."""
 
     top: int = 0
     tcp: tuple[tuple[int, int], ...] = ()
@@ -123,20 +123,19 @@ def _refuse_special(single: IPv4Address | IPv6Address, text: str) -> None:
 
 
 def ports(text: str) -> Ports:
-    """'top-100' -> Ports(top=100); 'T:1-1024,3306,U:161' or '1-1024,3306' -> ranges. Anything else: UsageError."""
-    top = _TOP.fullmatch(text)
-    if top:
-        if int(top[1]) > 65535:
-            raise UsageError(f"{text!r}: there are 65535 ports")
-        return Ports(top=int(top[1]))
+    """'top-100,U:161' -> Ports(top=100, udp=…); 'T:1-1024,U:161' or '1-1024,3306' -> ranges. Else: UsageError."""
     found: dict[str, list[tuple[int, int]]] = {"T": [], "U": []}
+    first, *rest = text.split(",")
+    top = _TOP.fullmatch(first)
+    if top and int(top[1]) > 65535:
+        raise UsageError(f"{text[:80]!r}: there are 65535 ports")
     protocol = "T"
-    for part in text.split(","):
+    for part in rest if top else (first, *rest):
         bare = part
         if part[:2] in {"T:", "U:"}:
             protocol, bare = part[0], part[2:]
         found[protocol].append(_range(bare, text))
-    return Ports(tcp=merged(found["T"]), udp=merged(found["U"]))
+    return Ports(top=int(top[1]) if top else 0, tcp=merged(found["T"]), udp=merged(found["U"]))
 
 
 def _range(part: str, text: str) -> tuple[int, int]:
@@ -144,7 +143,7 @@ def _range(part: str, text: str) -> tuple[int, int]:
     low = int(match[1]) if match else 0
     high = int(match[2] or match[1]) if match else 0
     if not 1 <= low <= high <= 65535:
-        raise UsageError(f"ports: {text[:80]!r} is neither top-N nor a list such as 22,80,8000-8100 or T:22,U:161")
+        raise UsageError(f"ports: {text[:80]!r} is no list such as 22,80,8000-8100 or top-1000,U:161 or T:22,U:161")
     return low, high
 
 

@@ -409,7 +409,7 @@ class Network(_Strict):
 
     addresses: tuple[str, ...] = ()
     expected_open: tuple[str, ...] = ()
-    ports: str = "top-1000"
+    ports: str = "top-1000,U:53,161"
     viewpoint: str = "here"
     fingerprints: tuple[str, ...] = ()
 

@@ -59,12 +59,15 @@ def test_more_addresses_than_a_visit_can_end_with_are_refused() -> None:
 
 def test_ports_are_read_in_nmaps_own_notation() -> None:
     assert ports("top-100") == Ports(top=100)
+    assert ports("top-100,8443,U:53,161") == Ports(top=100, tcp=((8443, 8443),), udp=((53, 53), (161, 161)))
     assert ports("22,80-81,82,U:161") == Ports(tcp=((22, 22), (80, 82)), udp=((161, 161),))
     assert (81, "tcp") in ports("80-90")
     assert (81, "udp") not in ports("80-90")
 
 
-@pytest.mark.parametrize("text", ["", "0", "65536", "9-1", "-", "1-", "top-0", "top-70000", "1 -oN x", "http*", "S:1"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "65536", "9-1", "-", "1-", "top-0", "top-70000", "22,top-9", "top-5,", "1 -oN x", "http*", "S:1"]
+)
 def test_ports_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         ports(text)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from scanner.errors import Unparsable, UsageError, VisitFailed
 from scanner.model import Asset, Network
 from scanner.probes import ports, services, sh
 from scanner.transports import Bounds, nmap, nmap_replies, nmap_run
-from scanner.transports.nmap_scripts import ALLOWED, MUST_ANSWER, REFUSALS, SILENT_IS_NO, path_of
+from scanner.transports.nmap_scripts import ALLOWED, MUST_ANSWER, NEEDS, REFUSALS, SILENT_IS_NO, path_of
 from scanner.transports.nmap_xml import Host, Port, Reader, Script
 
 HEAD = '<?xml version="1.0"?><!DOCTYPE nmaprun><nmaprun scanner="nmap">'
@@ -26,7 +28,7 @@ HOST = (
     '<extraports state="closed" count="2"><extrareasons reason="reset" count="2" proto="tcp" ports="1-2"/></extraports>'
     '<port protocol="tcp" portid="22"><state state="open"/>{inside}</port></ports></host>'
 )
-SILENCE = nmap_replies.Silence(MUST_ANSWER, SILENT_IS_NO, REFUSALS)
+SILENCE = nmap_replies.Silence(MUST_ANSWER, SILENT_IS_NO, REFUSALS, NEEDS)
 
 
 def read(text: str) -> Reader:
@@ -164,7 +166,8 @@ def test_no_script_proves_anything_by_saying_nothing(script: str) -> None:
     tells = {"ssl-cert", "ssl-enum-ciphers"}
     names = {"docker-version": "docker", "http-title": "http", "memcached-info": "memcached",
              "riskline-ftp": "ftp", "riskline-relay": "smtp", "riskline-resolver": "domain",
-             "mongodb-databases": "mongodb", "rdp-enum-encryption": "ms-wbt-server", "redis-info": "redis",
+             "riskline-database": "mysql",
+             "riskline-doors": "http", "rdp-enum-encryption": "ms-wbt-server", "redis-info": "redis",
              "ssh-hostkey": "ssh", "ssh2-enum-algos": "ssh", "sshv1": "ssh", "vnc-info": "vnc"}  # fmt: skip
     number = 445 if script.startswith("smb") else 9999
     tunnel = "ssl" if script in tells else ""
@@ -173,14 +176,34 @@ def test_no_script_proves_anything_by_saying_nothing(script: str) -> None:
     assert (reply.text, len(reply.gaps)) == ("[]", 1)
 
 
+@pytest.mark.parametrize(
+    ("looked_at", "gaps"), [(Ports(udp=((161, 161),)), []), (Ports(tcp=((161, 161),)), ["161/udp"])]
+)
+def test_a_port_that_was_not_looked_at_proves_nothing_about_its_service(looked_at: Ports, gaps: list[str]) -> None:
+    seen = replace(look(host(Port(22, "tcp", "open"))), looked_at=looked_at)
+    reply = nmap_replies.scripts(seen, ["riskline-snmp"], SILENCE)
+    assert [gap.subject for gap in reply.gaps] == gaps
+
+
 def test_an_open_port_that_names_no_service_is_a_gap_among_services() -> None:
     reply = nmap_replies.services(look(host(Port(99, "tcp", "open", "tcpwrapped", method="probed"))))
     assert (reply.text, [gap.subject for gap in reply.gaps]) == ("[]", ["10.0.0.5:99/tcp"])
     assert services().via == "nmap"
 
 
+def test_a_service_that_nmap_has_no_name_for_is_named_by_the_script_that_it_answered() -> None:
+    said = Script("riskline-doors", "", {"asked": "16", "open": "etcd"})
+    unnamed = Port(2379, "tcp", "open", "etcd-client", method="table", scripts=(said,))
+    (row,) = json.loads(nmap_replies.services(look(host(unnamed))).text)
+    assert row["service"] == "http"
+    stores = nmap_replies.scripts(look(host(unnamed)), ["redis-info", "riskline-doors"], SILENCE)
+    assert ([one["structured"]["open"] for one in json.loads(stores.text)], stores.gaps) == (["etcd"], ())
+    failed = Port(2379, "tcp", "open", "etcd-client", scripts=(Script("riskline-doors", "ERROR: / was not answered"),))
+    assert len(nmap_replies.services(look(host(failed))).gaps) == 1
+
+
 def test_every_rule_about_silence_is_about_a_script_that_may_run() -> None:
-    assert {*MUST_ANSWER, *SILENT_IS_NO, *REFUSALS} <= ALLOWED
+    assert {*MUST_ANSWER, *SILENT_IS_NO, *REFUSALS, *NEEDS} <= ALLOWED
 
 
 @pytest.mark.parametrize("script", sorted(one for one in ALLOWED if one.startswith("riskline-")))
@@ -190,10 +213,11 @@ def test_a_script_of_our_own_is_there_and_sends_nothing_but_what_it_says(script:
     lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("--")]
     assert 'categories = {"safe", "discovery"}' in lines
     code = "\n".join(lines[lines.index('license = "Apache-2.0"') :])
-    assert not any(word in code for word in ("DATA", "STOR", "LIST", "io.open", "os.execute", "dofile"))
+    assert not re.search(r"\b(DATA|STOR|LIST|DELETE|PUT|io\.open|os\.execute|dofile)\b", code)
 
 
 def test_a_host_that_seems_open_everywhere_is_not_judged() -> None:
-    gap = nmap_replies.silence(host(*(Port(number, "tcp", "open") for number in range(1, 301))))
+    tarpit = [Port(number, "tcp", "open") for number in range(1, 301)]
+    gap = nmap_replies.silence(host(*tarpit, Port(161, "udp", "open|filtered")))
     assert gap is not None
     assert gap.problem == "failed"

@@ -9,11 +9,10 @@ from .rows import Row, each, mapping, scripts
 FTP = Fact(nse("riskline-ftp"), scripts)
 RESOLVERS = Fact(nse("riskline-resolver"), scripts)
 RELAYS = Fact(nse("riskline-relay"), scripts)
-STORES = Fact(nse("docker-version", "memcached-info", "mongodb-databases", "redis-info"), scripts)
-TITLES = Fact(nse("http-title"), scripts)
+STORES = Fact(nse("docker-version", "memcached-info", "redis-info", "riskline-database", "riskline-doors"), scripts)
 SCREENS = Fact(nse("vnc-info"), scripts)
 DESKTOPS = Fact(nse("rdp-enum-encryption"), scripts)
-SNMP = Fact(nse("snmp-sysdescr"), scripts)
+SNMP = Fact(nse("riskline-snmp"), scripts)
 
 
 @check("network.access.anonymous_ftp", FTP)
@@ -39,31 +38,42 @@ def open_relay(relays: list[Row]) -> dict[str, bool | Unclear]:
 
 
 def _relays(row: Row) -> bool:
-    at, code = mapping(row)["at"], mapping(row)["code"]
+    at, code, why = mapping(row)["at"], mapping(row)["code"], mapping(row).get("why", "")
+    if (code, why) == _PUT_OFF_FOR_GOOD:
+        return False
     if code[:1] == "4":
         raise Undetermined(f"{row.subject} put the question off ({code} to {at})")
     return bool(at == "RCPT" and code[:1] == "2")
 
 
-@check("network.access.open_store", STORES, TITLES)
-def open_store(stores: list[Row], titles: list[Row]) -> dict[str, bool | Unclear]:
-    """Per port of Redis, MongoDB, memcached, Docker or Elasticsearch: whether it answers without a login."""
-    found = each(stores, _answers)
-    for row in titles:
-        if row.at.product == "Elasticsearch REST API":
-            # nmap reads the version from the greeting, which is only given to those who may come in
-            found[row.subject] = bool(row.at.version)
-    return found
+_PUT_OFF_FOR_GOOD = ("454", "4.7.1")
+"""How Postfix says "relay access denied" by default: access refused (RFC 3463), put off so that an error of its
+administrator loses no mail (postconf(5), defer_unauth_destination)."""
 
 
-def _answers(row: Row) -> bool:
-    if row.script == "redis-info":
-        return isinstance(row.structured, dict) and "Version" in row.structured
-    if row.script == "mongodb-databases":
-        if "OP_QUERY" in row.output:
-            raise Undetermined(f"{row.subject}: this MongoDB is too new for nmap's script; ask it on the host itself")
-        return "databases" in row.output
-    return bool(row.structured)
+@check("network.access.open_store", STORES)
+def open_store(stores: list[Row]) -> dict[str, list[str] | Unclear]:
+    """Per port: the databases, caches, clusters and admin interfaces that answer there without a login."""
+    said: dict[str, list[list[str] | Unclear]] = {}
+    for row in stores:
+        said.setdefault(row.subject, []).extend(each([row], _open_here).values())
+    return {subject: _together(answers) for subject, answers in said.items()}
+
+
+def _together(answers: list[list[str] | Unclear]) -> list[str] | Unclear:
+    """All that is open; unclear only where nothing is seen open, and one of them may be."""
+    opened = sorted({name for one in answers if not isinstance(one, Unclear) for name in one})
+    return opened or next((one for one in answers if isinstance(one, Unclear)), opened)
+
+
+def _open_here(row: Row) -> list[str]:
+    if row.script == "riskline-doors":
+        return [name for name in mapping(row)["open"].split(", ") if name]
+    if row.script == "riskline-database":
+        return {"accepted": [mapping(row)["name"]], "refused": []}[mapping(row)["login"]]
+    if row.script == "redis-info" and "Version" not in (row.structured or {}):
+        return []
+    return [row.script.partition("-")[0].capitalize()] if row.structured else []
 
 
 @check("network.access.open_screen", SCREENS)
@@ -91,7 +101,7 @@ def _before_login(row: Row) -> bool:
     return any(f"{layer}: SUCCESS" in row.output for layer in ("Native RDP", "SSL"))
 
 
-@check("network.access.public_snmp", SNMP)
-def public_snmp(snmp: list[Row]) -> dict[str, bool]:
-    """Per SNMP port: whether it answers to the community "public"."""
-    return {row.subject: bool(row.output) for row in snmp}
+@check("network.access.default_communities", SNMP)
+def default_communities(snmp: list[Row]) -> dict[str, list[str] | Unclear]:
+    """Per SNMP port: the communities of those that agents come with ("public", "private") to which it answers."""
+    return each(snmp, lambda row: mapping(row)["communities"].split(", ") if row.structured or row.output else [])

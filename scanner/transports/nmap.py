@@ -20,7 +20,7 @@ from scanner.model import Asset, Gap, Probe, Problem, Reply, utc_now
 from . import Bounds, nmap_replies
 from .nmap_replies import Look
 from .nmap_run import Seen, locate, may_send_raw, run, top_ports
-from .nmap_scripts import ALLOWED, MUST_ANSWER, REFUSALS, SILENT_IS_NO, path_of
+from .nmap_scripts import ALLOWED, MUST_ANSWER, NEEDS, REFUSALS, SILENT_IS_NO, path_of
 from .nmap_xml import Host
 
 _FROM_INVENTORY = {"expected", "looked-at"}
@@ -86,9 +86,10 @@ def stated(asset: Asset) -> list[str]:
     whole = [*order.singles, *order.blocks]
     count = sum(one.size for one in whole)
     more = ", ".join(f"{number}/{protocol}" for number, protocol in order.expected)
+    blind = " (UDP is left out: this user may not send raw packets)" if order.ports.udp and not may_send_raw() else ""
     return [
         f"addresses, {count} in all, looked at from {network.viewpoint}: {', '.join(one.text for one in whole)}",
-        f"ports: {network.ports}{f', and {more}, which should be open' if more else ''}",
+        f"ports: {network.ports}{f', and {more}, which should be open' if more else ''}{blind}",
         "pace: at most two repeats a port, no guessing of passwords, nothing changed; ends with the visit's deadline",
     ]
 
@@ -116,7 +117,7 @@ def _reply(probe: Probe, look: Look, order: Order) -> Reply:
         return nmap_replies.services(look)
     if form == "expected-states":
         return nmap_replies.expected_states(look, order.expected)
-    return nmap_replies.scripts(look, words, nmap_replies.Silence(MUST_ANSWER, SILENT_IS_NO, REFUSALS))
+    return nmap_replies.scripts(look, words, nmap_replies.Silence(MUST_ANSWER, SILENT_IS_NO, REFUSALS, NEEDS))
 
 
 def _nobody(look: Look) -> Reply:
@@ -192,10 +193,10 @@ def _resolved(singles: Sequence[Target]) -> tuple[list[Target], list[Gap]]:
 
 def _wanted(order: Order, program: str, raw: bool) -> Ports:
     """The ports to look at: the inventory's choice, and every port that it expects to be open."""
-    chosen = top_ports(program, order.ports.top) if order.ports.top else order.ports
+    most_used = top_ports(program, order.ports.top).tcp if order.ports.top else ()
     more = {p: [(number, number) for number, q in order.expected if q == p] for p in ("tcp", "udp")}
-    udp = merged((*chosen.udp, *more["udp"])) if raw else ()
-    found = Ports(tcp=merged((*chosen.tcp, *more["tcp"])), udp=udp)
+    udp = merged((*order.ports.udp, *more["udp"])) if raw else ()
+    found = Ports(tcp=merged((*most_used, *order.ports.tcp, *more["tcp"])), udp=udp)
     if not found.tcp and not found.udp:
         raise VisitFailed("UDP ports can only be looked at with the right to send raw packets; run as root")
     return found

@@ -19,6 +19,7 @@ from typing import Any
 from scanner.addresses import Ports, Protocol
 from scanner.model import Gap, Problem, Reply
 
+from .nmap_scripts import service
 from .nmap_xml import Host, Port, Script
 
 TOO_MANY_OPEN = 200
@@ -56,6 +57,7 @@ def subject(host: str, port: int, protocol: str) -> str:
 def silence(host: Host) -> Gap | None:
     """Why nothing can be said of this host, or None where its ports can be judged."""
     states = {port.state for port in host.ports} | {state for state, _ in host.rest}
+    of_tcp = {port.state for port in host.ports if port.protocol == "tcp"} | {s for s, p in host.rest if p == "tcp"}
     looks: list[tuple[bool, Problem, str]] = [
         (host.timed_out, "timed-out", "nmap gave this host up: it answers too slowly"),
         (not host.up, "unreachable", "nothing answers at this address"),
@@ -64,7 +66,7 @@ def silence(host: Host) -> Gap | None:
             "unreachable",
             "no port answered: the host is down, or a firewall drops all that comes from here",
         ),
-        (states == {"open"} and len(host.ports) >= TOO_MANY_OPEN, "failed", _TARPIT),
+        (of_tcp == {"open"} and len(host.ports) >= TOO_MANY_OPEN, "failed", _TARPIT),
     ]
     return next((Gap(called(host), problem, why) for holds, problem, why in looks if holds), None)
 
@@ -92,7 +94,7 @@ def services(look: Look) -> Reply:
     """The reply to `services`."""
     rows, gaps = [], list(look.missed)
     for host, port in _open(look.hosts):
-        if not identified(port):
+        if not service(port):
             gaps.append(_gap(host, port, "what answers on this port could not be identified"))
             continue
         rows.append(_place(host, port))
@@ -103,21 +105,29 @@ def services(look: Look) -> Reply:
 class Silence:
     """How a script's silence is read. must_answer, is_no: the open ports where it is a gap, or a no.
 
-    refusals: script -> words in its error that prove that the door it tried is shut.
+    refusals: script -> words in its error that prove that the door it tried is shut. needs: script -> the port that
+    has to be looked at.
     """
 
     must_answer: Asked
     is_no: Asked
     refusals: Mapping[str, tuple[str, ...]]
+    needs: Mapping[str, tuple[int, Protocol]]
 
 
 def scripts(look: Look, names: Sequence[str], silence: Silence) -> Reply:
     """The reply to `scripts`."""
     rows, gaps = [], list(look.missed)
+    needed = [silence.needs[name] for name in names if name in silence.needs]
+    gaps += [
+        Gap(f"{number}/{protocol}", "unsupported", _not_looked_at(protocol))
+        for number, protocol in needed
+        if look.hosts and (number, protocol) not in look.looked_at
+    ]
     for host in look.hosts:
         whole = [script for script in host.scripts if script.name in names]
-        rows += [_said(host, None, script) for script in whole if not _error(script)]
-        heard = {script.name for script in whole if not _error(script)}
+        rows += [_said(host, None, script) for script in whole if not script.error]
+        heard = {script.name for script in whole if not script.error}
         for _, port in _open([host]):
             said, quiet = _heard(port, [name for name in sorted(set(names)) if name not in heard], silence)
             rows += [_said(host, port, script) for script in said]
@@ -132,7 +142,7 @@ def _heard(port: Port, names: Sequence[str], silence: Silence) -> tuple[list[Scr
     said, quiet = [], []
     for name in names:
         script = spoken.get(name)
-        error = _error(script) if script else ""
+        error = script.error if script else ""
         refused = any(word in error for word in silence.refusals.get(name, ()))
         if script and not error:
             said.append(script)
@@ -141,12 +151,6 @@ def _heard(port: Port, names: Sequence[str], silence: Silence) -> tuple[list[Scr
         elif _asked(silence.must_answer, name, port) or _asked(silence.is_no, name, port):
             quiet.append(f"{name} ({error[:100]})" if error else name)
     return said, quiet
-
-
-def _error(script: Script) -> str:
-    """'\\n  ERROR: Authentication required' -> 'ERROR: Authentication required'; "" where the script succeeded."""
-    text = script.output.strip()
-    return text if script.structured is None and text.startswith("ERROR") else ""
 
 
 def _asked(where: Asked, script: str, port: Port) -> bool:
@@ -172,13 +176,8 @@ def expected_states(look: Look, expected: Iterable[tuple[int, Protocol]]) -> Rep
 
 def _not_looked_at(protocol: str) -> str:
     if protocol == "udp":
-        return "UDP can only be looked at with the right to send raw packets; run as root"
-    return "this port was not looked at"
-
-
-def identified(port: Port) -> bool:
-    """Whether the port's own answers named its service; "tcpwrapped" means that it hung up without a word."""
-    return port.method == "probed" and port.service not in {"", "tcpwrapped", "unknown"}
+        return "this port was not looked at; have it in `ports`, and run as root: UDP needs raw packets"
+    return "this port was not looked at; have it in `ports`"
 
 
 def _open(hosts: Iterable[Host]) -> list[tuple[Host, Port]]:
@@ -187,12 +186,13 @@ def _open(hosts: Iterable[Host]) -> list[tuple[Host, Port]]:
 
 def _place(host: Host, port: Port | None) -> dict[str, Any]:
     at = port or Port(0, "", "")
-    known = at if identified(at) else Port(0, "", "")
+    named = service(at)
+    known = at if named == at.service else Port(0, "", "")
     return {
         "host": called(host),
         "port": at.number,
         "protocol": at.protocol,
-        "service": known.service,
+        "service": named,
         "product": known.product,
         "version": known.version,
         "tunnel": at.tunnel,

@@ -28,6 +28,12 @@ class Script:
     output: str
     structured: Any = None
 
+    @property
+    def error(self) -> str:
+        """'\\n  ERROR: Authentication required' -> 'ERROR: Authentication required'; "" where the script succeeded."""
+        text = self.output.strip()
+        return text if self.structured is None and text.startswith("ERROR") else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Port:

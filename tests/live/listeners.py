@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,11 @@ def ftp_locked(connection: socket.socket) -> None:
     _ftp(connection, b"530 Login incorrect.\r\n")
 
 
+def ftp_broken(connection: socket.socket) -> None:
+    """An FTP server that is set up wrongly, as vsftpd 3.0.3 says it."""
+    _ftp(connection, b"500 OOPS: cannot change directory:/srv/ftp\r\n")
+
+
 def _ftp(connection: socket.socket, verdict: bytes) -> None:
     connection.sendall(b"220 (vsFTPd 3.0.3)\r\n")
     for line in _lines(connection):
@@ -77,6 +83,11 @@ def mail_relay(connection: socket.socket) -> None:
 def mail_locked(connection: socket.socket) -> None:
     """A mail server that takes no mail for others."""
     _mail(connection, b"554 5.7.1 <nobody@example.net>: Relay access denied\r\n")
+
+
+def mail_deferred(connection: socket.socket) -> None:
+    """The same as Postfix says it by default."""
+    _mail(connection, b"454 4.7.1 <nobody@example.net>: Relay access denied\r\n")
 
 
 def _mail(connection: socket.socket, verdict: bytes) -> None:
@@ -103,6 +114,66 @@ def _dns(connection: socket.socket, flags: int) -> None:
             question = reader.read(length)
             answer = question[:2] + flags.to_bytes(2, "big") + question[4:]
             connection.sendall(len(answer).to_bytes(2, "big") + answer)
+
+
+def mysql_open(connection: socket.socket) -> None:
+    """A MySQL 8 whose root has no password. Source: MySQL's client/server protocol, "Connection Phase"."""
+    _mysql(connection, b"\x00\x00\x00\x02\x00\x00\x00")
+
+
+def mysql_locked(connection: socket.socket) -> None:
+    """A MySQL that wants a password, asks for another plug-in first, and offers no TLS."""
+    _mysql(connection, b"\xff\x15\x04#28000Access denied for user", switch=b"\xfecaching_sha2_password\0" + bytes(21))
+
+
+def _mysql(connection: socket.socket, verdict: bytes, switch: bytes = b"") -> None:
+    hello = b"\x0a8.0.36\0" + bytes([7, 0, 0, 0]) + b"saltsalt\0" + b"\xff\xf7" + b"\x21\x02\x00\xff\xdf\x15"
+    connection.sendall(_packet(0, hello + bytes(10) + b"saltsaltsalt\0mysql_native_password\0"))
+    with connection.makefile("rb") as reader:
+        for answer in (switch, verdict) if switch else (verdict,):
+            head = reader.read(4)
+            if len(head) < 4:
+                return
+            reader.read(int.from_bytes(head[:3], "little"))
+            connection.sendall(_packet(head[3] + 1, answer))
+
+
+def _packet(number: int, content: bytes) -> bytes:
+    return len(content).to_bytes(3, "little") + bytes([number]) + content
+
+
+def mongo_open(connection: socket.socket) -> None:
+    """A MongoDB that lets anybody list its databases, in the protocol since 3.6. Source: its wire protocol, OP_MSG."""
+    _mongo(connection, b"\x01ok\0" + struct.pack("<d", 1.0))
+
+
+def mongo_locked(connection: socket.socket) -> None:
+    """A MongoDB that wants a login."""
+    _mongo(connection, b"\x01ok\0" + struct.pack("<d", 0.0) + b"\x10code\0" + struct.pack("<i", 13))
+
+
+def _mongo(connection: socket.socket, verdict: bytes) -> None:
+    # what is no message of this protocol is hung up on at once
+    while len(head := connection.recv(16)) == 16:
+        length, question, _, operation = struct.unpack("<4i", head)
+        connection.recv(max(0, min(length, 4096) - 16))
+        if operation != 2013:
+            return
+        document = struct.pack("<i", len(verdict) + 5) + verdict + b"\0"
+        body = struct.pack("<ib", 0, 0) + document
+        connection.sendall(struct.pack("<4i", 16 + len(body), 7, question, 2013) + body)
+
+
+def etcd_open(connection: socket.socket) -> None:
+    """An etcd 3.4 without users: what it says to a GET of anything, of its version, and to a question of its keys."""
+    first = next(_lines(connection), b"")
+    pages = {
+        b"/version": b'{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}',
+        b"/v3/kv/range": b'{"header":{"cluster_id":"28","member_id":"15","revision":"1","raft_term":"2"}}',
+    }
+    body = pages.get(b" ".join(first.split()[1:2]), b"")
+    head = b"HTTP/1.1 200 OK" if body else b"HTTP/1.1 404 Not Found"
+    connection.sendall(b"%s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (head, len(body), body))
 
 
 def telnet(connection: socket.socket) -> None:

@@ -50,24 +50,25 @@ def test_good_and_bad_services_are_told_apart(tmp_path: Path) -> None:
     new = speak.over_tls(
         speak.web, speak.certificate(tmp_path, "new"), oldest=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE+AESGCM"
     )
-    servers = (old, new, speak.telnet, speak.ftp_anonymous, speak.ftp_locked, speak.ssh_1, speak.web)
+    servers = (old, new, speak.telnet, speak.ftp_anonymous, speak.ftp_locked, speak.ftp_broken, speak.ssh_1, speak.web)
     with speak.listening(*servers) as numbers:
         listed = ",".join(map(str, numbers))
         network = f"{{addresses: [127.0.0.1], ports: '{listed}', expected_open: [{numbers[1]}/tcp, 1/tcp]}}"
         said = look(tmp_path, network)
-    bad, good, telnet, anonymous, locked, ssh_1, web = (f"127.0.0.1:{number}/tcp" for number in numbers)
+    bad, good, telnet, anonymous, locked, broken, ssh_1, web = (f"127.0.0.1:{number}/tcp" for number in numbers)
     for control in ("TLS-01", "TLS-02", "TLS-03", "CERT-01", "CERT-02", "CERT-04"):
         assert outcomes(said, control) == {bad: Outcome.FAIL, good: Outcome.PASS}, control
     assert outcomes(said, "CERT-03") == {bad: Outcome.FAIL, good: Outcome.FAIL}
     assert outcomes(said, "NET-01") == {
         name: Outcome.PASS if name == good else Outcome.FAIL
-        for name in (bad, good, telnet, anonymous, locked, ssh_1, web)
+        for name in (bad, good, telnet, anonymous, locked, broken, ssh_1, web)
     }
     assert outcomes(said, "NET-02") == {"127.0.0.1:1/tcp": Outcome.FAIL, good: Outcome.PASS}
     assert outcomes(said, "NET-03")[telnet] is Outcome.FAIL
     assert outcomes(said, "NET-04")[anonymous] is Outcome.FAIL
     assert outcomes(said, "NET-05") == {web: Outcome.FAIL}
-    assert outcomes(said, "NET-06") == {anonymous: Outcome.FAIL, locked: Outcome.PASS}
+    expected = {anonymous: Outcome.FAIL, locked: Outcome.PASS, broken: Outcome.UNKNOWN}
+    assert outcomes(said, "NET-06") == expected
     assert outcomes(said, "SSH-N6") == {ssh_1: Outcome.FAIL}
     # it speaks no version 2, so that its algorithms could not be asked for
     assert outcomes(said, "SSH-N1") == {ssh_1: Outcome.UNKNOWN}
@@ -78,16 +79,34 @@ def test_open_resolvers_and_relays_are_told_from_closed_ones(tmp_path: Path) -> 
     mark = uuid.uuid4().bytes
     first, second = (f"127.{100 + mark[0] % 100}.{mark[1]}.{n}" for n in (1, 2))
     with (
-        speak.listening(speak.mail_relay, speak.mail_locked) as (relay, closed),
+        speak.listening(speak.mail_relay, speak.mail_locked, speak.mail_deferred) as (relay, closed, deferred),
         speak.listening(speak.dns_for_all, address=first, port=53),
         speak.listening(speak.dns_of_its_own, address=second, port=53),
     ):
-        network = f"{{addresses: [127.0.0.1, {first}, {second}], ports: '53,{relay},{closed}'}}"
+        network = f"{{addresses: [127.0.0.1, {first}, {second}], ports: '53,{relay},{closed},{deferred}'}}"
         said = look(tmp_path, network, ("id=NET-10", "id=NET-11"))
     assert outcomes(said, "NET-11") == {
         f"127.0.0.1:{relay}/tcp": Outcome.FAIL, f"127.0.0.1:{closed}/tcp": Outcome.PASS,
+        f"127.0.0.1:{deferred}/tcp": Outcome.PASS,
     }  # fmt: skip
     assert outcomes(said, "NET-10") == {f"{first}:53/tcp": Outcome.FAIL, f"{second}:53/tcp": Outcome.PASS}
+
+
+def test_databases_and_clusters_without_a_login_are_told_from_those_with_one(tmp_path: Path) -> None:
+    mark = uuid.uuid4().bytes
+    first, second = (f"127.{100 + mark[0] % 100}.{mark[1]}.{n}" for n in (1, 2))
+    with (
+        speak.listening(speak.mysql_open, speak.mysql_locked, speak.etcd_open, speak.web) as (mysql, locked, etcd, web),
+        speak.listening(speak.mongo_open, address=first, port=27017),
+        speak.listening(speak.mongo_locked, address=second, port=27017),
+    ):
+        ports = f"{mysql},{locked},{etcd},{web},27017"
+        said = look(tmp_path, f"{{addresses: [127.0.0.1, {first}, {second}], ports: '{ports}'}}", ("id=NET-07",))
+    assert {subject: (said["NET-07", subject].outcome, said["NET-07", subject].observed) for _, subject in said} == {
+        f"127.0.0.1:{mysql}/tcp": (Outcome.FAIL, "MySQL"), f"127.0.0.1:{locked}/tcp": (Outcome.PASS, "none"),
+        f"127.0.0.1:{etcd}/tcp": (Outcome.FAIL, "etcd"), f"127.0.0.1:{web}/tcp": (Outcome.PASS, "none"),
+        f"{first}:27017/tcp": (Outcome.FAIL, "MongoDB"), f"{second}:27017/tcp": (Outcome.PASS, "none"),
+    }  # fmt: skip
 
 
 @contextlib.contextmanager

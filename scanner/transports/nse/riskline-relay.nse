@@ -40,7 +40,7 @@ action = function(host, port)
     end
     if step[1] == "RCPT" or code ~= "250" then
       smtp.quit(socket)
-      return {at = step[1], code = code}
+      return {at = step[1], code = code, why = said:match("^%d%d%d[ -](%d%.%d%d?%d?%.%d%d?%d?)%f[^%d]") or ""}
     end
   end
 end
