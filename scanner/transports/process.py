@@ -20,6 +20,17 @@ Stuck = Callable[[bytes | bytearray, float], bool]
 """Whether to leave a child that said this much and has been silent for so many seconds."""
 
 
+_RUNNING: set[int] = set()
+"""Process groups under way."""
+
+
+def end_all() -> None:
+    """End whatever was started here: this process is about to leave without waiting for it."""
+    for group in tuple(_RUNNING):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+
 def run(
     argv: Sequence[str],
     script: bytes,
@@ -41,6 +52,7 @@ def run(
         cwd="/",
         start_new_session=True,
     )
+    _RUNNING.add(child.pid)
     try:
         return _exchange(child, script, bounds, stuck)
     finally:
@@ -49,6 +61,7 @@ def run(
             os.killpg(child.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_LEAVE_S)
+        _RUNNING.discard(child.pid)
         for stream in (child.stdin, child.stdout, child.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
