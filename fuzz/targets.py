@@ -25,7 +25,7 @@ from scanner.model import Check, Fact
 from scanner.plan import PlannedTerm, plan_baseline
 from scanner.redaction import Redactor
 from scanner.threats import reading, versions
-from scanner.transports import ssh_hosts
+from scanner.transports import hanging, ssh_hosts
 from scanner.transports.nmap_xml import Reader
 from scanner.transports.posix import Batch
 from scanner.transports.powershell import Batch as WindowsBatch
@@ -144,8 +144,13 @@ def _memory() -> str | None:
 def _framing(data: bytes) -> None:
     asked = [probes.sh("x"), probes.file("/y"), probes.stat("/z"), probes.files("/w/*")]
     mark = b"\n" + NONCE.encode() + b" "
-    with contextlib.suppress(RisklineError):
-        Batch(asked, sudo=False, nonce=NONCE).replies(data.replace(b"|", mark), b"", "complete")
+    said = data.replace(b"|", mark)
+    for apart in (False, True):
+        batch = Batch(asked, sudo=False, apart=apart, nonce=NONCE)
+        with contextlib.suppress(RisklineError):
+            batch.replies(said, b"", "complete")
+        at, rest = hanging.behind(batch, said)
+        assert at not in rest and set(rest) < set(asked) | {at}
 
 
 def _windows_framing(data: bytes) -> None:

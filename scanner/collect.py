@@ -10,12 +10,13 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
-from .errors import TargetError
+from .allowance import Allowance, is_exhausted, visits_with_open_files
+from .errors import RisklineError, TargetError, VisitFailed
 from .model import Asset, Courtesy, Evidence, Probe, Problem, Reply, utc_now
 from .plan import PlannedAsset
 from .redaction import redacted, redacted_text
@@ -52,17 +53,23 @@ def collect(
     at_once: int = 32,
     stop: threading.Event | None = None,
     courtesy: Courtesy | None = None,
+    allowance: Allowance | None = None,
 ) -> Iterator[Collected]:
     """Visit all assets, at most `at_once` together, and give each one's evidence as it arrives.
 
-    courtesy: at most how many of them to one network, through one gateway, to one account. At most twice `at_once`
-    visits are held at a time, so memory follows the visits in flight, not the fleet. After `stop` is set no further
-    visit begins; those under way end within their bounds.
+    courtesy: at most how many of them to one network, through one gateway, to one account. allowance: what all visits
+    may take together. At most twice `at_once` visits are held at a time, so memory follows the visits in flight, not
+    the fleet. After `stop` is set no further visit begins; those under way end within their bounds.
     """
+    allowance = allowance or Allowance()
     at_once = max(1, min(at_once, MAX_VISITS, len(assets) or 1))
+    if (room := visits_with_open_files()) < at_once:
+        LOG.warning("open files are limited: %d visits at once instead of %d (ulimit -n)", room, at_once)
+        at_once = room
     keeping = Keeping()
     with ThreadPoolExecutor(at_once, thread_name_prefix="visit", initializer=keeping.begin) as pool:
-        visits = _Visits(pool, Turns(assets, courtesy or Courtesy()), bounds, at_once, stop)
+        carry_out = functools.partial(visit, bounds=bounds, allowance=allowance)
+        visits = _Visits(pool, Turns(assets, courtesy or Courtesy()), carry_out, at_once, stop, allowance)
         try:
             yield from visits.as_they_end()
         finally:
@@ -71,17 +78,32 @@ def collect(
             keeping.end()
 
 
+class _Exhausted(VisitFailed):
+    """This machine gave a visit no file, thread or memory: its own trouble, not the asset's."""
+
+
 class _Visits:
-    """Visits under way, and those that have ended and are not yet taken; a visit that ends makes room for the next."""
+    """Visits under way, and those that have ended and are not yet taken; a visit that ends makes room for the next.
+
+    One that this machine could not carry is made once more, behind all others and with fewer beside it.
+    """
 
     def __init__(
-        self, pool: ThreadPoolExecutor, turns: Turns, bounds: Bounds, at_once: int, stop: threading.Event | None
+        self,
+        pool: ThreadPoolExecutor,
+        turns: Turns,
+        carry_out: Callable[[PlannedAsset], Collected],
+        at_once: int,
+        stop: threading.Event | None,
+        allowance: Allowance,
     ) -> None:
         self._stop = stop
+        self._allowance = allowance
+        self._carry_out = carry_out
+        self._repeated: set[str] = set()
         self._closed = False
         self._pool = pool
         self._turns = turns
-        self._bounds = bounds
         self._at_once = at_once
         self._under_way = 0
         self._held = 0
@@ -105,7 +127,7 @@ class _Visits:
 
     @property
     def _over(self) -> bool:
-        return self._closed or (self._stop is not None and self._stop.is_set())
+        return self._closed or (self._stop is not None and self._stop.is_set()) or self._allowance.is_over
 
     def _begin(self) -> None:
         """Begin as many visits as there is room for."""
@@ -116,40 +138,93 @@ class _Visits:
                     return
                 self._under_way += 1
                 self._held += 1
-                future = self._pool.submit(visit, planned, self._bounds)
+                future: Future[Collected] = Future()
                 future.add_done_callback(functools.partial(self._end, planned))
+                self._hand_over(planned, future)
+
+    def _hand_over(self, planned: PlannedAsset, future: Future[Collected]) -> None:
+        try:
+            self._pool.submit(self._fulfil, planned, future)
+        except RuntimeError as error:  # no new thread, but the visit is in the pool's queue
+            if self._under_way == 1:
+                raise RisklineError(
+                    "this machine gives us no thread to visit with; raise its limit (ulimit -u)"
+                ) from error
+            self._narrow()
+
+    def _fulfil(self, planned: PlannedAsset, future: Future[Collected]) -> None:
+        try:
+            future.set_result(self._carry_out(planned))
+        except BaseException as error:  # noqa: BLE001 - told by _result
+            future.set_exception(error)
 
     def _end(self, planned: PlannedAsset, future: Future[Collected]) -> None:
         with self._lock:
             self._under_way -= 1
             self._turns.over(planned)
+            again = self._is_to_be_repeated(planned, future)
+            if again:
+                self._held -= 1
+                self._turns.again(planned)
         self._begin()
-        self._ended.put((planned, future))
+        if not again:
+            self._ended.put((planned, future))
+
+    def _is_to_be_repeated(self, planned: PlannedAsset, future: Future[Collected]) -> bool:
+        if not isinstance(future.exception(), _Exhausted) or planned.asset.id in self._repeated or self._over:
+            return False
+        self._repeated.add(planned.asset.id)
+        self._narrow()
+        return True
+
+    def _narrow(self) -> None:
+        """Go on with as many visits as are under way at this moment."""
+        if self._at_once > max(1, self._under_way):
+            self._at_once = max(1, self._under_way)
+            LOG.warning("this machine is short of files, memory or threads: %d visits at once", self._at_once)
 
 
 def _result(planned: PlannedAsset, future: Future[Collected]) -> Collected:
     """The visit's result; a transport's own bug becomes replies that say so, and loses no other asset."""
+    kept: dict[str, Reply]
     bug = future.exception()
     if bug is None:
         return future.result()
+    if isinstance(bug, _Exhausted):
+        kept = {}
+        for probes in planned.visits.values():
+            kept |= _failed(probes, "failed", str(bug), {})
+        return Collected(planned, make_evidence(planned.asset.id, kept, {"riskline": str(bug)}), 0.0)
     text = redacted_text("".join(traceback.format_exception(bug)))
     LOG.error("%s: a bug in Riskline: %s", planned.asset.id, text)
-    kept: dict[str, Reply] = {}
+    kept = {}
     for probes in planned.visits.values():
         kept |= _failed(probes, "check-bug", f"a bug in Riskline: {type(bug).__name__}", {})
     return Collected(planned, make_evidence(planned.asset.id, kept, {"riskline": text.splitlines()[-1]}), 0.0, text)
 
 
-def visit(planned: PlannedAsset, bounds: Bounds) -> Collected:
-    """Everything that is asked of one asset, way by way, each failure kept as its replies."""
+def visit(planned: PlannedAsset, bounds: Bounds, allowance: Allowance | None = None) -> Collected:
+    """Everything that is asked of one asset, way by way, each failure kept as its replies.
+
+    Raises _Exhausted where this machine itself could not carry the visit.
+    """
+    allowance = allowance or Allowance()
     started = time.monotonic()
     replies: dict[str, Reply] = {}
     failures: dict[str, str] = {}
     for way, probes in planned.visits.items():
         try:
-            answered = transport(way).visit(planned.asset, probes, bounds)
+            answered = transport(way).visit(planned.asset, probes, allowance.of(bounds))
+            allowance.spend(answered.values())
             replies |= {probe.key: answered.get(probe) or _unanswered(probe) for probe in probes}
-        except TargetError as error:
+        except (TargetError, OSError, RuntimeError, MemoryError) as error:
+            if is_exhausted(error):
+                raise _Exhausted(
+                    f"this machine could not carry the visit: {str(error) or type(error).__name__}"
+                ) from error
+            if not isinstance(error, TargetError):
+                raise
+            allowance.spend(error.answered.values())
             failures[way] = f"{error.problem}: {error}"
             replies |= _failed(probes, error.problem, str(error), error.answered)
     failures = {way: redacted_text(why) for way, why in failures.items()}

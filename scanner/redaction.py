@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from .disk import private_folder
 from .errors import UsageError
 from .model import Gap, Reply
 from .secrets import known_values
@@ -270,7 +271,7 @@ def _state_folder() -> Path:
 def read_salt(path: Path) -> bytes:
     """32 bytes that only their owner can read; made where there are none yet. Raises UsageError."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageError(f"{path}, the salt of fingerprints, cannot be used: {error.strerror}") from error
@@ -281,6 +282,8 @@ def read_salt(path: Path) -> bytes:
                 f"{path}, the salt of fingerprints, must be a file that only its owner can read; run: chmod 600 {path}"
             )
         return _filled(descriptor)
+    except OSError as error:
+        raise UsageError(f"{path}, the salt of fingerprints, cannot be made: {error.strerror}") from error
     finally:
         os.close(descriptor)
 

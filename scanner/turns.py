@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from .errors import TargetError
 from .model import Asset, Aws, Courtesy
@@ -63,7 +64,7 @@ class Turns:
     """
 
     def __init__(self, assets: Sequence[PlannedAsset], courtesy: Courtesy) -> None:
-        self._waiting = iter(assets)
+        self._waiting: Iterator[PlannedAsset] = iter(assets)
         self._most = {"network": courtesy.network, "gateway": courtesy.gateway, "account": courtesy.account}
         self._under_way: Counter[Lane] = Counter()
         self._parked: dict[Lane, deque[PlannedAsset]] = {}
@@ -82,6 +83,10 @@ class Turns:
             if self._begins(planned):
                 return planned
         return None
+
+    def again(self, planned: PlannedAsset) -> None:
+        """Let an asset wait once more, behind all others."""
+        self._waiting = chain(self._waiting, (planned,))
 
     def over(self, planned: PlannedAsset) -> None:
         """Give back the room of a visit that has ended."""

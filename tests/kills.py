@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 ASSETS = 30
@@ -57,8 +58,8 @@ def site(at: Path) -> None:
     (at / "inventory.yaml").write_text(f"version: 1\nassets:\n{lines}")
 
 
-def begun(words: list[str]) -> int:
-    """A process group of its own in which the verb runs; its number."""
+def begun(words: list[str], before: Callable[[], object] = bool, after: Callable[[], object] = bool) -> int:
+    """A process group of its own in which the verb runs, between two steps of the caller's; its number."""
     child = os.fork()
     if child:
         return child
@@ -71,11 +72,13 @@ def begun(words: list[str]) -> int:
     code = 4
     try:
         sys.argv = ["riskline", *words]
+        before()
         main()
         code = 0
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 1
     finally:
+        after()
         os._exit(code)
 
 

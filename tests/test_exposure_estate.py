@@ -161,6 +161,17 @@ BARE = "bare anna 256 SHA256:bbb (ED25519)\n"
 PAIR = inventory(web(), DB)
 
 
+def test_a_host_that_claims_the_address_of_another_hides_nothing_of_it(register: Register) -> None:
+    liar = Asset("liar", address="10.0.0.9", access=Access(ssh=Ssh()))
+    told = [
+        evidence("db", inside=host_side(NGINX, addresses=("10.0.0.6",))),
+        evidence("liar", inside=host_side(addresses=("10.0.0.6", "10.0.0.9"))),
+        evidence("office", outside=[seen(443, host="10.0.0.6", named=False)]),
+    ]
+    run = run_of(register, inventory(DB, liar, OFFICE), told)
+    assert failing(run, "unlisted-exposure") == {("db", "10.0.0.6:443/tcp")}
+
+
 def test_machines_with_the_same_host_key_are_named(register: Register) -> None:
     run = run_of(register, PAIR, [evidence("web", keys=HOST_KEY), evidence("db", keys=HOST_KEY)])
     assert failing(run, "shared-host-key") == {("web", "SHA256:aaa"), ("db", "SHA256:aaa")}

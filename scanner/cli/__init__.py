@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -100,8 +101,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """The command's door: run a verb and leave with its exit code. Errors are one plain paragraph on standard error."""
     try:
         code = riskline.main(args=list(args) if args is not None else None, prog_name="riskline", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _say("interrupted", 130)
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        _leave(error)
     except click.ClickException as error:
         error.show()
         code = 2
@@ -113,9 +114,33 @@ def main(args: Sequence[str] | None = None) -> None:
         code = _say(str(error), 3)
     except BrokenPipeError:
         code = _closed_pipe()
-    except KeyboardInterrupt:
-        code = _say("interrupted", 130)
+    except OSError as error:
+        code = _say(_refused(error), 3)
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        code = _say(_refused(OSError(errno.EAGAIN, "no new thread")), 3)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave(error: BaseException) -> NoReturn:
+    """End at once: threads that wait for targets are not waited for, and what was started here is ended."""
+    import os
+
+    asked = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+    code = _say("interrupted", 128 + (asked.args[0] if asked is not None and asked.args else 2))
+    if (process := sys.modules.get("scanner.transports.process")) is not None:
+        process.end_all()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _refused(error: OSError) -> str:
+    """What the system did not give, and where the limit may lie."""
+    where = f"{error.filename}: " if error.filename else ""
+    limits = {errno.EAGAIN: "processes or threads (ulimit -u)", errno.EMFILE: "open files (ulimit -n)"}
+    more = limits.get(error.errno or 0)
+    return f"{where}{error.strerror or error}" + (f"; this machine allows us no more {more}" if more else "")
 
 
 def _say(message: str, code: int) -> int:

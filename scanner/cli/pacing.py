@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     import threading
 
+    from scanner.allowance import Allowance
     from scanner.model import Courtesy
     from scanner.pipeline import Engine
 
@@ -46,12 +47,14 @@ class Pace:
         if self.jitter:
             stop.wait(random.uniform(0, self.jitter))  # noqa: S311 - spreads the starts of many machines
 
-    def made(self, of: Courtesy, baselines: tuple[str, ...], select: tuple[str, ...]) -> Engine:
+    def made(
+        self, of: Courtesy, baselines: tuple[str, ...], select: tuple[str, ...], allowance: Allowance | None = None
+    ) -> Engine:
         """The engine that the options name. Raises UsageError where it cannot be used."""
         if self.engine == "local":
             from scanner.collect import collect
 
-            return functools.partial(collect, courtesy=self.courtesy(of))
+            return functools.partial(collect, courtesy=self.courtesy(of), allowance=allowance)
         refuse_missing_celery()
         from scanner.engines.broker import Broker
         from scanner.engines.dispatch import Dispatch

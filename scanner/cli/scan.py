@@ -47,7 +47,15 @@ FAIL_ON = {"any": 0.0, "low": 0.1, "medium": 1.0, "high": 3.0, "never": None}
     "--deadline",
     type=click.FloatRange(1),
     metavar="SECONDS",
-    help="Begin no further visit after so long. [default: none]",
+    help="Begin no further visit after so long, and leave those under way. [default: none]",
+)
+@click.option(
+    "--most-mib",
+    type=click.IntRange(1),
+    default=16384,
+    show_default=True,
+    metavar="MIB",
+    help="Begin no further visit after so much was received.",
 )
 @pacing.pace_options
 @click.option("--resume", is_flag=True, help="Go on with the last run that did not finish, with the same inventory.")
@@ -73,6 +81,7 @@ def scan(
     at_once: int,
     visit_deadline: float,
     deadline: float | None,
+    most_mib: int,
     pace: pacing.Pace,
     resume: bool,
     no_record: bool,
@@ -86,6 +95,7 @@ def scan(
     """
     given.set_up_log(quiet, verbose, json_log)
     from scanner import pipeline
+    from scanner.allowance import Allowance
     from scanner.transports import Bounds
     from scanner.viewpoints import refuse_unasked
 
@@ -97,7 +107,8 @@ def scan(
     policy = given.policy_of(policy_path)
     with contextlib.ExitStack() as stack:
         threats = stack.enter_context(given.threats_of(ctx, folder))
-        engine = pace.made(plan.inventory.at_once, baselines, select)
+        allowance = Allowance(deadline, most_mib << 20)
+        engine = pace.made(plan.inventory.at_once, baselines, select, allowance)
         chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once, policy, threats=threats, engine=engine)
         register = None if no_record else locked_register(stack, register_url, plan)
         run, chosen = _begin(plan, chosen, register, resume)
@@ -106,11 +117,13 @@ def scan(
         stack.enter_context(_ending(stop, deadline))
         progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
         run = pipeline.execute(plan, run, register, chosen, progress, stop)
+        if allowance.is_over:
+            click.echo(f"riskline: {allowance.why_over}: no further visit begins; --resume goes on", err=True)
         if register is not None:
             run = choosing.remembered(register, run)
     writing.write(run, format, outputs, quiet, verbose)
     code = pipeline.exit_code(run, FAIL_ON[fail_on], chosen.policy)
-    ctx.exit(130 if stop.is_set() and not stop.late else code)
+    ctx.exit(128 + stop.number if stop.number else code)
 
 
 def locked_register(stack: contextlib.ExitStack, url: str, plan: Plan) -> Register:
@@ -153,16 +166,20 @@ def _begin(
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[_Stop]:
-    """On the first SIGINT or SIGTERM no further visit begins; on the second the program ends at once."""
+    """On the first SIGINT, SIGTERM or SIGHUP no further visit begins; on the second the program ends at once."""
     stop = _Stop()
 
     def ask(number: int, frame: object) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
+        stop.number = number
         stop.set()
         click.echo("riskline: stopping after the visits under way; once more to stop at once", err=True)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [
+        n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN
+    ]  # nohup
+    before = {number: signal.signal(number, ask) for number in heard}
     try:
         yield stop
     finally:
@@ -177,12 +194,7 @@ def _ending(stop: _Stop, deadline_s: float | None) -> Iterator[None]:
         yield
         return
 
-    def end() -> None:
-        stop.late = True
-        stop.set()
-        click.echo(f"riskline: {deadline_s:g} s are over, no further visit begins; --resume goes on", err=True)
-
-    timer = threading.Timer(deadline_s, end)
+    timer = threading.Timer(deadline_s, stop.set)
     timer.daemon = True
     timer.start()
     try:
@@ -192,9 +204,9 @@ def _ending(stop: _Stop, deadline_s: float | None) -> Iterator[None]:
 
 
 class _Stop(threading.Event):
-    """Set once no further visit may begin. late: because time is up, not because somebody asked."""
+    """Set once no further visit may begin. number: of the signal, 0 where time is up and nobody asked."""
 
-    late = False
+    number = 0
 
 
 @contextlib.contextmanager

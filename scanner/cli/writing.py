@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scanner.errors import UsageError
+from scanner.disk import write_whole
+from scanner.errors import RisklineError, UsageError
 from scanner.model import Run
 
 SUFFIXES = {
@@ -82,18 +82,11 @@ def print_bytes(data: bytes) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write beside the target and rename: a reader sees the old report or the new one, never half of one. Mode 0600."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-    temporary = Path(name)
+    """A file that is whole or not there, which only its owner can read. Raises RisklineError."""
     try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(opened.fileno())
-        temporary.replace(path)
+        write_whole(path, data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"{path}: {error.strerror}") from error
+        raise RisklineError(f"{path}: could not be written: {error.strerror}") from error
 
 
 def _format_of(path: Path, format: str | None) -> str:

@@ -207,11 +207,7 @@ class Estate:
 
 def _looks_at_others(sights: Mapping[str, Sight]) -> dict[str, list[View]]:
     """Asset -> the looks at its own addresses that another asset ordered; an address of two assets counts for none."""
-    owner: dict[str, list[str]] = defaultdict(list)
-    for id, host in sights.items():
-        for address in host.listening.addresses if host.listening else ():
-            if not (ip_address(address).is_loopback or ip_address(address).is_link_local):
-                owner[address].append(id)
+    owner = _owners(sights)
     found: dict[str, list[View]] = {}
     for id, host in sights.items():
         base = id.partition(MARK)[0]
@@ -223,6 +219,16 @@ def _looks_at_others(sights: Mapping[str, Sight]) -> dict[str, list[View]]:
             if len(whose) == 1 and whose[0] != id:
                 found.setdefault(whose[0], []).append(view)
     return found
+
+
+def _owners(sights: Mapping[str, Sight]) -> dict[str, list[str]]:
+    """Address -> whose it is: the inventory has the first word, which no host can talk away; then the hosts have it."""
+    said: dict[str, list[str]] = defaultdict(list)
+    for id, host in sights.items():
+        for address in host.listening.addresses if host.listening else ():
+            if not (ip_address(address).is_loopback or ip_address(address).is_link_local):
+                said[address].append(id)
+    return {address: [id for id in ids if sights[id].asset.address == address] or ids for address, ids in said.items()}
 
 
 def _keyed(

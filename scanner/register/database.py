@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
+from scanner.disk import private_folder
 from scanner.errors import LockedError, RegisterError, UsageError
 
 from . import tables
@@ -92,8 +93,11 @@ class SqliteFile:
             except BlockingIOError:
                 holder = os.read(descriptor, 200).decode("ascii", "replace").strip() or "unknown"
                 raise LockedError(f"another run is writing to {self.name} ({holder}); wait for it to end") from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}".encode(), 0)
+            with contextlib.suppress(OSError):  # a full disk: the lock itself holds all the same
+                os.ftruncate(descriptor, 0)
+                os.pwrite(
+                    descriptor, f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}".encode(), 0
+                )
             yield
         finally:
             os.close(descriptor)
@@ -104,10 +108,8 @@ def _prepare(path: Path) -> None:
     for suffix in _BESIDE:
         if Path(f"{path}{suffix}").is_symlink():
             raise UsageError(f"{path}{suffix} is a symbolic link; the register must be a file of its own")
-    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     try:
-        for folder in reversed(missing):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        private_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         link = error.errno == errno.ELOOP
@@ -199,12 +201,21 @@ def reading(database: Database) -> Iterator[sa.Connection]:
 
 
 @contextlib.contextmanager
-def writing(database: Database) -> Iterator[sa.Connection]:
-    """One transaction: all of it is kept, or nothing."""
+def writing(database: Database, for_good: bool = False) -> Iterator[sa.Connection]:
+    """One transaction: all of it is kept, or nothing.
+
+    for_good: it and all before it are on the disk before this ends. A file's transactions survive any crash of ours as
+    soon as they end, and a failing power only from then on; to wait for the disk at every visit would cost too much.
+    """
     with speaking(database), database.engine.connect() as connection:
         connection = connection.execution_options(writes=True)
+        raw = connection.connection.dbapi_connection if connection.dialect.name == "sqlite" and for_good else None
+        if raw is not None:
+            raw.execute("PRAGMA synchronous=FULL")
         with connection.begin():
             yield connection
+        if raw is not None:
+            raw.execute("PRAGMA synchronous=NORMAL")
 
 
 # ── migrations ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -106,8 +106,8 @@ class Register:
             move_risks_on(connection, run_id, visited, standing, applied, {**controls, **visited.controls})
 
     def finish(self, run: Run) -> None:
-        """Record a run's totals and the order of its assets."""
-        with writing(self.database) as connection:
+        """Record a run's totals and the order of its assets, and have all of it on the disk."""
+        with writing(self.database, for_good=True) as connection:
             known = tables.runs.c.id == run.id
             if not connection.execute(tables.runs.update().where(known).values(**run_columns(run))).rowcount:
                 raise UsageError(f"run {run.id} was never begun in {self.database.name}")

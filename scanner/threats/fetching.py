@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from scanner.disk import private_folder
+
 from .reading import FeedRefused, Limits
 from .store import Form, Standing, confirmed, standing, take, usable
 
@@ -47,7 +49,7 @@ FEEDS: tuple[Feed, ...] = (
 
 def update(folder: Path, feed: Feed, now: datetime, limits: Limits, deadline_s: float = 600.0) -> tuple[Standing, bool]:
     """Bring a feed up to date: what is in force now, and whether it is new. FeedRefused leaves the old one."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     old = usable(folder, feed.name)
     tag = old.etag if old is not None and old.url == feed.url else ""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".fetching-") as file:

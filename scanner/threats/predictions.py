@@ -6,12 +6,12 @@ FOLDER/predictions/2026-11-24.json
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from scanner.disk import private_folder, write_whole
 from scanner.errors import UsageError
 
 from .forecast import Prediction
@@ -23,15 +23,12 @@ _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.json")
 
 def keep(folder: Path, made: Prediction) -> bool:
     """Keep a prediction. The first of a day stands: what was said is not bettered later."""
-    place = folder / "predictions"
-    place.mkdir(parents=True, exist_ok=True)
+    place = private_folder(folder / "predictions")
     path = place / f"{made.on}.json"
     if path.exists():
         return False
-    fresh = place / f".{made.on}.{os.getpid()}.new"
     written = {"run": made.run, "model": made.model, "chances": dict(sorted(made.chances.items()))}
-    fresh.write_text(json.dumps(written, indent=0))
-    fresh.replace(path)
+    write_whole(path, json.dumps(written, indent=0).encode())
     for old in sorted(place.glob("*.json"))[:-MOST_KEPT]:
         old.unlink()
     return True

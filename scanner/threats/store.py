@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from scanner.disk import keep_names, private_folder
+
 from .reading import Advisory, Bad, FeedRefused, Limits, ends, epss, kev, osv
 
 Form = Literal["osv", "kev", "epss", "ends"]
@@ -115,7 +117,7 @@ def take(
 
     carried: nobody knows when it was fetched, so its age counts from its own newest date.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     path = path_of(folder, name)
     fresh = folder / f".{name}.{os.getpid()}.new"
     try:
@@ -222,6 +224,7 @@ def _switch(fresh: Path, path: Path) -> None:
         previous.unlink(missing_ok=True)
         os.link(path, previous)
     fresh.replace(path)
+    keep_names(path.parent)
 
 
 def rollback(folder: Path, name: str) -> Standing:

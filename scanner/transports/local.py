@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from scanner.errors import VisitFailed
 from scanner.model import Asset, Probe, Reply
 
-from . import Bounds
-from .posix import Batch
+from . import Bounds, hanging
+from .posix import Batch, Ended
 from .process import run
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/"}
@@ -21,8 +23,14 @@ def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Prob
     way = asset.access.local if asset.access else None
     sudo = bool(way and way.sudo != "never") and os.geteuid() != 0
     batch = Batch(probes, sudo=sudo, collector=bool(way and way.sudo == "collector"))
-    try:
-        stdout, stderr, ended = run(["/bin/sh", "-s"], batch.script, bounds, ENVIRONMENT)
-    except OSError as error:
-        raise VisitFailed(f"/bin/sh cannot be started here: {error.strerror}") from error
-    return batch.replies(stdout, stderr, ended)
+    until = time.monotonic() + bounds.deadline_s
+
+    def exchange(batch: Batch, received: int) -> tuple[bytes, bytes, Ended]:
+        left = Bounds(until - time.monotonic(), bounds.max_bytes - received)
+        stuck = partial(hanging.is_stuck, batch, patience_s=hanging.patience_s(batch))
+        try:
+            return run(["/bin/sh", "-s"], batch.script, left, ENVIRONMENT, stuck)
+        except OSError as error:
+            raise VisitFailed(f"/bin/sh cannot be started here: {error.strerror}") from error
+
+    return hanging.put(batch, exchange)

@@ -12,6 +12,7 @@ output: output that was cut has no end mark, and is never judged.
     \\n<nonce> S 0               … and its exit status; missing when cut
     \\n<nonce> E 3               its error text follows
     \\n<nonce> A 4 | D 5 | X 6 why     proved absent | denied | cannot be read
+    \\n<nonce> Q 7               probe 7, of the stat probes, comes next; only where they are put one by one
     \\n<nonce> F /etc/x          one file inside a `files` probe, its text follows
     \\n<nonce> P a|d|mode:uid:gid:user:group:type:path     one path of the stat probes
     \\n<nonce> END               nothing is missing
@@ -33,8 +34,8 @@ from typing import Literal
 from scanner.errors import VisitFailed
 from scanner.model import Probe, Problem, Reply
 
-Ended = Literal["complete", "timed-out", "truncated", "broken-off"]
-"""How the stream of one visit ended: by itself, at the deadline, at the byte cap, or torn."""
+Ended = Literal["complete", "timed-out", "truncated", "broken-off", "stuck"]
+"""How the stream of one visit ended: by itself, at the deadline, at the byte cap, torn, or hung at a question."""
 
 _FORMS = ("sh", "file", "files", "stat")
 _WILD = re.compile(r"[*?\[]")
@@ -43,6 +44,8 @@ _NO_INIT = "System has not been booted with systemd"  # systemctl(1) in a contai
 _KILLED = {"124", "137"}  # by timeout(1), or by SIGKILL from it or from the watchdog beside a shell without it
 COLLECTOR = "/usr/local/sbin/riskline-collect"
 """Where a collector is installed: a folder that only root writes to."""
+FILE_S, STAT_S = 10, 20
+"""What one file may take, and the modes of all paths together: in seconds."""
 DONE = 44  # the inner script's own exit status: tells "sudo refused" (1) from "it ran"
 
 PRELUDE = r"""
@@ -91,7 +94,7 @@ file_() {
   if [ -f "$3" ]; then
     if [ -r "$3" ]; then
       say "B $1"
-      { t 10 cat "$3" </dev/null 2>/dev/null; printf '\n%s S %s\n' "$N" "$?"; } | head -c "$2"
+      { t @FILE_S cat "$3" </dev/null 2>/dev/null; printf '\n%s S %s\n' "$N" "$?"; } | head -c "$2"
     else say "D $1"; fi
   elif [ -e "$3" ]; then say "X $1 not a regular file"
   elif gone "$3"; then say "A $1"
@@ -102,7 +105,7 @@ each_() {
     case $p in *"
 "*) s="X a file name holds a line break"; continue;; esac
     if [ -f "$p" ]; then
-      if [ -r "$p" ]; then say "F $p"; t 10 cat "$p" </dev/null 2>/dev/null || s="X $p could not be read"
+      if [ -r "$p" ]; then say "F $p"; t @FILE_S cat "$p" </dev/null 2>/dev/null || s="X $p could not be read"
       else s="D $p"; fi
     elif [ -c "$p" ]; then say "F $p"
     elif [ -d "$p" ]; then :
@@ -124,10 +127,10 @@ stat_() {
     elif gone "$p"; then say "P a:$p"
     else say "P d:$p"; fi
   done
-  [ $# = 0 ] || t 20 stat -L -c "
+  [ $# = 0 ] || t @STAT_S stat -L -c "
 $N P %a:%u:%g:%U:%G:%F:%n" "$@" </dev/null 2>/dev/null
 }
-"""
+""".replace("@FILE_S", str(FILE_S)).replace("@STAT_S", str(STAT_S))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ class Batch:
     sudo: try `sudo -n /bin/sh -s` once when the login is not root. collector: try that one installed script instead,
     which puts these very questions and takes nothing but a nonce. gzip: compress the answer where gzip exists.
     at_rest: nothing runs there; probes that need a running system are answered `not-running` without being put.
+    apart: the stat probes one by one, each announced, so that one that hangs is known.
     """
 
     probes: Sequence[Probe]
@@ -144,6 +148,7 @@ class Batch:
     gzip: bool = False
     at_rest: bool = False
     collector: bool = False
+    apart: bool = False
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
@@ -186,17 +191,19 @@ class Batch:
         paths: dict[str, None] = {}
         steps = []
         for number, probe in self.put:
-            if probe.ask[0] == "stat":
-                paths |= dict.fromkeys(map(str, probe.ask[1:]))
-            else:
+            if probe.ask[0] != "stat":
                 steps.append(_step(number, probe))
+            elif self.apart:
+                steps.append(f'say "Q {number}"; {_stat_step(map(str, probe.ask[1:]))}')
+            else:
+                paths |= dict.fromkeys(map(str, probe.ask[1:]))
         if paths:
-            steps.append("stat_ " + " ".join(map(shlex.quote, paths)))
+            steps.append(_stat_step(paths))
         return "\n".join(steps)
 
     def replies(self, stdout: bytes, stderr: bytes, ended: Ended) -> dict[Probe, Reply]:
         """Every probe's reply. Raises VisitFailed where not even the greeting came."""
-        frames, complete = _frames(stdout, self.nonce)
+        frames, complete = frames_of(stdout, self.nonce)
         if frames is None:
             raise VisitFailed(_silence(stdout, stderr, ended))
         if {head for head, _ in frames if head.startswith("PLAN ")} - {f"PLAN {self.digest}"}:
@@ -232,6 +239,10 @@ def _step(number: int, probe: Probe) -> str:
         if any(_WILD.search(str(PurePosixPath(word).parent)) for word in words):
             guards.insert(0, f"root_ {number}")  # an unsearchable folder inside the pattern would look like no match
     return " && ".join([*dict.fromkeys(guards), step])
+
+
+def _stat_step(paths: Iterable[str]) -> str:
+    return "stat_ " + " ".join(map(shlex.quote, paths))
 
 
 def _files_step(number: int, cap: int, patterns: Iterable[str]) -> str:
@@ -373,6 +384,8 @@ class _Answers:
         """What is said of a probe whose frame never came."""
         if self.ended == "timed-out":
             return Reply(problem="timed-out", detail="the visit's deadline came first")
+        if self.ended == "stuck":
+            return Reply(problem="timed-out", detail="the host hung at other questions, and this one was not put again")
         if self.ended == "truncated":
             return Reply(problem="truncated", detail="the visit's byte limit came first")
         why = f": {self.complaint.splitlines()[0]}" if self.complaint else ""
@@ -387,7 +400,7 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", errors="backslashreplace")
 
 
-def _frames(stdout: bytes, nonce: str) -> tuple[list[tuple[str, bytes]] | None, bool]:
+def frames_of(stdout: bytes, nonce: str) -> tuple[list[tuple[str, bytes]] | None, bool]:
     """(head line, body) of every frame behind the greeting, and whether the END frame came; None without a greeting."""
     mark = f"\n{nonce} ".encode()
     _, hello, rest = stdout.partition(mark + b"HELLO ")

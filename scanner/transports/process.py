@@ -8,17 +8,38 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from . import Bounds
 from .posix import Ended
 
 _CHUNK = 1 << 16
+_LEAVE_S = 1.0  # what a killed child may take to be gone
+Stuck = Callable[[bytes | bytearray, float], bool]
+"""Whether to leave a child that said this much and has been silent for so many seconds."""
 
 
-def run(argv: Sequence[str], script: bytes, bounds: Bounds, env: Mapping[str, str]) -> tuple[bytes, bytes, Ended]:
-    """Standard output, error output (its first 64 KiB) and how it ended. Nothing of the child's group is left running.
+_RUNNING: set[int] = set()
+"""Process groups under way."""
+
+
+def end_all() -> None:
+    """End whatever was started here: this process is about to leave without waiting for it."""
+    for group in tuple(_RUNNING):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def run(
+    argv: Sequence[str],
+    script: bytes,
+    bounds: Bounds,
+    env: Mapping[str, str],
+    stuck: Stuck | None = None,
+) -> tuple[bytes, bytes, Ended]:
+    """Standard output, error output (its first 64 KiB) and how it ended. Nothing of the child's group is left running,
+    but for a process that hangs in the kernel: no signal ends that, and nobody waits for it.
 
     Raises OSError when the program cannot be started.
     """
@@ -31,25 +52,31 @@ def run(argv: Sequence[str], script: bytes, bounds: Bounds, env: Mapping[str, st
         cwd="/",
         start_new_session=True,
     )
+    _RUNNING.add(child.pid)
     try:
-        return _exchange(child, script, bounds)
+        return _exchange(child, script, bounds, stuck)
     finally:
         # the leader may be gone while a grandchild still holds on
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_LEAVE_S)
+        _RUNNING.discard(child.pid)
         for stream in (child.stdin, child.stdout, child.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
 
 
-def _exchange(child: subprocess.Popen[bytes], script: bytes, bounds: Bounds) -> tuple[bytes, bytes, Ended]:
+def _exchange(
+    child: subprocess.Popen[bytes], script: bytes, bounds: Bounds, stuck: Stuck | None
+) -> tuple[bytes, bytes, Ended]:
     assert child.stdin and child.stdout and child.stderr
     for stream in (child.stdin, child.stdout, child.stderr):
         os.set_blocking(stream.fileno(), False)
     out, err = bytearray(), bytearray()
-    deadline = time.monotonic() + bounds.deadline_s
+    heard_at = time.monotonic()
+    deadline = heard_at + bounds.deadline_s
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdin, selectors.EVENT_WRITE)
         selector.register(child.stdout, selectors.EVENT_READ, out)
@@ -58,7 +85,12 @@ def _exchange(child: subprocess.Popen[bytes], script: bytes, bounds: Bounds) -> 
             left = deadline - time.monotonic()
             if left <= 0:
                 return bytes(out), bytes(err), "timed-out"
-            for key, _ in selector.select(min(left, 1.0)):
+            ready = selector.select(min(left, 1.0))
+            now = time.monotonic()
+            if stuck and not ready and stuck(out, now - heard_at):
+                return bytes(out), bytes(err), "stuck"
+            heard_at = now if ready else heard_at
+            for key, _ in ready:
                 if key.data is None:
                     script = _feed(selector, child.stdin, script)
                 elif not _drain(key.fd, key.data):

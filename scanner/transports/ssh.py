@@ -17,7 +17,7 @@ import tenacity
 from scanner.errors import AuthFailed, TargetError, Unreachable, UsageError, VisitFailed
 from scanner.model import Asset, Probe, Reply, Ssh
 
-from . import Bounds
+from . import Bounds, hanging
 from .keeping import kept_here
 from .posix import Batch, Ended
 from .ssh_hosts import Shown
@@ -43,8 +43,8 @@ def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Prob
         hops = route(asset.address or asset.id, way)
         with contextlib.ExitStack() as stack:
             transport = _arrive(stack, hops, way, until, probes, learned)
-            stdout, stderr, ended = _exchange(transport, batch, until, bounds.max_bytes)
-        return {**batch.replies(stdout, stderr, ended), **learned}
+            found = hanging.put(batch, lambda some, seen: _exchange(transport, some, until, bounds.max_bytes - seen))
+        return {**found, **learned}
     except UsageError as error:  # a credential's reference leads nowhere: this asset's trouble, not the run's
         raise AuthFailed(f"{asset.address or asset.id}: {error}", learned) from error
     except TargetError as error:
@@ -184,8 +184,9 @@ def _exchange(transport: Connection, batch: Batch, until: float, max_bytes: int)
     transport.clear_to_send_timeout = max(until - time.monotonic(), 0.1)
     try:
         channel = transport.open_session(timeout=max(until - time.monotonic(), 0.1))
-        channel.exec_command(_COMMAND)
-        return _talk(transport, channel, batch, until, max_bytes)
+        with contextlib.closing(channel):
+            channel.exec_command(_COMMAND)
+            return _talk(transport, channel, batch, until, max_bytes)
     except (paramiko.SSHException, OSError, EOFError) as error:
         if time.monotonic() >= until:
             raise VisitFailed("the host took the login but gave no session in time") from error
@@ -200,6 +201,7 @@ def _talk(
     mark = f"\n{batch.nonce} END\n".encode()
     received = 0
     readable = channel.fileno()
+    patience_s, heard_at = hanging.patience_s(batch), time.monotonic()
     while True:
         left = until - time.monotonic()
         if left <= 0:
@@ -209,6 +211,9 @@ def _talk(
         script = _send(channel, script)
         count = _read(channel, out, err)
         received += count
+        heard_at = time.monotonic() if count else heard_at
+        if hanging.is_stuck(batch, out, time.monotonic() - heard_at, patience_s=patience_s):
+            return bytes(out), bytes(err), "stuck"
         if received > max_bytes:
             return bytes(out[:max_bytes]), bytes(err), "truncated"
         if mark in out[-count - len(mark) :]:  # a left-over process may hold the channel open for ever

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 NAMESPACES = os.geteuid() == 0 and bool(shutil.which("ip")) and bool(shutil.which("iptables"))
+
+_NEWNET = 0x40000000  # CLONE_NEWNET of sched.h
+
+
+@contextlib.contextmanager
+def network_of_ones_own() -> Iterator[None]:
+    """Put this thread, and what it starts meanwhile, into a network with a loopback alone; nobody else notices."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open() as before:
+        if libc.unshare(_NEWNET):
+            pytest.skip(f"no network can be made here: {os.strerror(ctypes.get_errno())}")
+        try:
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            yield
+        finally:
+            if libc.setns(before.fileno(), _NEWNET):
+                raise OSError(ctypes.get_errno(), "the way back into the network of before is lost")
 
 
 @contextlib.contextmanager
@@ -39,10 +58,11 @@ def another_machine() -> Iterator[tuple[str, str]]:
         subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 
 
-def drop(space: str, *match: str) -> None:
-    """Let a firewall in that namespace drop what matches, without a word."""
+def drop(space: str | None, *match: str) -> None:
+    """Let a firewall in that namespace (None: in this thread's own) drop what matches, without a word."""
     program = next((p for p in ("iptables-legacy", "iptables") if shutil.which(p)), "iptables")
-    rule = ["ip", "netns", "exec", space, program, "-A", "INPUT", *match, "-j", "DROP"]
+    there = ["ip", "netns", "exec", space] if space else []
+    rule = [*there, program, "-A", "INPUT", *match, "-j", "DROP"]
     done = subprocess.run(rule, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no firewall rule can be set here: {done.stderr.strip()}")

@@ -1,0 +1,178 @@
+"""What surrounds the program: few open files, processes, little memory, a bare environment, another clock or zone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.register import open_register
+
+from . import kills
+from .faulty_disk import built
+
+ROOT = Path(__file__).parent.parent
+WORDS = [*kills.JUDGING, "--register", "register.db", "-o", "run.json"]
+FAT_CHECK = '''
+"""Much text."""
+from scanner import Fact, check, sh
+TEXT = Fact(sh("head -c 60000000 /dev/zero | tr '\\\\0' x", max_bytes=63000000), len)
+
+@check("site.fat.size", TEXT)
+def size(said: int) -> int:
+    """Its length."""
+    return said
+'''
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A site below no folder of ours alone, so that another user can work there."""
+    folder = Path(tempfile.mkdtemp(prefix="riskline-site-"))
+    folder.chmod(0o755)
+    kills.site(folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def scan(
+    place: Path, *before: str, env: dict[str, str] | None = None, quiet: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """One scan, started by some other program."""
+    argv = [*before, sys.executable, "-m", "scanner.cli", "scan", *WORDS, *(["-q"] if quiet else [])]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+    return subprocess.run(argv, cwd=place, env=env, capture_output=True, text=True, timeout=200, check=False)
+
+
+def told(place: Path) -> Any:
+    return json.loads((place / "run.json").read_text())
+
+
+def outcomes(place: Path) -> Counter[str]:
+    return Counter(one["outcome"] for one in told(place)["findings"])
+
+
+needs_prlimit = pytest.mark.skipif(not shutil.which("prlimit"), reason="needs prlimit")
+
+
+@needs_prlimit
+def test_few_open_files_mean_fewer_visits_at_once_and_the_same_verdicts(place: Path) -> None:
+    done = scan(place, "prlimit", "--nofile=64", quiet=False)
+    assert done.returncode == 1, done.stderr
+    assert "open files are limited" in done.stderr
+    assert outcomes(place) == {"fail": kills.ASSETS}
+
+
+@needs_prlimit
+def test_no_open_files_at_all_are_unknown_and_never_a_pass(place: Path) -> None:
+    done = scan(place, "prlimit", "--nofile=12")
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert outcomes(place) == {"unknown": kills.ASSETS}
+    assert "Too many open files" in told(place)["findings"][0]["detail"]
+
+
+@needs_prlimit
+def test_a_visit_for_which_memory_runs_out_is_unknown_and_the_others_are_judged(place: Path) -> None:
+    (place / "checks" / "site" / "fat.py").write_text(FAT_CHECK)
+    text = (place / "site.yaml").read_text().replace("id: site", "id: fat").replace("site.kills.text", "site.fat.size")
+    (place / "fat.yaml").write_text(text.replace('"yes"', "60000000"))
+    (place / "inventory.yaml").write_text(
+        "version: 1\nassets:\n  fat: {access: {local: {sudo: never}}, baselines: [fat]}\n"
+        "  thin: {access: {local: {sudo: never}}, baselines: [site]}\n"
+    )
+    argv = [sys.executable, "-m", "scanner.cli", "scan", "--inventory", "inventory.yaml", "--checks", "checks", "-q"]
+    argv += ["--baselines", "site.yaml", "--baselines", "fat.yaml", "--register", "register.db", "-o", "run.json"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    limited = ["prlimit", f"--as={300 << 20}", *argv]
+    done = subprocess.run(limited, cwd=place, env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    said = {one["asset"]: one for one in told(place)["findings"]}
+    assert (said["fat"]["outcome"], said["thin"]["outcome"]) == ("unknown", "fail")
+    assert "MemoryError" in said["fat"]["detail"]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, whom no such limit binds, to be somebody else"
+)
+@pytest.mark.parametrize("processes", [1, 4, 12, 40])
+def test_no_more_processes_or_threads_end_in_unknown_and_a_plain_message(place: Path, processes: int) -> None:
+    user = str(61000 + processes)
+    reads = "+dac_override"  # for the case that the interpreter is below a folder of root's
+    shutil.chown(place, int(user))
+    somebody = ["setpriv", f"--reuid={user}", f"--inh-caps={reads}", f"--ambient-caps={reads}"]
+    done = scan(place, *somebody, "prlimit", f"--nproc={processes}", quiet=False)
+    assert done.returncode in {1, 3}, done.stderr
+    assert "Traceback" not in done.stderr
+    if (place / "run.json").exists():
+        assert set(outcomes(place)) <= {"fail", "unknown"}
+    if processes < 40:
+        assert re.search("thread|processes", done.stderr), done.stderr
+
+
+def test_without_home_user_terminal_and_standard_input_it_works(place: Path) -> None:
+    words = [sys.executable, "-m", "scanner.cli", "scan", *WORDS, "-q"]
+    bare = ["env", "-i", f"PYTHONPATH={ROOT}", "sh", "-c", 'exec "$@" <&-', "sh", *words]
+    done = subprocess.run(bare, cwd=place, capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert outcomes(place) == {"fail": kills.ASSETS}
+
+
+def test_warnings_as_errors_another_zone_language_and_order_of_sets_change_no_byte(place: Path) -> None:
+    assert scan(place).returncode == 1
+    made = []
+    for hashes, zone, language in (("1", "Asia/Kathmandu", "C"), ("2", "America/St_Johns", "de_DE.UTF-8")):
+        env = {"PYTHONHASHSEED": hashes, "TZ": zone, "LANG": language, "PYTHONPATH": str(ROOT)}
+        argv = [sys.executable, "-W", "error", "-m", "scanner.cli", "report", "--register", "register.db", "-f"]
+        formats = ("html", "json", "csv", "markdown", "sarif", "board", "oscal", "xlsx", "junit", "ocsf")
+        for form in formats:
+            words = [*argv, form, "-o", f"out.{form}"]
+            done = subprocess.run(
+                words, cwd=place, env={**os.environ, **env}, capture_output=True, text=True, timeout=100
+            )
+            assert (done.returncode, done.stderr.replace(f"riskline: wrote out.{form}\n", "")) == (0, ""), form
+        made.append({form: (place / f"out.{form}").read_bytes() for form in formats})
+    assert [form for form in made[0] if made[0][form] != made[1][form]] == []
+
+
+@pytest.fixture(scope="module")
+def wrong_clock(tmp_path_factory: pytest.TempPathFactory) -> str:
+    if not shutil.which("gcc"):
+        pytest.skip("needs gcc to build a clock that is wrong")
+    return str(built("wrong_clock", tmp_path_factory.mktemp("clock")))
+
+
+def test_a_clock_that_was_set_back_between_runs_closes_no_risk_and_breaks_no_history(
+    place: Path, wrong_clock: str
+) -> None:
+    assert scan(place, env={"LD_PRELOAD": wrong_clock, "CLOCK_AHEAD": "90000000"}).returncode == 1
+    (place / "conf").write_text("yes\n")
+    assert scan(place).returncode == 0
+    assert outcomes(place) == {"pass": kills.ASSETS}
+    register = open_register(str(place / "register.db"))
+    try:
+        assert register.verify() == []
+        assert len(register.runs()) == 2
+        assert {risk.state for risk in register.risks()} <= {"new", "open"}, "an older visit mends nothing"
+    finally:
+        register.close()
+
+
+def test_a_clock_that_jumps_by_years_during_a_run_ends_no_visit_and_leaves_none_waiting(
+    place: Path, wrong_clock: str
+) -> None:
+    for ahead in ("300000000", "-300000000"):
+        done = scan(place, env={"LD_PRELOAD": wrong_clock, "CLOCK_AHEAD": ahead, "CLOCK_JUMPS": "1"})
+        assert done.returncode == 1, done.stderr
+        assert outcomes(place) == {"fail": kills.ASSETS}
