@@ -202,7 +202,7 @@ def _shared(pairs: Iterable[tuple[int, str]]) -> list[str]:
     names: dict[int, list[str]] = {}
     for number, name in pairs:
         names.setdefault(number, []).append(name)
-    return [f"{number}: {', '.join(found)}" for number, found in names.items() if len(set(found)) > 1]
+    return [f"{number}: {', '.join(found)}" for number, found in names.items() if len(found) > 1]
 
 
 def _doubled(names: Iterable[str]) -> list[str]:

@@ -58,9 +58,13 @@ ENTRIES = Fact(sh(LIST, sudo=True), entries)
 
 
 @check("linux.auditd.setting", SETTINGS)
-def setting(found: Mapping[str, str], key: str) -> str | None:
-    """What auditd.conf(5) says under `key`, lower-cased; nothing where it leaves the default."""
-    return found.get(key)
+def setting(found: Mapping[str, str], key: str, default: str | None = None) -> str | None:
+    """What auditd.conf(5) says under `key`, lower-cased, an action without the program that it names.
+
+    default: what counts where it says nothing.
+    """
+    said = found.get(key, default)
+    return said.split()[0] if said and key.endswith("_action") else said
 
 
 def _those(found: Iterable[Entry], what: str) -> list[Entry]:

@@ -9,8 +9,10 @@ from scanner import Fact, Unparsable, check, sh
 
 from .accounts import ACCOUNTS, Account, people
 
-# Records end in NUL on the way, so that a line break in a name can forge none.
+# Records end in NUL on the way, so that a line break in a name can forge none. Homes outlive their accounts, and so do
+# the passwords in them; where /home is another host's, a look into each of its folders could mount them all.
 STATE = r"""
+{
 while IFS=: read -r n p u g c h s || [ -n "$n" ]; do
   case $u in '' | *[!0-9]* | ???????????*) continue;; esac
   [ "$u" -ge 1000 ] || [ "$u" = 0 ] || continue
@@ -23,7 +25,14 @@ while IFS=: read -r n p u g c h s || [ -n "$n" ]; do
     if [ -e "$f" ] || [ -L "$f" ]; then set -- "$@" "$f"; fi
   done
   [ $# = 0 ] || stat --printf 'F %a %u %g %F:%n\0' "$@" || exit 1
-done </etc/passwd | tr '\n\0' '?\n'
+done </etc/passwd
+case $(stat -f -c %T /home 2>/dev/null) in nfs* | autofs* | cifs* | smb* | fuse* | afs*) exit;; esac
+for f in /home/*/.netrc /home/*/.rhosts /home/*/.shosts /home/*/.forward; do
+  [ -e "$f" ] || [ -L "$f" ] || continue
+  printf 'A %s\0' "${f%/*}"
+  stat --printf 'F %a %u %g %F:%n\0' "$f" || exit 1
+done
+} | tr '\n\0' '?\n'
 """
 
 
@@ -54,7 +63,7 @@ def homes(text: str) -> dict[str, Home]:
         kind, _, rest = line.partition(" ")
         if kind == "A":
             name = rest
-            found[name] = Home(None, ())
+            found.setdefault(name, Home(None, ()))
         elif kind == "H":
             found[name] = Home(_entry(rest), ())
         elif kind == "F":
@@ -101,16 +110,12 @@ def looser_than(accounts: list[Account], found: dict[str, Home], mode: str) -> l
 
 @check("linux.homes.dot_files", HOMES)
 def dot_files(found: dict[str, Home], names: list[str]) -> list[str]:
-    """Files of those names in the homes of root and of all accounts from 1000 on: ['/home/anna/.netrc'].
+    """Files of those names in the homes of root, of all accounts from 1000 on, and in the folders of /home.
 
-    Whether the account has a shell does not matter: other programs follow these files too.
+    Whether the account has a shell, or is still there, does not matter: other programs follow these files too.
     """
-    return [
-        entry.path
-        for home in found.values()
-        for entry in home.dots
-        if entry.kind != "directory" and entry.path.rsplit("/", 1)[-1] in names
-    ]
+    seen = [entry for home in found.values() for entry in home.dots if entry.kind != "directory"]
+    return list(dict.fromkeys(entry.path for entry in seen if entry.path.rsplit("/", 1)[-1] in names))
 
 
 @check("linux.homes.dot_files_looser_than", ACCOUNTS, HOMES)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scanner import Fact, Unparsable, check, parse, sh
 from scanner import files as texts
 
 from .audit_rules import place
+from .services import ACTIVE_UNITS, FOLDERS, UNITS, Units
 
 # The record may be compressed; where aide.conf names another place, that place alone counts.
 DATABASE = r"""
@@ -134,9 +136,60 @@ def records(text: str) -> list[str]:
     return found
 
 
+TIMERS_LIST = (
+    "for d in "
+    + " ".join(FOLDERS)
+    + r"""; do
+  case $d in /lib/*) [ -L /lib ] && continue;; esac
+  grep -H -E '^[[:space:]]*ExecStart[[:space:]]*=.*aide' "$d"/*.service 2>/dev/null
+  grep -H -E '^[[:space:]]*Unit[[:space:]]*=' "$d"/*.timer 2>/dev/null
+done
+:
+"""
+)
+_OTHER_COMMANDS = {
+    *("--init", "-i", "--dry-init", "-n", "--config-check", "-D", "--compare", "-E", "--list", "--path-check"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What timers would start. services: files of services that compare files by AIDE; units: timer's file -> unit."""
+
+    services: frozenset[str]
+    units: Mapping[str, str]
+
+
+def timed(text: str) -> Timed:
+    """'/usr/lib/systemd/system/x.service:ExecStart=/usr/bin/aide --check\n…' -> Timed({'/usr/lib/…/x.service'}, {}).
+
+    Without a command AIDE compares; Debian's own script does so too. Source: aide(1), aide-common.
+    """
+    services, units = set(), {}
+    for line in parse.lines(text):
+        path, _, assignment = line.partition(":")
+        name, is_there, value = assignment.partition("=")
+        if not is_there or not path.startswith("/"):
+            raise Unparsable(line[:200])
+        if name.strip() == "Unit":
+            units[path] = value.strip()
+        elif _starts_comparison(value.split()):
+            services.add(path)
+    return Timed(frozenset(services), units)
+
+
+def _starts_comparison(words: list[str]) -> bool:
+    names = [word.lstrip("-@:+!").rsplit("/", 1)[-1] for word in words]
+    called = next((place for place, name in enumerate(names) if name in {"aide", "aide.wrapper"}), None)
+    return "dailyaidecheck" in names or (called is not None and _OTHER_COMMANDS.isdisjoint(words[called:]))
+
+
 SCHEDULED = Fact(sh(TASKS, sudo=True), tasks)
 SELECTED = Fact(texts("/etc/aide/aide.conf", "/etc/aide/aide.conf.d/*", "/etc/aide.conf", sudo=True), selections)
 RECORD = Fact(sh(DATABASE, sudo=True), records)
+
+
+TIMED = Fact(sh(TIMERS_LIST), timed)
 
 
 @check("linux.integrity.database", RECORD)
@@ -156,3 +209,22 @@ def unprotected(found: Selected, paths: list[str], attributes: list[str]) -> lis
 def scheduled(found: list[str]) -> list[str]:
     """What makes cron compare the files by AIDE once a week or more often: lines of its tables, and scripts."""
     return found
+
+
+@check("linux.integrity.timers", UNITS, TIMED)
+def timers(units: Units, found: Timed) -> list[str]:
+    """The timers that boot starts, and that start a comparison of the files by AIDE."""
+    return [name for name in _comparing(units, found) if units.starts(name)]
+
+
+@check("linux.integrity.timers_now", UNITS, TIMED, ACTIVE_UNITS)
+def timers_now(units: Units, found: Timed, states: Mapping[str, str]) -> list[str]:
+    """The timers that are active now, and that start a comparison of the files by AIDE."""
+    return [name for name in _comparing(units, found) if states.get(name) == "active"]
+
+
+def _comparing(units: Units, found: Timed) -> list[str]:
+    """Timers whose unit, by default the service of their name, compares files. Source: systemd.timer(5)."""
+    own = {name: path for name, path in units.files.items() if name.endswith(".timer")}
+    started = {name: found.units.get(path) or f"{name.removesuffix('.timer')}.service" for name, path in own.items()}
+    return [name for name, unit in started.items() if units.files.get(units.own_name(unit)) in found.services]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from scanner import Absent, Fact, Undetermined, Unparsable, Unwritten, check, parse
 from scanner import files as texts
@@ -152,10 +152,14 @@ def enforced(stacks: Stacks, stack_name: str, type: Type, before: str = "") -> l
 
 
 @check("linux.pam.with_argument", STACKS)
-def with_argument(stacks: Stacks, stack_name: str, type: Type, module: str, argument: str) -> list[str]:
-    """The lines of `module` in a stack that have `argument`, as written."""
-    found = [line for line in stack(stacks, stack_name, type) if line.module == module]
-    return [_written(line) for line in found if line.value(argument) is not None]
+def with_argument(stacks: Stacks, stack_names: list[str], module: str, arguments: list[str]) -> list[str]:
+    """The lines of `module`, of any type, that have one of `arguments`, in those of the stacks that are there."""
+    there = [name for name in stack_names if f"{FOLDER}/{name}" in stacks]
+    if not there:
+        raise Absent(f"{FOLDER} has none of {', '.join(stack_names)}")
+    lines = [line for name in there for type in get_args(Type) for line in stack(stacks, name, type)]
+    own = [line for line in lines if line.module == module]
+    return [_written(line) for line in own if any(line.value(word) is not None for word in arguments)]
 
 
 @check("linux.pam.without_argument", STACKS)
@@ -199,48 +203,51 @@ def faillock(stacks: Stacks, auth: str, account: str) -> list[str]:
     return parts
 
 
-@check("linux.pam.faillock_setting", STACKS, FAILLOCK)
-def faillock_setting(stacks: Stacks, conf: dict[str, str], stack_name: str, key: str) -> str | None:
-    """A setting of pam_faillock: its argument where one line has it, else faillock.conf. "on" for a bare word."""
-    return _setting(stacks, conf, stack_name, "auth", "pam_faillock.so", key)
-
-
-@check("linux.pam.lock_s", STACKS, FAILLOCK)
-def lock_s(stacks: Stacks, conf: dict[str, str], stack_name: str, key: str = "unlock_time") -> int | None:
-    """Seconds until pam_faillock lets an account in again (`key`: unlock_time or root_unlock_time).
-
-    A thousand million where only an administrator can (0, never); nothing where it is not set.
-    """
-    said = _setting(stacks, conf, stack_name, "auth", "pam_faillock.so", key)
-    return None if said is None else _number(key, said) or FOR_EVER_S
-
-
 @check("linux.pam.lock", STACKS, FAILLOCK)
 def lock(
-    stacks: Stacks, conf: dict[str, str], stack_name: str, key: Literal["deny", "unlock_time", "root_unlock_time"]
+    stacks: Stacks,
+    conf: dict[str, str],
+    stack_name: str,
+    key: Literal["deny", "unlock_time", "root_unlock_time"],
+    root_is_locked: bool = False,
 ) -> dict[str, int | Unwritten | None]:
     """A number of pam_faillock for each line of it that asks or counts: {'preauth': 5, 'authfail': 5}.
 
     A line's own argument beats faillock.conf. Times in seconds, a thousand million where only an administrator lets
     the account in again. root_unlock_time is that of other accounts where it is not set, and nothing where root is
     never locked: the module locks root by even_deny_root alone, whatever its page says. Source: pam_faillock.c.
+    root_is_locked: take the time that is written for root as if root were locked; that is another control's matter.
     """
+    steps = _steps(stacks, stack_name)
+    return {step: _of_line(line, conf, key, root_is_locked) for step, line in steps.items()}
+
+
+@check("linux.pam.locks_root", STACKS, FAILLOCK)
+def locks_root(stacks: Stacks, conf: dict[str, str], stack_name: str) -> dict[str, bool]:
+    """Whether each line of pam_faillock that asks or counts means root too: {'preauth': True, 'authfail': True}."""
+    steps = _steps(stacks, stack_name)
+    return {step: _value(line, conf, "even_deny_root") is not None for step, line in steps.items()}
+
+
+def _steps(stacks: Stacks, stack_name: str) -> dict[str, Line]:
     lines = [line for line in stack(stacks, stack_name, "auth") if line.module == "pam_faillock.so" and line.counts]
-    steps = {step: line for step in ("preauth", "authfail") for line in lines if step in line.arguments}
+    steps: dict[str, Line] = {
+        step: line for step in ("preauth", "authfail") for line in lines if step in line.arguments
+    }
     if not steps:
         raise Absent(f"pam_faillock.so is not in {stack_name}")
-    return {step: _of_line(line, conf, key) for step, line in steps.items()}
+    return steps
 
 
-def _of_line(line: Line, conf: Mapping[str, str], key: str) -> int | Unwritten | None:
-    if key == "root_unlock_time" and line.value("even_deny_root") is None and "even_deny_root" not in conf:
-        return None
+def _of_line(line: Line, conf: Mapping[str, str], key: str, root_is_locked: bool) -> int | Unwritten | None:
     said = _value(line, conf, key)
+    if key == "root_unlock_time" and _value(line, conf, "even_deny_root") is None and not (root_is_locked and said):
+        return None
     if said is not None:
         number = _number(key, said)
         return number if key == "deny" else number or FOR_EVER_S
     if key == "root_unlock_time":
-        return _of_line(line, conf, "unlock_time")
+        return _of_line(line, conf, "unlock_time", root_is_locked)
     return Unwritten(3 if key == "deny" else 600)
 
 

@@ -20,7 +20,7 @@ PLACES: dict[Place, re.Pattern[str]] = {
     "profile": re.compile(r"/etc/profile(\.d/[^/]+\.sh)?"),
     "bashrc": re.compile(r"/etc/(bash\.)?bashrc"),
 }
-_UMASK = re.compile(r"(?:^|[;&|(){}]|\b(?:then|else|do)\b)[ \t]*umask[ \t]+(?!-)([^\s;&|#)}]+)")
+_UMASK = re.compile(r"(?:^|[;&|(){}]|\b(?:then|else|do)\b)[ \t]*umask(?:[ \t]+-[Sp]+)*[ \t]+(?!-)([^\s;&|#)}]+)")
 _TMOUT = re.compile(r"(?:^|[;&\s])TMOUT=[\"']?([^\s;&\"'#]*)")
 _PATH = re.compile(r"(?:^|[;&\s])(?:ENV_SUPATH[ \t]+)?PATH(\+?)=(\"[^\"]*\"|'[^']*'|[^\s;&#]*)")
 _CLASSES = {"u": 0o700, "g": 0o070, "o": 0o007, "a": 0o777}

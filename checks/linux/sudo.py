@@ -123,13 +123,15 @@ SUDOERS = Fact(texts(MAIN, f"{MAIN}.d/*", f"{MAIN}.*", sudo=True), sudoers, at_u
 def option(_: dict[str, Stat | None], found: Sudoers | None, name: str) -> dict[str, str | None]:
     """The value of a Defaults option for everybody ("on" for a bare word, "off" negated, nothing where it is not set).
 
-    Each narrower scope (a user, host, command or target user) that says something else is a subject of its own.
+    Each narrower scope (a user, host, command or target user) that says something else is a subject of its own, and so
+    is each line that a later one overrides with a different value, since only their order keeps it from being in force.
     """
-    said: dict[str, str | None] = {"": None}
-    for each in _of(found).options:
-        if each.name == name:
-            said[each.scope] = "off" if each.value is None else each.value or "on"
-    return said
+    lines = [
+        (each, "off" if each.value is None else each.value or "on") for each in _of(found).options if each.name == name
+    ]
+    said: dict[str, str | None] = {"": None, **{each.scope: value for each, value in lines}}
+    overridden = ((each, value) for each, value in lines if value != said[each.scope])
+    return said | {f"overridden, {each.place}": value for each, value in overridden}
 
 
 @check("linux.sudo.negated", SUDO, SUDOERS)

@@ -46,7 +46,8 @@ printf 'ENABLED=0\nURLS="https://motd.ubuntu.com"\nWAIT=5\n' > /etc/default/motd
 printf '[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n' > /etc/systemd/system/motd-news.timer
 ln -s /etc/systemd/system/motd-news.timer /etc/systemd/system/timers.target.wants/
 printf 'PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"\n' > /etc/environment
-mkdir -p /snap/bin
+mkdir -p /snap/bin /etc/audit/rules.d
+printf -- '-w /etc/network/ -p wa\n-w /etc/networks -p wa\n-w /etc/netplan/ -p wa\n' > /etc/audit/rules.d/network.rules
 """
 )
 WEAKENED = (
@@ -76,6 +77,8 @@ cp /bin/true /usr/local/bin/helper && chmod 4755 /usr/local/bin/helper
 printf 'Package: snapd\nStatus: install ok installed\nVersion: 2.63\nArchitecture: amd64\nMaintainer: x\n' \
   >> /var/lib/dpkg/status
 printf 'Description: x\n\n' >> /var/lib/dpkg/status
+mkdir -p /etc/audit/rules.d
+printf -- '-w /etc/network/ -p wa\n-w /etc/networks -p wa\n' > /etc/audit/rules.d/network.rules
 """
 )
 OURS = (
@@ -95,6 +98,7 @@ OURS = (
     "KERN-16a",
     "KERN-16b",
     "ACC-05b",
+    "AUD-24b",
 )
 
 
