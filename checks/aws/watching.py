@@ -22,7 +22,7 @@ def config_records(recorders: list[Row], recording: list[Row]) -> dict[str, bool
         complete[row.region] = any((one.get("recordingGroup") or {}).get("allSupported") for one in found)
     on = {
         row.region: any(
-            one.get("recording") and one.get("lastStatus") != "FAILURE"
+            one.get("recording") and str(one.get("lastStatus")).upper() != "FAILURE"
             for one in row.item.get("ConfigurationRecordersStatus") or []
         )
         for row in recording
