@@ -1,11 +1,13 @@
 """Requests, seconds and CPU for one AWS account: Riskline's one visit beside one call sequence per control.
 
-    python -m benchmarks.aws_account [--buckets 10 100 1000] [--roles 10 100 1000] [--rows 50000]
+    python -m benchmarks.aws_account [--buckets 10 100 1000] [--roles 10 100 1000] [--rows 50000] [--prowler COMMAND]
 
-Both ways ask the same questions of the same seeded account on loopback (moto, in a process of its own, so that the CPU
-counted is the client's). `--rows` judges an answer of so many disks, of recorded shape, without a server, and tells the
-peak of memory. The plain way judges control by control: fresh clients, its own reads, nothing shared, as a
-script per check does. Round trips are those of loopback; over a real one the ratio of seconds is that of requests.
+All ask the same questions of the same seeded account on loopback (moto, in a process of its own, so that the CPU
+counted is the client's). Where Prowler is installed (or named), both answer CIS 5.0, once as seeded and once with AWS's
+own managed policies in the account, and every verdict that differs is printed. Without it, the comparison is with the
+plain way: control by control, fresh clients, its own reads, nothing shared, as a script per check does. `--rows` judges
+an answer of so many disks, of recorded shape, without a server, and tells the peak of memory. Round trips are those of
+loopback; over a real one the ratio of seconds is that of requests.
 """
 
 from __future__ import annotations
@@ -15,16 +17,18 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
+from benchmarks.prowler import SELECT, Cost, answering, compare, run_prowler, run_riskline
 from scanner.catalogue import Catalogue
 from scanner.collect import collect, make_evidence
 from scanner.evaluate import Judge
-from scanner.model import Access, Asset, Aws, Inventory, Reply
+from scanner.model import Access, Asset, Aws, Finding, Inventory, Reply
 from scanner.plan import PlannedAsset, make_plan, plan_asset
 from scanner.transports import Bounds
 from tests.live.moto_seed import seed
@@ -34,8 +38,9 @@ TRUST = '{"Version": "2012-10-17", "Statement": []}'
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 
 
-def serve(pipe: Connection, buckets: int | None, roles: int) -> None:
+def serve(pipe: Connection, buckets: int | None, roles: int, policies: bool) -> None:
     """The account's process: give its URL, then the number of requests since the last question, until "end"."""
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = str(policies).lower()
 
     def more(server: Server) -> None:
         for number in range(buckets or 0):
@@ -52,11 +57,16 @@ def serve(pipe: Connection, buckets: int | None, roles: int) -> None:
 
 
 @contextmanager
-def account(buckets: int | None = None, roles: int = 0) -> Iterator[tuple[str, Callable[[], int]]]:
-    """An account's URL, and a function that tells how many requests came since it was last asked."""
+def account(
+    buckets: int | None = None, roles: int = 0, policies: bool = False
+) -> Iterator[tuple[str, Callable[[], int]]]:
+    """An account's URL, and a function that tells how many requests came since it was last asked.
+
+    policies: AWS's own managed policies are in it, some 1,300 of them.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=serve, args=(there, buckets, roles))
+    process = context.Process(target=serve, args=(there, buckets, roles, policies))
     process.start()
 
     def requests() -> int:
@@ -77,10 +87,15 @@ def planned(url: str, select: tuple[str, ...] = ()) -> PlannedAsset:
     return asset
 
 
-def together(asset: PlannedAsset) -> int:
-    """One visit for all controls; the number of findings."""
+def judged(asset: PlannedAsset) -> list[Finding]:
+    """One visit for all controls."""
     (found,) = collect([asset], Bounds(deadline_s=900.0, max_bytes=1 << 30))
-    return len(Judge().findings(asset, found.evidence))
+    return Judge().findings(asset, found.evidence)
+
+
+def together(asset: PlannedAsset) -> int:
+    """The number of findings of one visit for all controls."""
+    return len(judged(asset))
 
 
 def one_by_one(asset: PlannedAsset) -> int:
@@ -96,8 +111,8 @@ def one_by_one(asset: PlannedAsset) -> int:
     return findings
 
 
-def measure(name: str, work: Callable[[], int], requests: Callable[[], int]) -> tuple[float, float, int]:
-    """Run once and print; wall seconds, CPU seconds, requests."""
+def measure(name: str, work: Callable[[], int], requests: Callable[[], int]) -> Cost:
+    """Run once and print."""
     requests()
     wall, cpu = time.perf_counter(), time.process_time()
     findings = work()
@@ -105,6 +120,24 @@ def measure(name: str, work: Callable[[], int], requests: Callable[[], int]) -> 
     asked = requests()
     print(f"{name:<28} {findings:>6} findings {asked:>6} requests {wall:>7.2f} s {cpu:>7.2f} s CPU")
     return wall, cpu, asked
+
+
+def tell(name: str, cost: Cost) -> None:
+    """Print what was measured."""
+    print(f"{name:<28} {cost[2]:>22} requests {cost[0]:>7.2f} s {cost[1]:>7.2f} s CPU")
+
+
+def beside(command: str, policies: bool) -> None:
+    """Riskline and Prowler on one account, each from its start; the ratio, and where the verdicts differ."""
+    with account(policies=policies) as (url, requests):
+        print(f"CIS 5.0 of an account {'with AWS managed policies' if policies else 'as seeded'}")
+        own, found = run_riskline(url, REGIONS, requests)
+        tell("Riskline", own)
+        theirs, rows = run_prowler(command, url, REGIONS, requests)
+        tell("Prowler", theirs)
+        wall, cpu, asked = (theirs[at] / own[at] for at in range(3))
+        print(f"{'ratio':<28} {asked:>22.1f} requests {wall:>7.1f} wall {cpu:>5.1f} CPU")
+        print("\n".join(compare(answering(planned(url, (SELECT,))), found, rows)))
 
 
 def hold(rows: int) -> None:
@@ -141,6 +174,7 @@ def main() -> None:
     parser.add_argument("--buckets", type=int, nargs="*", default=[10, 100, 1000])
     parser.add_argument("--roles", type=int, nargs="*", default=[10, 100, 1000])
     parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--prowler", default=shutil.which("prowler"), help="its command, where it is installed")
     chosen = parser.parse_args()
     logging.disable(logging.WARNING)
     os.environ["RISKLINE_BENCH"] = "testing"
@@ -148,9 +182,12 @@ def main() -> None:
         asset = planned(url)
         measure("warming up", lambda: together(asset), requests)
         ours = measure("one visit", lambda: together(asset), requests)
-        plain = measure("one sequence per control", lambda: one_by_one(asset), requests)
-        ratios = [theirs / own for theirs, own in zip(plain, ours, strict=True)]
-        print(f"{'ratio':<28} {ratios[2]:>23.1f} requests {ratios[0]:>6.1f} wall {ratios[1]:>6.1f} CPU")
+        if not chosen.prowler:
+            plain = measure("one sequence per control", lambda: one_by_one(asset), requests)
+            ratios = [theirs / own for theirs, own in zip(plain, ours, strict=True)]
+            print(f"{'ratio':<28} {ratios[2]:>22.1f} requests {ratios[0]:>6.1f} wall {ratios[1]:>6.1f} CPU")
+    for policies in (False, True) if chosen.prowler else ():
+        beside(chosen.prowler, policies)
     for buckets in chosen.buckets:
         with account(buckets) as (url, requests):
             asset = planned(url, ("id=S3-*",))

@@ -3,7 +3,7 @@
 from . import parse
 from .checking import check
 from .errors import Absent, NotApplicable, Truncated, Undetermined, Unparsable
-from .model import Check, Fact, Given, Observed, Probe, Unclear, Unwritten
+from .model import Check, Fact, Given, Idle, Observed, Probe, Unclear, Unwritten
 from .probes import (
     api,
     expected_ports,
@@ -26,6 +26,7 @@ __all__ = [
     "Check",
     "Fact",
     "Given",
+    "Idle",
     "NotApplicable",
     "Observed",
     "Probe",

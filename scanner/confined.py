@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Absent, NotApplicable, Truncated, Undetermined, Unparsable, UsageError
-from .model import Check, Fact, Given, Observed, Probe, Unwritten
+from .model import Check, Fact, Given, Idle, Observed, Probe, Unclear, Unwritten
 
 LIMIT_S = 10.0
 """For one observation, its parsing included; an import has three times as long."""
@@ -201,9 +201,13 @@ def read_probe(told: Mapping[str, Any]) -> Probe:
 
 
 def plain_observed(value: Observed) -> Any:
-    """An observation as JSON: {"mapping": …}, {"unwritten": …}, or the value itself. Another type: TypeError."""
+    """An observation as JSON: {"mapping": …}, {"unwritten": …} and the like, or the value itself; else TypeError."""
     if isinstance(value, Unwritten):
         return {"unwritten": value.in_force}
+    if isinstance(value, Unclear):
+        return {"unclear": value.why}
+    if isinstance(value, Idle):
+        return {"idle": value.value}
     if isinstance(value, Mapping):
         return {"mapping": {str(name): plain_observed(entry) for name, entry in value.items()}}
     if isinstance(value, list | tuple):
@@ -220,6 +224,10 @@ def read_observed(told: Any) -> Observed:
     if isinstance(told, dict):
         if "unwritten" in told:
             return Unwritten(told["unwritten"])
+        if "unclear" in told:
+            return Unclear(told["unclear"])
+        if "idle" in told:
+            return Idle(told["idle"])
         return {name: read_observed(entry) for name, entry in told["mapping"].items()}
     observed: Observed = told
     return observed

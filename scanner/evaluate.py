@@ -14,7 +14,7 @@ from typing import Any
 
 from . import compare, probes
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
-from .model import Control, Evidence, Fact, Finding, Gap, Observed, Outcome, Reply, Unclear, Unwritten
+from .model import Control, Evidence, Fact, Finding, Gap, Idle, Observed, Outcome, Reply, Unclear, Unwritten
 from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
 
 MAX_SUBJECTS = 10_000
@@ -22,6 +22,8 @@ MAX_HELD_BYTES = 64 << 20
 """What a judge remembers of answers and verdicts, roughly."""
 UNWRITTEN = 0.1
 """Weakness of a setting that is good by default and not written down: an update or a neighbour's line may change it."""
+IDLE = 0.1
+"""Weakness of a thing that nothing uses: it does harm once somebody uses it."""
 _ANSWER = ("answer", "who", "at", "until", "evidence", "note")
 _BY_WORD = {
     "pass": Outcome.PASS,
@@ -222,6 +224,9 @@ def _verdicts(planned: PlannedTerm, observed: Observed, gaps: Sequence[Gap]) -> 
 def _held(subject: str, value: Any, expect: Mapping[str, Any]) -> _Verdict:
     if isinstance(value, Unclear):
         return _Verdict(subject, Outcome.UNKNOWN, "undetermined", detail=value.why)
+    if isinstance(value, Idle):
+        verdict = _held(subject, value.value, expect)
+        return replace(verdict, detail="nothing uses it today", weakness=IDLE) if _failed(verdict) else verdict
     if isinstance(value, Unwritten):
         verdict = _held(subject, None, expect)
         if verdict.outcome is Outcome.PASS or not compare.met(value.in_force, expect):
@@ -230,6 +235,10 @@ def _held(subject: str, value: Any, expect: Mapping[str, Any]) -> _Verdict:
         return replace(verdict, detail=why, weakness=UNWRITTEN)
     outcome = Outcome.PASS if compare.met(value, expect) else Outcome.FAIL
     return _Verdict(subject, outcome, observed=compare.shown(value))
+
+
+def _failed(verdict: _Verdict) -> bool:
+    return verdict.outcome is Outcome.FAIL
 
 
 def _once(gaps: Sequence[Gap]) -> list[Gap]:

@@ -38,7 +38,14 @@ class Unclear:
     why: str
 
 
-Observed = Scalar | Unwritten | Unclear | list[Any] | Mapping[str, Any]
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What was found on a thing that nothing uses today. A failure there is a slight one, until something does."""
+
+    value: Scalar | list[Any]
+
+
+Observed = Scalar | Unwritten | Unclear | Idle | list[Any] | Mapping[str, Any]
 """A scalar, a list of scalars, or a mapping subject → scalar or list; a mapping gives one finding per subject."""
 
 Via = Literal["posix", "windows", "aws", "nmap", "people"]

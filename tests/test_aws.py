@@ -11,10 +11,7 @@ import jmespath
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 
-from checks.aws import policies
 from scanner import Unparsable, api, parse, sh
 from scanner.catalogue import Catalogue
 from scanner.cli import riskline
@@ -219,63 +216,6 @@ def test_rows_of_another_shape_are_not_guessed_at(text: str) -> None:
 def test_rows_know_what_they_were_asked_about() -> None:
     (row,) = parse.rows('[{"subject": "a", "account": "1", "region": "r", "item": null, "of": "b"}]')
     assert (row.subject, row.of, row.item, row.fields) == ("a", "b", None, {})
-
-
-NARROW = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
-PUBLIC = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
-
-
-@given(st.lists(st.sampled_from(["deny", "own", "public", "narrow"]), max_size=6))
-def test_one_open_statement_makes_a_policy_public_wherever_it_stands(kinds: list[str]) -> None:
-    forms = {
-        "deny": {**PUBLIC, "Effect": "Deny"},
-        "own": {**PUBLIC, "Principal": {"AWS": "111111111111"}},
-        "public": PUBLIC,
-        "narrow": {**PUBLIC, "Condition": NARROW},
-    }
-    assert bool(policies.public({"Statement": [forms[kind] for kind in kinds]})) == ("public" in kinds)
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.text(max_size=5),
-        lambda x: (
-            st.lists(x)
-            | st.dictionaries(
-                st.sampled_from(
-                    ["Statement", "Effect", "Principal", "Condition", "Action", "AWS", "StringEquals", "Allow"]
-                ),
-                x,
-            )
-        ),
-        max_leaves=12,
-    )
-)
-def test_any_document_is_judged_or_called_unparsable(document: object) -> None:  # fmt: skip
-    try:
-        assert isinstance(policies.public(document), list)
-        assert isinstance(policies.administrator(document), bool)
-    except Unparsable:
-        pass
-
-
-@pytest.mark.parametrize(
-    ("principal", "found"),
-    [
-        ({"AWS": "arn:aws:iam::222222222222:root"}, ["222222222222"]),
-        ({"AWS": ["222222222222", "arn:aws:iam::111111111111:role/x"]}, ["222222222222"]),
-        ({"Service": "ec2.amazonaws.com"}, []),
-        ("*", []),
-    ],
-)
-def test_other_accounts_are_found_by_arn_or_number(principal: object, found: list[str]) -> None:
-    assert policies.outside({"Statement": {"Effect": "Allow", "Principal": principal}}, "111111111111") == found
-
-
-def test_a_whole_service_is_seen_through_wildcards() -> None:
-    statement = {"Effect": "Allow", "Action": ["KMS:*"], "Resource": "*"}
-    assert policies.allows_all_of({"Statement": statement}, "kms")
-    assert not policies.allows_all_of({"Statement": statement}, "s3")
 
 
 def test_no_password_of_an_address_and_no_value_of_a_variable_is_kept() -> None:

@@ -11,7 +11,7 @@ import pytest
 from scanner import errors
 from scanner.catalogue import Catalogue
 from scanner.load import read_document
-from scanner.model import Check, Unclear, Unwritten
+from scanner.model import Check, Idle, Unclear, Unwritten
 
 CASES = Path(__file__).parent / "cases"
 CATALOGUE = Catalogue()
@@ -46,9 +46,11 @@ def test_a_check_observes_what_its_case_says(case: dict[str, Any]) -> None:
 
 
 def _plain(observed: Any) -> Any:
-    """As a case writes it: a setting that is only good or bad by default is `{unwritten: "no"}`; `{unclear: why}`."""
+    """As a case writes it: `{unwritten: "no"}` for what is so by default only, `{unclear: why}`, `{idle: [22]}`."""
     if isinstance(observed, dict):
         return {subject: _plain(value) for subject, value in observed.items()}
     if isinstance(observed, Unclear):
         return {"unclear": observed.why}
+    if isinstance(observed, Idle):
+        return {"idle": observed.value}
     return {"unwritten": observed.in_force} if isinstance(observed, Unwritten) else observed

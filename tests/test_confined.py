@@ -15,7 +15,7 @@ from scanner.catalogue import Catalogue, returns
 from scanner.checking import accepts, parameters
 from scanner.confined import GIVE_UP, CheckEnded, Worker, plain_observed, plain_probe, read_observed, read_probe
 from scanner.errors import Absent, NotApplicable, Undetermined, Unparsable, UsageError
-from scanner.model import Check, Unwritten
+from scanner.model import Check, Idle, Unclear, Unwritten
 from scanner.probes import api, file, registry, sh
 
 MODULE = '''
@@ -205,7 +205,8 @@ def test_probes_and_observations_come_back_equal() -> None:
     for probe in (file("/x"), registry(r"HKLM\X", "Y"), sh("x", ok=(0, 1), running=True),
                   api("s3", "get_bucket_policy", params={"Bucket": "Name"}, each=buckets)):  # fmt: skip
         assert read_probe(json.loads(json.dumps(plain_probe(probe)))) == probe
-    for value in ("x", 1, 2.5, True, None, ["a", 1], {"a": [1], "b": Unwritten("no")}, Unwritten(None), {}):
+    for value in ("x", 1, 2.5, True, None, ["a", 1], {"a": [1], "b": Unwritten("no")}, Unwritten(None), {},
+                  {"a": Unclear("torn"), "b": Idle([22]), "c": Idle(True)}):  # fmt: skip
         assert read_observed(json.loads(json.dumps(plain_observed(value)))) == value
 
 

@@ -9,7 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner import Absent, Check, Fact, NotApplicable, Unclear, Undetermined, Unwritten, check, file, parse, sh, visit
+from scanner import (
+    Absent,
+    Check,
+    Fact,
+    Idle,
+    NotApplicable,
+    Unclear,
+    Undetermined,
+    Unwritten,
+    check,
+    file,
+    parse,
+    sh,
+    visit,
+)
 from scanner.collect import make_evidence
 from scanner.evaluate import Judge
 from scanner.model import (
@@ -65,6 +79,12 @@ def default(settings: dict[str, str], in_force: str) -> Unwritten:
     return Unwritten(in_force)
 
 
+@check("x.idle", SETTINGS)
+def idle(settings: dict[str, str]) -> dict[str, str | Idle]:
+    """One thing is used, two are not."""
+    return {"used": "bad", "unused": Idle("bad"), "unused-good": Idle("good")}
+
+
 @check("x.host_key", Fact(visit("host-key"), parse.json))
 def host_key(seen: dict[str, str]) -> str:
     """What became of the host key."""
@@ -75,9 +95,7 @@ class Checks:
     """As much of a catalogue as the planner needs."""
 
     def check(self, id: str) -> Check:
-        return {"x.setting": setting, "x.users": users, "x.host_key": host_key, "x.default": default, "x.half": half}[
-            id
-        ]
+        return {one.id: one for one in (setting, users, host_key, default, half, idle)}[id]
 
 
 def control(**fields: Any) -> Control:
@@ -198,6 +216,14 @@ def test_no_subjects_is_not_applicable_but_only_gaps_is_unknown() -> None:
     assert found.outcome is Outcome.NOT_APPLICABLE
     (found,) = judge(planned(asked), {**GOOD, "posix:sh users": Reply("", gaps=(Gap("eu-1", "denied"),))})
     assert (found.outcome, found.subject) == (Outcome.UNKNOWN, "eu-1")
+
+
+def test_what_nothing_uses_fails_slightly_and_says_so() -> None:
+    found = {f.subject: f for f in judge(planned(control(check="x.idle", expect={"equals": "good"})), GOOD)}
+    assert {name: (f.outcome.value, f.weakness) for name, f in found.items()} == {
+        "used": ("fail", 1.0), "unused": ("fail", 0.1), "unused-good": ("pass", 1.0),
+    }  # fmt: skip
+    assert "nothing uses it" in found["unused"].detail
 
 
 @pytest.mark.parametrize(("in_force", "weakness"), [("no", 0.1), ("yes", 1.0)])

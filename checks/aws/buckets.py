@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from scanner import Fact, api, check, parse
 from scanner.parse import Row
 
 from . import policies
 from .account import BLOCK as ACCOUNT_BLOCK
+from .conditions import Statement
 from .rows import value
 from .s3 import BLOCK, BLOCKS, BUCKETS, GRANTS, LIFECYCLE, POLICY, VERSIONING, open_to_all
 from .trails import KNOWN
@@ -97,10 +96,10 @@ def _given_away(document: object, account: str) -> list[str]:
     return sorted(found)
 
 
-def _allows(statement: policies.Statement, action: str) -> bool:
+def _allows(statement: Statement, action: str) -> bool:
     if "NotAction" in statement:
         return not policies.covers(statement["NotAction"], action)
-    return any(fnmatchcase(action.lower(), word.lower()) for word in policies.words(statement.get("Action")))
+    return policies.covers(statement.get("Action"), action)
 
 
 @check("aws.buckets.point_blocks", POINTS)

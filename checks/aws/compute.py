@@ -9,6 +9,7 @@ from scanner import Fact, api, check, parse
 from scanner.parse import Row
 
 from . import policies
+from .network import wide
 from .rows import Setting, settings, value
 from .vpc import SUBNETS
 
@@ -195,7 +196,7 @@ def task_as_root_on_host(rows: list[Row]) -> dict[str, list[str]]:
         row.subject: [
             str(c.get("name"))
             for c in _containers(row)
-            if not c.get("privileged") and c.get("user") in {None, "", "root", "0"}
+            if not c.get("privileged") and str(c.get("user") or "").partition(":")[0] in {"", "root", "0"}  # user:group
         ]
         for row in shared
     }
@@ -245,12 +246,12 @@ def kubernetes(rows: list[Row], key: str) -> Setting:
 
 @check("aws.compute.kubernetes_open", KUBERNETES)
 def kubernetes_open(rows: list[Row]) -> dict[str, list[str]]:
-    """Per Kubernetes cluster: the address blocks that its public endpoint answers to; none where it has no such."""
+    """Per Kubernetes cluster: blocks as wide as the internet, or half of it, that its public endpoint answers to."""
     found = {}
     for row in rows:
         config = row.fields.get("resourcesVpcConfig") or {}
-        blocks = config.get("publicAccessCidrs") or ["0.0.0.0/0"]
-        found[row.subject] = [str(block) for block in blocks] if config.get("endpointPublicAccess") else []
+        blocks = [str(block) for block in config.get("publicAccessCidrs") or ["0.0.0.0/0"]]
+        found[row.subject] = [block for block in blocks if wide(block)] if config.get("endpointPublicAccess") else []
     return found
 
 

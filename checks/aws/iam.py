@@ -30,11 +30,11 @@ def direct_policies(rows: list[Row]) -> dict[str, int]:
 
 
 @check("aws.iam.everything_allowed", DETAILS)
-def everything_allowed(rows: list[Row]) -> dict[str, bool]:
-    """Per policy of the account's own that is attached to somebody: whether it allows every action on everything."""
+def everything_allowed(rows: list[Row], attached: bool = True) -> dict[str, bool]:
+    """Per policy of the account's own that is attached to somebody (or to nobody): whether it allows everything."""
     found = {}
     for policy in _all(rows, "Policies"):
-        if policy["Arn"].split(":")[4] == "aws" or not policy.get("AttachmentCount"):
+        if policy["Arn"].split(":")[4] == "aws" or bool(policy.get("AttachmentCount")) != attached:
             continue
         documents = [v["Document"] for v in policy.get("PolicyVersionList") or [] if v.get("IsDefaultVersion")]
         found[policy["Arn"]] = any(administrator(document) for document in documents)
@@ -65,6 +65,11 @@ def holders_of(rows: list[Row], policy: str) -> list[str]:
     for kind in ("UserDetailList", "GroupDetailList", "RoleDetailList"):
         for holder in _all(rows, kind):
             attached = holder.get("AttachedManagedPolicies") or []
-            if any(one["PolicyArn"].endswith((f":aws:policy/{policy}", f"/{policy}")) for one in attached):
+            if any(_is_of_aws(one["PolicyArn"], policy) for one in attached):
                 found.append(holder["Arn"])
     return found
+
+
+def _is_of_aws(arn: str, policy: str) -> bool:
+    """'arn:aws:iam::aws:policy/job-function/SupportUser'; a policy of the account's own may bear the same name."""
+    return arn.split(":")[4] == "aws" and arn.rpartition("/")[2] == policy

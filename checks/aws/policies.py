@@ -1,31 +1,22 @@
-"""Policy documents judged by meaning: who is let in, to what, and whether a condition really narrows it.
+"""Policy documents judged by meaning: who is let in, to what, and what a Deny takes back.
 
-Source: IAM User Guide, "Policy evaluation logic" and "Condition operators"; S3 User Guide, "The meaning of public".
+Source: IAM User Guide, "Policy evaluation logic"; S3 User Guide, "The meaning of public".
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
-from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from scanner import Unparsable
 
-Statement = Mapping[str, Any]
-NARROWING = frozenset(
-    {
-        *("aws:sourceaccount", "aws:sourceowner", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths"),
-        *("aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:principalarn", "aws:userid"),
-        *("aws:sourcevpc", "aws:sourcevpce", "aws:sourceip", "aws:vpcsourceip", "aws:principaltag/owner"),
-        *("kms:calleraccount", "s3:dataaccesspointaccount", "s3:dataaccesspointarn", "sns:endpoint", "aws:username"),
-        *("lambda:eventsourcetoken", "lambda:functionurlauthtype"),
-    }
-)
-"""Condition keys that tie a request to known accounts, organisations, networks or resources."""
-POSITIVE = ("stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress")
-"""Operators that demand a value. A negated one excludes some callers and lets in all others."""
+from .conditions import Statement, clauses, narrowed, spares_known_only, words
+
+_ANYTHING = re.compile(r"(arn:(aws[a-z-]*)?)?[*:?]*\*[*:?]*")
+"""'*', 'arn:*', 'arn:aws:*:*:*:*'."""
 
 
 def statements(document: object) -> list[Statement]:
@@ -44,11 +35,22 @@ def statements(document: object) -> list[Statement]:
     return found
 
 
-def words(value: object) -> list[str]:
-    """One text or a list of texts -> a list: IAM allows both everywhere."""
-    if isinstance(value, list):
-        return [str(entry) for entry in value]
-    return [] if value is None else [str(value)]
+@lru_cache(4096)
+def _regex(pattern: str) -> re.Pattern[str]:
+    """IAM knows two wildcards, `*` and `?`; everything else stands for itself."""
+    return re.compile("".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern), re.DOTALL)
+
+
+def fits(text: str, pattern: str) -> bool:
+    """Whether IAM's pattern takes in the text, and all that the text's own wildcards stand for."""
+    if "?" in pattern and "*" in text:  # one letter is not any number of letters
+        return text == pattern
+    return _regex(pattern).fullmatch(text) is not None
+
+
+def covers(patterns: object, action: str) -> bool:
+    """Whether action patterns take in an action, or a whole service ('s3:*'): covers(['S3:Get*'], 's3:GetObject')."""
+    return any(fits(action.lower(), pattern.lower()) for pattern in words(patterns))
 
 
 def everyone(statement: Statement) -> bool:
@@ -57,58 +59,58 @@ def everyone(statement: Statement) -> bool:
         return True
     principal = statement.get("Principal")
     if isinstance(principal, Mapping):
-        return any("*" in words(entry) for kind, entry in principal.items() if kind in {"AWS", "CanonicalUser"})
-    return principal == "*"
-
-
-def narrowed(statement: Statement) -> bool:
-    """Whether a condition ties the caller to something known. `…IfExists` and `ForAllValues` hold without the key."""
-    return any(_narrows(*clause) for clause in _clauses(statement))
-
-
-def _clauses(statement: Statement) -> Iterator[tuple[str, str, list[str]]]:
-    condition = statement.get("Condition") or {}
-    if not isinstance(condition, Mapping):
-        raise Unparsable(str(condition)[:200])
-    for operator, keys in condition.items():
-        if not isinstance(keys, Mapping):
-            raise Unparsable(str(keys)[:200])
-        for key, value in keys.items():
-            yield str(operator).lower(), str(key).lower(), words(value)
-
-
-def _narrows(operator: str, key: str, values: list[str]) -> bool:
-    bare = operator.removeprefix("foranyvalue:")
-    if bare not in POSITIVE or key not in NARROWING or not values:
-        return False
-    return all(_known(key, value) for value in values)
-
-
-def _known(key: str, value: str) -> bool:
-    """Whether one demanded value names something: '0.0.0.0/0', '*' and 'arn:aws:sns:*:*:*' name nothing."""
-    if key in {"aws:sourceip", "aws:vpcsourceip"}:
-        try:
-            network = ipaddress.ip_network(value, strict=False)
-        except ValueError:
-            return False
-        return network.prefixlen >= (8 if network.version == 4 else 32)
-    if value.startswith("arn:"):
-        parts = value.split(":", 5)
-        return len(parts) == 6 and "*" not in parts[4] and (parts[4] != "" or not parts[5].startswith("*"))
-    return not value.startswith("*")
+        return any("*" in words(entry) for entry in principal.values())
+    return "*" in words(principal)
 
 
 def public(document: object) -> list[str]:
-    """The actions that anybody on earth may use: [] where every Allow names its callers or narrows them."""
-    found: list[str] = []
-    for statement in statements(document):
-        if statement.get("Effect") == "Allow" and everyone(statement) and not narrowed(statement):
-            found += words(statement.get("Action")) or ["all but " + ", ".join(words(statement.get("NotAction")))]
-    return sorted(set(found))
+    """The actions that anybody on earth may use: [] where every Allow names its callers, narrows them, or is denied."""
+    every = statements(document)
+    shields = [one for one in every if one.get("Effect") == "Deny" and _shields(one)]
+    found: set[str] = set()
+    for one in every:
+        if one.get("Effect") == "Allow" and everyone(one) and not narrowed(one):
+            found.update(action for action in _actions(one) if not _taken_back(one, action, shields))
+    return sorted(found)
+
+
+def _actions(statement: Statement) -> list[str]:
+    return words(statement.get("Action")) or ["all but " + ", ".join(words(statement.get("NotAction")))]
+
+
+def _shields(deny: Statement) -> bool:
+    """Whether a Deny keeps out everybody but callers that are known, from what it speaks of."""
+    if "NotPrincipal" in deny:
+        return not any(clauses(deny)) and "*" not in _principals(deny["NotPrincipal"])
+    return everyone(deny) and spares_known_only(deny)
+
+
+def _principals(principal: object) -> list[str]:
+    if isinstance(principal, Mapping):
+        return [name for entry in principal.values() for name in words(entry)]
+    return words(principal)
+
+
+def _taken_back(allow: Statement, action: str, shields: Sequence[Statement]) -> bool:
+    """Whether one of the denials takes in the allowed action on everything that it is allowed on."""
+    wanted = "*" if action.startswith("all but ") else action
+    return any(covers(deny.get("Action"), wanted) and _same_things(allow, deny) for deny in shields)
+
+
+def _same_things(allow: Statement, deny: Statement) -> bool:
+    if "NotResource" in deny:
+        return False
+    if "Resource" not in deny or "*" in words(deny["Resource"]):
+        return True
+    things = words(allow.get("Resource"))
+    return bool(things) and all(any(fits(one, other) for other in words(deny["Resource"])) for one in things)
 
 
 def outside(document: object, account: str) -> list[str]:
-    """Accounts other than `account` that an Allow names: 'arn:aws:iam::222222222222:root' -> ['222222222222']."""
+    """Accounts other than `account` that an Allow names: 'arn:aws:iam::222222222222:root' -> ['222222222222'].
+
+    A canonical user is an account of somebody's; which one its long number does not tell.
+    """
     found = set()
     for statement in statements(document):
         principal = statement.get("Principal")
@@ -118,23 +120,26 @@ def outside(document: object, account: str) -> list[str]:
             owner = name.split(":")[4] if name.startswith("arn:") and name.count(":") >= 5 else name
             if owner.isdigit() and len(owner) == 12 and owner != account:
                 found.add(owner)
+        found |= {name for name in words(principal.get("CanonicalUser")) if name != "*"}
     return sorted(found)
 
 
-def covers(patterns: object, action: str) -> bool:
-    """Whether action patterns take in an action, or a whole service ('s3:*'): covers(['S3:Get*'], 's3:GetObject')."""
-    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in words(patterns))
-
-
 def administrator(document: object) -> bool:
-    """Whether a policy allows everything on everything, or all but a few actions and still the right to grant more."""
+    """Whether a policy allows everything on everything, or all but a few actions and still the right to grant more.
+
+    A condition does not make it less: who meets it may do everything.
+    """
     return any(
-        statement.get("Effect") == "Allow"
-        and "*" in words(statement.get("Resource"))
-        and not statement.get("Condition")
-        and _everything(statement)
+        statement.get("Effect") == "Allow" and _on_anything(statement) and _everything(statement)
         for statement in statements(document)
     )
+
+
+def _on_anything(statement: Statement) -> bool:
+    """Whether a statement speaks of every resource, or of all but some."""
+    if "NotResource" in statement:
+        return "*" not in words(statement["NotResource"])
+    return any(_ANYTHING.fullmatch(one) for one in words(statement.get("Resource")))
 
 
 def _everything(statement: Statement) -> bool:
@@ -143,43 +148,31 @@ def _everything(statement: Statement) -> bool:
     return any(set(action) <= {"*", ":"} for action in words(statement.get("Action")) if action)
 
 
-def allows_all_of(document: object, service: str) -> bool:
-    """Whether a policy allows every action of one service, such as `kms`, on everything."""
-    return any(
-        statement.get("Effect") == "Allow"
-        and "*" in words(statement.get("Resource"))
-        and covers(statement.get("Action"), f"{service}:*")
-        for statement in statements(document)
-    )
-
-
 def refuses_plain_text(document: object, resource: str) -> bool:
     """Whether everybody is denied everything over an unencrypted connection, for the resource and all inside it."""
-    return any(
-        statement.get("Effect") == "Deny"
+    denied = [
+        pattern
+        for statement in statements(document)
+        if statement.get("Effect") == "Deny"
         and everyone(statement)
         and "NotPrincipal" not in statement
         and _whole_service(statement)
-        and _whole_resource(words(statement.get("Resource")), resource)
         and _only_plain_text(statement)
-        for statement in statements(document)
-    )
+        for pattern in words(statement.get("Resource"))
+    ]
+    return all(any(fits(name, pattern) for pattern in denied) for name in (resource, f"{resource}/*"))
 
 
 def _whole_service(statement: Statement) -> bool:
     return any(action.lower() in {"*", "s3:*"} for action in words(statement.get("Action")))
 
 
-def _whole_resource(patterns: list[str], resource: str) -> bool:
-    return all(any(fnmatchcase(name, pattern) for pattern in patterns) for name in (resource, f"{resource}/any/object"))
-
-
 def _only_plain_text(statement: Statement) -> bool:
     """The one condition is that the transport is not secure; any further one would let some plain text through."""
-    clauses = list(_clauses(statement))
-    if len(clauses) != 1:
+    found = list(clauses(statement))
+    if len(found) != 1:
         return False
-    operator, key, values = clauses[0]
+    operator, key, values = found[0]
     return (
         key == "aws:securetransport"
         and operator in {"bool", "boolifexists"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from scanner import Fact, api, check, parse
 from scanner.parse import Row
 
 from . import policies
+from .conditions import Statement, words
 from .iam import CERTIFICATES, DETAILS
 from .users import REPORT, visited_at
 
@@ -22,6 +24,8 @@ INLINE = {
     "RoleDetailList": "RolePolicyList",
 }
 """Where the account's details hold users, groups and roles -> where each holds the policies written into it."""
+_WHOLE = re.compile(r"[*:]+|[^:]+:\*+")
+_SOME_KEY = "key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
 
 def _own(rows: list[Row]) -> Iterator[tuple[str, Any]]:
@@ -43,14 +47,14 @@ def _written(rows: list[Row]) -> Iterator[tuple[str, Any]]:
 
 @check("aws.rights.whole_services", DETAILS)
 def whole_services(rows: list[Row]) -> dict[str, list[str]]:
-    """Per policy of the account's own: services of which it allows every action, whatever it is done to."""
+    """Per policy of the account's own: services of which it allows every action, to whatever and on what condition."""
     found: dict[str, list[str]] = {}
     for arn, document in _own(rows):
         names = found.setdefault(arn, [])
         for statement in policies.statements(document):
-            if statement.get("Effect") == "Allow" and not statement.get("Condition"):
-                names += [one for one in policies.words(statement.get("Action")) if one == "*" or one.endswith(":*")]
-                names += [f"all but {one}" for one in policies.words(statement.get("NotAction"))]
+            if statement.get("Effect") == "Allow":
+                names += [one for one in words(statement.get("Action")) if _WHOLE.fullmatch(one)]
+                names += [f"all but {one}" for one in words(statement.get("NotAction"))]
     return {arn: sorted(set(names)) for arn, names in found.items()}
 
 
@@ -63,21 +67,24 @@ def opens_every_key(rows: list[Row], inline: bool) -> dict[str, bool]:
     return found
 
 
-def _opens(statement: policies.Statement) -> bool:
+def _opens(statement: Statement) -> bool:
     wanted = ("kms:Decrypt", "kms:ReEncryptFrom")
-    if statement.get("Effect") != "Allow" or statement.get("Condition"):
+    if statement.get("Effect") != "Allow":  # conditions do not count: Security Hub's KMS.1 does not look at them
         return False
     if "NotAction" in statement:
         some = not all(policies.covers(statement["NotAction"], action) for action in wanted)
     else:
         some = any(policies.covers(statement.get("Action"), action) for action in wanted)
-    everything = "NotResource" in statement or any(_any_key(one) for one in policies.words(statement.get("Resource")))
+    everything = "NotResource" in statement or any(_any_key(one) for one in words(statement.get("Resource")))
     return some and everything
 
 
 def _any_key(resource: str) -> bool:
     """Every key of some account or region: '*', 'arn:aws:kms:*:*:key/*', 'arn:aws:kms:eu-west-1:1:*'."""
-    return resource == "*" or (resource.startswith("arn:") and resource.endswith((":*", "/*")) and ":kms:" in resource)
+    parts = resource.split(":", 5)
+    if len(parts) < 6:
+        return policies.fits("arn:aws:kms:us-east-1:111122223333:" + _SOME_KEY, resource)
+    return policies.fits("kms", parts[2]) and policies.fits(_SOME_KEY, parts[5])
 
 
 @check("aws.rights.certificate_days_left", CERTIFICATES, REPORT)

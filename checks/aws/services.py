@@ -13,7 +13,7 @@ from . import policies
 from .compute import SECRET_NAME
 from .rows import Setting, settings
 from .users import REPORT, visited_at
-from .watching import DETECTORS as DETECTOR_LIST
+from .watching import DETECTORS
 
 _TOPICS = api("sns", "list_topics", items="Topics", identity="TopicArn")
 TOPICS = Fact(
@@ -125,16 +125,6 @@ MACIE = Fact(
         "macie2",
         "get_macie_session",
         absent=("AccessDeniedException: Macie is not enabled", "ResourceNotFoundException"),
-    ),
-    parse.rows,
-)
-DETECTORS = Fact(
-    api(
-        "guardduty",
-        "get_detector",
-        items="{features: Features}",
-        params={"DetectorId": "DetectorIds[0]"},
-        each=DETECTOR_LIST.probe,
     ),
     parse.rows,
 )

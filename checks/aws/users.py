@@ -48,6 +48,22 @@ def console_mfa(rows: list[Row]) -> dict[str, bool]:
     return {row.subject: row.item["mfa_active"] == "true" for row in _people(rows) if _console(row)}
 
 
+@check("aws.users.any_mfa", REPORT)
+def any_mfa(rows: list[Row]) -> dict[str, bool]:
+    """Per user, with a console password or without: whether a second factor is set up."""
+    return {row.subject: row.item["mfa_active"] == "true" for row in _people(rows)}
+
+
+@check("aws.users.keys_never_used", REPORT)
+def keys_never_used(rows: list[Row]) -> dict[str, int]:
+    """Per user with a console password: how many active keys were never used, as those made along with the user are."""
+    return {
+        row.subject: sum(row.item[f"{name}_last_used_date"] in _UNTOLD for name in _active_keys(row))
+        for row in _people(rows)
+        if _console(row)
+    }
+
+
 @check("aws.users.key_age_days", REPORT)
 def key_age_days(rows: list[Row]) -> dict[str, int]:
     """Per user with an active access key: the age of the oldest one, in days since it was made or rotated."""

@@ -6,21 +6,12 @@ from scanner import Fact, api, check, parse
 from scanner.parse import Row
 
 from .machines import INSTANCES
-from .network import GROUPS, LISTS, VPCS, arn
+from .network import GROUPS, INTERFACES, LISTS, VPCS, arn
 from .rows import Setting, settings
 
 SUBNETS = Fact(api("ec2", "describe_subnets", items="Subnets", identity="SubnetArn"), parse.rows)
 ADDRESSES = Fact(
     api("ec2", "describe_addresses", items="Addresses", identity=arn("elastic-ip", "AllocationId")), parse.rows
-)
-INTERFACES = Fact(
-    api(
-        "ec2",
-        "describe_network_interfaces",
-        items="NetworkInterfaces",
-        identity=arn("network-interface", "NetworkInterfaceId"),
-    ),
-    parse.rows,
 )
 TUNNELS = Fact(
     api("ec2", "describe_vpn_connections", items="VpnConnections", identity=arn("vpn-connection", "VpnConnectionId")),
@@ -116,7 +107,8 @@ def gateway(rows: list[Row], key: str) -> Setting:
 @check("aws.vpc.has_door_to", VPCS, DOORS)
 def has_door_to(rows: list[Row], doors: list[Row], service: str) -> dict[str, bool]:
     """Per network: whether a service of AWS (ec2, s3 …) is reached from it without the internet."""
-    held = {door.fields.get("VpcId") for door in doors if str(door.fields.get("ServiceName")).endswith(f".{service}")}
+    open_ = [door.fields for door in doors if str(door.fields.get("State")).lower() == "available"]
+    held = {door.get("VpcId") for door in open_ if str(door.get("ServiceName")).endswith(f".{service}")}
     return {row.subject: row.fields.get("VpcId") in held for row in rows}
 
 

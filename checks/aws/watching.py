@@ -7,7 +7,16 @@ from scanner.parse import Row
 
 RECORDERS = Fact(api("config", "describe_configuration_recorders"), parse.rows)
 RECORDING = Fact(api("config", "describe_configuration_recorder_status"), parse.rows)
-DETECTORS = Fact(api("guardduty", "list_detectors"), parse.rows)
+DETECTORS = Fact(
+    api(
+        "guardduty",
+        "get_detector",
+        items="{features: Features, status: Status}",
+        params={"DetectorId": "DetectorIds[0]"},  # a region has one at most
+        each=api("guardduty", "list_detectors"),
+    ),
+    parse.rows,
+)
 HUB = Fact(
     api("securityhub", "describe_hub", absent=("InvalidAccessException", "ResourceNotFoundException")), parse.rows
 )
@@ -22,7 +31,7 @@ def config_records(recorders: list[Row], recording: list[Row]) -> dict[str, bool
         complete[row.region] = any((one.get("recordingGroup") or {}).get("allSupported") for one in found)
     on = {
         row.region: any(
-            one.get("recording") and one.get("lastStatus") != "FAILURE"
+            one.get("recording") and str(one.get("lastStatus")).upper() != "FAILURE"
             for one in row.item.get("ConfigurationRecordersStatus") or []
         )
         for row in recording
@@ -32,11 +41,8 @@ def config_records(recorders: list[Row], recording: list[Row]) -> dict[str, bool
 
 @check("aws.watching.guardduty", DETECTORS)
 def guardduty(rows: list[Row]) -> dict[str, bool]:
-    """Per region: whether GuardDuty has a detector."""
-    found: dict[str, bool] = {}
-    for row in rows:
-        found[row.region] = found.get(row.region, False) or bool(row.item.get("DetectorIds"))
-    return found
+    """Per region: whether GuardDuty has a detector, and it is not suspended."""
+    return {row.region: row.fields.get("status") == "ENABLED" for row in rows}
 
 
 @check("aws.watching.security_hub", HUB)
