@@ -52,10 +52,14 @@ def runs(register_url: str, last: int, format: str) -> None:
     """List the recorded runs, newest first."""
     from dataclasses import asdict
 
-    from scanner.register import open_register
+    from scanner.register.listing import runs_in_file
 
-    with contextlib.closing(open_register(register_url)) as register:
-        found = register.runs(last)
+    found = runs_in_file(register_url, last)
+    if found is None:
+        from scanner.register import open_register
+
+        with contextlib.closing(open_register(register_url)) as register:
+            found = register.runs(last)
     if format == "json":
         click.echo(json.dumps([asdict(run) for run in found], indent=2, default=str))
         return

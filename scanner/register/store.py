@@ -19,10 +19,10 @@ from .codec import column
 from .database import Database, make_ready, reading, writing
 from .deciding import Answer, Decision, answers, decide, retire, treatments, write_answer
 from .ledger import Known, read_known
+from .listing import UNFINISHED, RunSummary
 from .recalling import (
     CLOSED,
     RiskRecord,
-    RunSummary,
     content,
     find_run,
     last_findings,
@@ -127,15 +127,8 @@ class Register:
 
     def unfinished(self) -> list[RunSummary]:
         """Runs that could be resumed, newest first: begun, not complete, and no later run of that inventory is."""
-        complete = tables.runs.alias()
-        later = sa.exists().where(
-            complete.c.inventory_digest == tables.runs.c.inventory_digest,
-            complete.c.state == "complete",
-            complete.c.started_at >= tables.runs.c.started_at,
-            complete.c.id != tables.runs.c.id,
-        )
         with reading(self.database) as connection:
-            return summaries(connection, None, tables.runs.c.state != "complete", ~later)
+            return summaries(connection, None, UNFINISHED)
 
     def run(self, id: str) -> Run:
         """A run as it was stored: by its id, an unambiguous beginning of it, or `latest` (finished ones first)."""
