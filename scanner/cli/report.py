@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from . import choosing
+from . import choosing, logs
 from . import options as given
 
 
@@ -17,7 +17,7 @@ from . import options as given
 @given.limit_option
 @given.register_option
 @given.output_options
-@given.talk_options
+@logs.talk_options
 def report(
     run_id: str,
     limit: tuple[str, ...],
@@ -32,7 +32,7 @@ def report(
 
     With --limit it is a report of these assets alone, and every total is theirs.
     """
-    given.set_up_log(quiet, verbose, json_log)
+    logs.set_up_log(quiet, verbose, json_log)
     from scanner.register import open_register
 
     from . import writing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -129,16 +130,27 @@ def _last_stored(connection: sa.Connection, asset: str) -> bytes | None:
     return connection.scalar(query)
 
 
-def visits(connection: sa.Connection, run_id: str) -> list[Visited]:
+def differing(connection: sa.Connection, before: str, after: str) -> list[str]:
+    visits = tables.visits.c
+    query = sa.select(visits.run, visits.asset, visits.findings).where(visits.run.in_([before, after]))
+    said: dict[str, dict[str, bytes]] = {before: {}, after: {}}
+    for run, asset, findings in connection.execute(query):
+        said[run][asset] = bytes(findings)
+    return sorted(a for a in said[before].keys() | said[after].keys() if said[before].get(a) != said[after].get(a))
+
+
+def visits(connection: sa.Connection, run_id: str, assets: Collection[str] | None = None) -> list[Visited]:
     visits, contents = tables.visits.c, tables.contents.c
     query = (
-        sa.select(visits.body, visits.findings, contents.body.label("rows"))
+        sa.select(visits.asset, visits.body, visits.findings, contents.body.label("rows"))
         .join(tables.contents, contents.digest == visits.findings)
         .where(visits.run == run_id)
         .order_by(visits.asset)
     )
     found = []
     for row in connection.execute(query):
+        if assets is not None and row.asset not in assets:
+            continue
         visited = codec.revive(Visited, codec.unpack(row.body)["visited"])
         stored = codec.unpack(row.rows)
         findings = codec.findings_of(visited.asset.id, stored)
