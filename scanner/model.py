@@ -185,10 +185,13 @@ class Fact(Generic[T]):
     """A probe plus the pure parser that reads its reply's text into a typed value.
 
     The parser raises ValueError, LookupError or Unparsable on a shape that it does not know, and nothing else.
+    fleeting: what, in a line of the answer, matches this regular expression tells how a system runs at this moment (a
+    counter, a process); two answers that differ in nothing else are no drift.
     """
 
     probe: Probe
     parse: Callable[[str], T]
+    fleeting: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,19 @@ def test_several_outputs_are_written_by_the_ends_of_their_names_and_the_table_is
     assert "\x1b" not in done.stdout
 
 
+def test_a_diff_shows_verdicts_and_the_lines_behind_them(site: Site) -> None:
+    first = json.loads(site.scan("--format", "json").stdout)["id"]
+    site.settings("a = 1\nb = 1\nPermitEverything = yes\n")
+    second = json.loads(site.scan("--format", "json").stdout)["id"]
+    done = site.run("diff", first, second, "--register", "register.db", "--checks", "checks")
+    assert "No verdict differs." in done.stdout
+    assert f"here  {site.at / 'conf'}\n  +PermitEverything = yes" in done.stdout
+    both = json.loads(site.run("diff", first, second, "--register", "register.db", "-f", "json").stdout)
+    assert both["verdicts"] == []
+    assert [one["lines"] for one in both["facts"]] == [["+PermitEverything = yes"]]
+    assert json.loads(site.run("diff", first, "--register", "register.db", "-f", "json", "--verdicts").stdout) == []
+
+
 def test_metrics_can_be_read_by_the_program_that_collects_them_and_no_half_file_is_left(site: Site) -> None:
     site.scan("--output", "risk.prom")
     written = site.at / "risk.prom"

@@ -85,7 +85,7 @@ CONFIGURED = Fact(
     ),
     configured,
 )
-MOUNTED = Fact(file("/proc/self/mountinfo", running=True, max_bytes=4 << 20), mountinfo)
+MOUNTED = Fact(file("/proc/self/mountinfo", running=True, max_bytes=4 << 20), mountinfo, fleeting=r"^\d+ \d+ \d+:\d+ ")
 _EFFECT = {
     "nodev": ("nodev", "dev"),
     "nosuid": ("nosuid", "suid"),

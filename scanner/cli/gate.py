@@ -210,4 +210,4 @@ def _print(change: str, found: Decision, before: Run, after: Run) -> None:
         ", ".join(f"{number} {kind}" for kind, number in _counts(found, after).items() if number) or "No findings"
     )
     click.echo()
-    show_verdicts(found.changes, after, "text")
+    show_verdicts(found.changes, after)
