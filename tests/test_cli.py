@@ -220,6 +220,10 @@ def test_a_diff_shows_verdicts_and_the_lines_behind_them(site: Site) -> None:
     assert both["verdicts"] == []
     assert [one["lines"] for one in both["facts"]] == [["+PermitEverything = yes"]]
     assert json.loads(site.run("diff", first, "--register", "register.db", "-f", "json", "--verdicts").stdout) == []
+    for name, run in (("before.db", first), ("after.db", second)):
+        assert site.run("db", "extract", run, name, "--register", "register.db").returncode == 0
+    files = site.run("diff", "before.db", "after.db", "--register", "elsewhere.db", "-f", "json")
+    assert json.loads(files.stdout) == both
 
 
 def test_metrics_can_be_read_by_the_program_that_collects_them_and_no_half_file_is_left(site: Site) -> None:

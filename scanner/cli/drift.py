@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import choosing
 from . import options as given
 
 if TYPE_CHECKING:
     from scanner.drift import FactChange, VerdictChange
     from scanner.model import Run
-    from scanner.register import Register
+
+    from .choosing import Held
 
 
 @click.command()
@@ -36,11 +38,11 @@ def diff(
     only: str | None,
     format: str,
 ) -> None:
-    """Show what changed from run BEFORE to run AFTER (ids, beginnings of ids, or `latest`): verdicts, then facts.
+    """Show what changed from run BEFORE to run AFTER (ids, their beginnings, `latest`, evidence files).
 
-    A control that could be judged before and cannot now is blind, never fixed. Facts are what the systems answered:
-    this line was added to that file. Counters and running processes are no facts. Assets that only one of the runs
-    visited are not compared.
+    First verdicts: a control that could be judged before and cannot now is blind, never fixed. Then facts, which are
+    what the systems answered: this line was added to that file. Counters and running processes are none. Assets that
+    only one of the runs visited are not compared.
     """
     from dataclasses import asdict
 
@@ -48,15 +50,15 @@ def diff(
     from scanner.register import open_register
 
     with contextlib.closing(open_register(register_url)) as register:
-        old, new = register.run(before), register.run(after)
-        changed = verdicts(old, new) if only != "facts" else []
-        drifted = drift_of(register, old, new, fleeting(check_folders, baseline_paths)) if only != "verdicts" else []
+        first, second = choosing.run_of(register, before), choosing.run_of(register, after)
+        changed = verdicts(first.run, second.run) if only != "facts" else []
+        drifted = drift_of(first, second, fleeting(check_folders, baseline_paths)) if only != "verdicts" else []
     if format == "json":
         both = {"verdicts": [asdict(one) for one in changed], "facts": [asdict(one) for one in drifted]}
         click.echo(json.dumps(both[only] if only else both, indent=2, default=str))
         return
     if only != "facts":
-        show_verdicts(changed, new)
+        show_verdicts(changed, second.run)
     if only != "verdicts":
         show_facts(drifted)
 
@@ -71,13 +73,14 @@ def fleeting(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) 
     return {key: re.compile("|".join(sorted(patterns))) for key, patterns in said.items()}
 
 
-def drift_of(register: Register, old: Run, new: Run, ignored: Mapping[str, re.Pattern[str]]) -> list[FactChange]:
+def drift_of(before: Held, after: Held, ignored: Mapping[str, re.Pattern[str]]) -> list[FactChange]:
     """What each asset that both runs visited answers otherwise."""
     from scanner import drift
 
     changes: list[FactChange] = []
-    for asset in sorted({one.asset.id for one in old.visited} & {one.asset.id for one in new.visited}):
-        first, second = register.evidence(old.id, asset), register.evidence(new.id, asset)
+    both = {one.asset.id for one in before.run.visited} & {one.asset.id for one in after.run.visited}
+    for asset in sorted(both):
+        first, second = (held.register.evidence(held.run.id, asset) for held in (before, after))
         if first is not None and second is not None and first.digest != second.digest:
             changes += drift.facts(first, second, ignored)
     return changes
