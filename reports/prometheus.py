@@ -27,7 +27,13 @@ def render(run: Run) -> bytes:
         for one in run.visited
         for outcome, number in view.counts(one).items()
     ]
+    risks: list[Sample] = [
+        ({"asset": one.asset.id, "service": one.asset.service}, one.score.score if _known(one.score) else float("nan"))
+        for one in run.visited
+    ]
+    good = _last_good(run)
     families = [
+        _family("riskline_asset_risk", "Risk score of an asset, 50 is the agreed level.", risks),
         _family("riskline_score", "Risk score, 50 is the agreed level.", _each(scopes, "score")),
         _family("riskline_expected_loss", "Expected loss a year.", _each(scopes, "expected_loss")),
         _family("riskline_loss_chance_ratio", "Chance of a loss within a year.", _each(scopes, "chance")),
@@ -36,9 +42,18 @@ def render(run: Run) -> bytes:
         _family("riskline_risks", "Open risks.", [({}, len(run.risks))]),
         _family("riskline_run_complete", "1 where every asset was judged.", [({}, float(run.state == "complete"))]),
         _family("riskline_run_timestamp_seconds", "When the run ended.", [({}, finished.timestamp())]),
+        _family("riskline_last_good_run_timestamp_seconds", "When a run last judged every asset.", good),
         _family("riskline_run_info", "The run.", [({"run": run.id, "version": run.tool_version}, 1)]),
     ]
     return "".join(families).encode()
+
+
+def _last_good(run: Run) -> list[Sample]:
+    """Its age is time() less this. This run, or the complete one before it that the register knows of; else nothing."""
+    if run.state == "complete" and run.organisation.judged:
+        return [({}, (run.finished_at or run.started_at).timestamp())]
+    earlier = [one.at for one in run.history.trend if one.run != run.id and one.coverage] if run.history else []
+    return [({}, max(earlier).timestamp())] if earlier else []
 
 
 def _each(scopes: Iterable[tuple[dict[str, str], Score]], name: str) -> list[Sample]:

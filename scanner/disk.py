@@ -15,8 +15,8 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside the target and rename: a reader sees the old file or the new one, never half of one. Mode 0600.
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write beside the target and rename: a reader sees the old file or the new one, never half of one.
 
     A symbolic link in the target's place is replaced, not followed. Raises OSError, and leaves nothing behind then.
     """
@@ -25,6 +25,7 @@ def write_whole(path: Path, data: bytes) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as opened:
+            os.fchmod(opened.fileno(), mode)
             opened.write(data)
             opened.flush()
             os.fsync(opened.fileno())

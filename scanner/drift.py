@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from .model import Evidence, Finding, Outcome, Reply, Run
@@ -89,12 +91,17 @@ def _only_unseen(change: VerdictChange, silenced: set[tuple[str, str, str]], new
     return change.kind == "gone" and (control in silenced or (whole is not None and whole.outcome is Outcome.UNKNOWN))
 
 
-def facts(before: Evidence, after: Evidence) -> Iterator[FactChange]:
-    """What an asset answers otherwise than before: this line of sudoers was added, that package is gone."""
+def facts(
+    before: Evidence, after: Evidence, fleeting: Mapping[str, re.Pattern[str]] = MappingProxyType({})
+) -> Iterator[FactChange]:
+    """What an asset answers otherwise than before: this line of sudoers was added, that package is gone.
+
+    fleeting: by probe, what of a line changes from one moment to the next, and is no drift.
+    """
     for key in sorted(before.replies.keys() | after.replies.keys()):
         old, new = _parts(before.replies.get(key)), _parts(after.replies.get(key))
         for place in sorted(old.keys() | new.keys()):
-            lines = _lines(old.get(place), new.get(place))
+            lines = _lines(old.get(place), new.get(place), fleeting.get(key))
             if lines:
                 yield FactChange(after.asset, key, place, lines)
 
@@ -120,12 +127,25 @@ def _said(value: object) -> list[str]:
     return value.splitlines() if isinstance(value, str) else [json.dumps(value, sort_keys=True)]
 
 
-def _lines(old: list[str] | None, new: list[str] | None) -> tuple[str, ...]:
-    """The lines that differ, at most MAX_LINES of them."""
+def _lines(old: list[str] | None, new: list[str] | None, fleeting: re.Pattern[str] | None) -> tuple[str, ...]:
+    """The lines that differ, at most MAX_LINES of them, as they were said."""
     if old == new:
         return ()
-    found = [line for line in difflib.unified_diff(old or [], new or [], n=0, lineterm="") if line[:2] != "@@"][2:]
-    if not found:
-        return ("(empty)",) if new is not None and old is None else ("(no longer there)",)
+    first, second = _lasting(old or [], fleeting), _lasting(new or [], fleeting)
+    if not first and not second:
+        appeared, went = old is None and not new, new is None and not old
+        return ("(empty)",) if appeared else ("(no longer there)",) if went else ()
+    found = []
+    codes = difflib.SequenceMatcher(None, [line for line, _ in first], [line for line, _ in second])
+    for code, i, j, k, m in codes.get_opcodes():
+        if code != "equal":
+            found += [f"-{line}" for _, line in first[i:j]] + [f"+{line}" for _, line in second[k:m]]
     rest = len(found) - MAX_LINES
     return (*found[:MAX_LINES], f"… {rest} more lines") if rest > 0 else tuple(found)
+
+
+def _lasting(lines: list[str], fleeting: re.Pattern[str] | None) -> list[tuple[str, str]]:
+    """Each line without what is fleeting in it, and as it is; none of which nothing is left."""
+    if fleeting is None:
+        return [(line, line) for line in lines]
+    return [(left, line) for line in lines if (left := fleeting.sub("", line))]

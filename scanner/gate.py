@@ -6,14 +6,15 @@ change after which something can no longer be judged is not approved by silence.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from . import score
-from .drift import VerdictChange, verdicts
-from .model import Asset, Run, _Strict
+from .drift import FactChange, VerdictChange, verdicts
+from .model import Asset, Outcome, Run, _Strict
 from .scoring.standing import with_last_known
 
 Answer = Literal["approve", "review", "block"]
@@ -52,6 +53,32 @@ class Decision:
     changes: tuple[VerdictChange, ...]
     loss_before: float
     loss_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReport:
+    """All that a page about one change says. before, after: the runs that were compared; drifted: the facts behind."""
+
+    change: str
+    who: str
+    at: datetime
+    decision: Decision
+    before: Run
+    after: Run
+    drifted: tuple[FactChange, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Findings by what became of them. unchanged: all others of the later run; unknown: its own, changed or not."""
+        counted = Counter(one.kind for one in self.decision.changes)
+        there = sum(one.after is not None for one in self.decision.changes)
+        findings = [finding for one in self.after.visited for finding in one.findings]
+        return {
+            **{kind: counted[kind] for kind in ("new", "fixed")},
+            "unchanged": len(findings) - there,
+            "unknown": sum(finding.outcome is Outcome.UNKNOWN for finding in findings),
+            **{kind: counted[kind] for kind in ("blind", "judged", "gone", "other")},
+        }
 
 
 def decide(before: Run, after: Run, policy: GatePolicy, scale: score.Policy, expected: Iterable[str] = ()) -> Decision:

@@ -193,11 +193,14 @@ class Fact(Generic[T]):
 
     The parser raises ValueError, LookupError or Unparsable on a shape that it does not know, and nothing else.
     at_use: programs read it anew at each use, so that what is written is what is in force.
+    fleeting: what, in a line of the answer, matches this regular expression tells how a system runs at this moment (a
+    counter, a process); two answers that differ in nothing else are no drift.
     """
 
     probe: Probe
     parse: Callable[[str], T]
     at_use: bool = False
+    fleeting: str = ""
 
 
 @dataclass(frozen=True, slots=True)

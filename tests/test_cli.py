@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -206,6 +207,32 @@ def test_several_outputs_are_written_by_the_ends_of_their_names_and_the_table_is
     assert (site.at / "r.html").stat().st_mode & 0o777 == 0o600
     assert "here" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_a_diff_shows_verdicts_and_the_lines_behind_them(site: Site) -> None:
+    first = json.loads(site.scan("--format", "json").stdout)["id"]
+    site.settings("a = 1\nb = 1\nPermitEverything = yes\n")
+    second = json.loads(site.scan("--format", "json").stdout)["id"]
+    done = site.run("diff", first, second, "--register", "register.db", "--checks", "checks")
+    assert "No verdict differs." in done.stdout
+    assert f"here  {site.at / 'conf'}\n  +PermitEverything = yes" in done.stdout
+    both = json.loads(site.run("diff", first, second, "--register", "register.db", "-f", "json").stdout)
+    assert both["verdicts"] == []
+    assert [one["lines"] for one in both["facts"]] == [["+PermitEverything = yes"]]
+    assert json.loads(site.run("diff", first, "--register", "register.db", "-f", "json", "--verdicts").stdout) == []
+    for name, run in (("before.db", first), ("after.db", second)):
+        assert site.run("db", "extract", run, name, "--register", "register.db").returncode == 0
+    files = site.run("diff", "before.db", "after.db", "--register", "elsewhere.db", "-f", "json")
+    assert json.loads(files.stdout) == both
+
+
+def test_metrics_can_be_read_by_the_program_that_collects_them_and_no_half_file_is_left(site: Site) -> None:
+    site.scan("--output", "risk.prom")
+    written = site.at / "risk.prom"
+    assert written.stat().st_mode & 0o777 == 0o644
+    assert 'riskline_asset_risk{asset="here"' in written.read_text()
+    assert "riskline_last_good_run_timestamp_seconds 1" in written.read_text()
+    assert not list(site.at.glob(".risk.prom*"))
 
 
 def test_quiet_says_nothing_but_the_exit_code(site: Site) -> None:
@@ -474,3 +501,73 @@ def test_the_register_is_sound_after_all_that(site: Site) -> None:
     with sqlite3.connect(site.at / "register.db") as database:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
     assert (site.at / "register.db").stat().st_mode & 0o077 == 0
+
+
+def test_quiet_says_nothing_when_nothing_changed_and_what_did_when_something_did(site: Site) -> None:
+    site.settings("a = 1\nb = 2\n")
+    for _ in range(2):  # what fails still is no news
+        assert site.scan("--quiet").stderr == ""
+    site.settings("a = 2\nb = 1\n")
+    done = site.scan("--quiet")
+    assert (done.returncode, done.stdout) == (1, "")
+    first, *lines = done.stderr.splitlines()
+    assert first.startswith("riskline: since run ")
+    assert lines == [
+        "riskline:   here: S-a fails now and did not: The setting a is right",
+        "riskline:   here: S-b does not fail any more: The setting b is right",
+    ]
+    (site.at / "conf").unlink()
+    assert "here: S-a cannot be judged any more" in site.scan("--quiet").stderr
+
+
+def test_quiet_tells_of_assets_that_came_and_went(site: Site) -> None:
+    names = [f"h{n:02}" for n in range(12)]
+
+    def scan(*ids: str) -> str:
+        lines = "".join(f"  {id}: {{access: {{local: {{sudo: never}}}}}}\n" for id in ids)
+        (site.at / "inventory.yaml").write_text(f"version: 1\nassets:\n{lines}")
+        return site.scan("--quiet").stderr
+
+    assert scan(*names) == ""
+    assert "h99 is looked at for the first time" in scan(*names, "h99")
+    assert "h99 was not visited" in scan(*names)
+
+
+def test_the_log_file_has_everything_and_begins_anew_once_it_was_moved_away(site: Site) -> None:
+    log, moved = site.at / "scan.log", site.at / "scan.log.1"
+    assert site.scan("--quiet", "--log-file", "scan.log").stderr == ""
+    assert site.scan("--quiet", "--log-file", "scan.log").stderr == ""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["message"].split()[0] for line in lines if line["name"] == "riskline.run"] == ["here", "here"]
+    first, second = (line for line in lines if line["name"] == "riskline.summary")
+    assert (first["run"] != second["run"], second["exit"], second["assets"]) == (True, 0, 1)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["time"])
+    assert log.stat().st_mode & 0o777 == 0o640
+    script = f"""
+import logging, os, pathlib
+from scanner.cli import logs
+logs.set_up_log(True, 0, False, pathlib.Path({str(log)!r}))
+logging.getLogger("riskline.worker").info("before")
+os.rename({str(log)!r}, {str(moved)!r})
+logging.getLogger("riskline.worker").info("after")
+"""
+    subprocess.run([sys.executable, "-c", script], env=site.env, check=True)
+    assert [json.loads(line)["message"] for line in moved.read_text().splitlines()][-1] == "before"
+    assert [json.loads(line)["message"] for line in log.read_text().splitlines()] == ["after"]
+    refused = site.scan("--log-file", "nowhere/scan.log")
+    assert (refused.returncode, "--log-file nowhere/scan.log: No such file" in refused.stderr) == (2, True)
+
+
+def test_the_system_log_gets_one_line_that_sums_the_run_up(site: Site) -> None:
+    site.settings("a = 1\nb = 2\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(site.at / "log"))
+        done = site.scan("--quiet", "--syslog", "log")
+        said = log.recv(4096).decode().rstrip("\0")
+    assert (done.returncode, done.stderr) == (1, "")
+    wanted = (
+        r"<28>riskline: run=\S+ state=complete assets=1 planned=1 failed=1 unknown=0 new=0 blind=0 fixed=0 \S+ \S+ \S+"
+    )
+    assert re.fullmatch(wanted + " exit=1", said), said
+    refused = site.scan("--syslog", "log-that-is-not-there")
+    assert (refused.returncode, "there is no such socket" in refused.stderr) == (2, True)

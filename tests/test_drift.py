@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner.catalogue import Catalogue
+from scanner.cli.drift import fleeting
 from scanner.drift import facts, verdicts
 from scanner.model import Asset, Evidence, Finding, Outcome, Reply, Run, Visited
 
@@ -97,6 +100,35 @@ def test_an_empty_file_that_appears_or_goes_is_drift() -> None:
     (appeared,) = facts(evidence(q="{}"), evidence(q='{"/etc/hosts.equiv": ""}'))
     (went,) = facts(evidence(q='{"/etc/hosts.equiv": ""}'), evidence(q="{}"))
     assert (appeared.lines, went.lines) == (("(empty)",), ("(no longer there)",))
+
+
+def test_a_counter_is_no_drift_and_a_rule_beside_it_is() -> None:
+    counted = {"q": re.compile(r"\[\d+:\d+\]$|^# .*")}
+    before = evidence(q="# at 1\n:INPUT DROP [1:60]\n-A INPUT -i lo -j ACCEPT\n")
+    assert list(facts(before, evidence(q="# at 2\n:INPUT DROP [9:540]\n-A INPUT -i lo -j ACCEPT\n"), counted)) == []
+    (change,) = facts(before, evidence(q="# at 2\n:INPUT ACCEPT [9:540]\n-A INPUT -i lo -j ACCEPT\n"), counted)
+    assert change.lines == ("-:INPUT DROP [1:60]", "+:INPUT ACCEPT [9:540]")
+
+
+def test_what_the_shipped_checks_call_fleeting_lets_every_setting_through() -> None:
+    ignored = fleeting((), ())
+    known = {fact.probe.key: fact for check in Catalogue().checks() for fact in check.facts}
+    assert ignored and ignored.keys() <= known.keys()
+    settings = {
+        "iptables-save -t filter": (":INPUT DROP [1:2]", ":INPUT ACCEPT [3:4]"),
+        "/proc/sys/kernel": ("/proc/sys/kernel/kptr_restrict:0", "/proc/sys/kernel/kptr_restrict:1"),
+        "self/mountinfo": ("24 1 8:1 / /tmp rw - tmpfs tmpfs rw", "25 1 8:1 / /tmp rw,nosuid - tmpfs tmpfs rw"),
+        "ss -Hlntu": ("tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*", "tcp LISTEN 0  128 127.0.0.1:22 0.0.0.0:*"),
+        "auditctl -l": ("-w /etc -p wa -k etc", "-w /etc -p r -k etc"),
+        "nft list": ("counter packets 1 bytes 2 drop", "counter packets 1 bytes 2 accept"),
+        "ps -e -o label": (
+            "system_u:system_r:unconfined_service_t:s0 a",
+            "system_u:system_r:unconfined_service_t:s0 b",
+        ),
+    }
+    for part, (old, new) in settings.items():
+        (pattern,) = (pattern for key, pattern in ignored.items() if key.startswith("posix") and part in key[:80])
+        assert pattern.sub("", old) != pattern.sub("", new)
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

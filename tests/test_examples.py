@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 import yaml
 
+from scanner import cli
 from scanner.baseline import baseline_schema, read_baseline
 from scanner.catalogue import Catalogue
 from scanner.collect import make_evidence
@@ -122,6 +125,41 @@ def test_the_published_schemas_are_current(name: str, make: Any) -> None:
 @pytest.mark.parametrize("file", sorted([*EXAMPLES.rglob("*.yaml"), *(ROOT / "baselines").rglob("*.yaml")]), ids=str)
 def test_every_baseline_file_meets_the_schema(file: Path) -> None:
     jsonschema.validate(_plain(file), baseline_schema())
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    for unit in (EXAMPLES / "systemd").iterdir():
+        text = unit.read_text().replace("/usr/local/bin/riskline", sys.executable)
+        (tmp_path / unit.name).write_text(text)
+    words = ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_riskline_takes_the_command_of_the_unit_and_of_the_crontab() -> None:
+    unit = (EXAMPLES / "systemd" / "riskline.service").read_text().replace("\\\n", " ")
+    commands = re.findall(r"^ExecStart=(\S*riskline .*)$", unit, re.M)
+    commands += re.findall(r"&& (riskline scan .*?) \|\|", (DOCS / "operations.md").read_text())
+    assert len(commands) == 2
+    for command in commands:
+        _, verb, *words = shlex.split(command)
+        found = cli.riskline.get_command(click.Context(cli.riskline), verb)
+        assert found is not None
+        found.make_context(verb, words)
+
+
+@pytest.mark.skipif(not shutil.which("logrotate"), reason="needs logrotate")
+def test_logrotate_takes_its_file_and_moves_a_log_away(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "scan.log").write_text("{}\n")
+    text = (EXAMPLES / "logrotate" / "riskline").read_text().replace("/var/log/riskline", str(tmp_path))
+    (tmp_path / "rules").write_text(re.sub(r"su \S+ \S+\n", "", text))
+    (tmp_path / "rules").chmod(0o644)
+    words = ["logrotate", "--force", "--state", str(tmp_path / "state"), str(tmp_path / "rules")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(one.name for one in tmp_path.glob("scan.log*")) == ["scan.log.1"]
 
 
 def test_the_documentation_names_every_word_of_expectation() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,12 +11,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from scanner.catalogue import Catalogue
 from scanner.cli import riskline
 from scanner.errors import UsageError
 from scanner.gate import GatePolicy
-from scanner.model import Finding, Outcome
+from scanner.model import Asset, Finding, Inventory, Outcome
+from scanner.pipeline import finish, new_run
+from scanner.plan import make_plan
 from scanner.policy_file import read_as
 from scanner.register import open_register
+from scanner.score import Policy
 
 from .recorded import record_example
 from .test_attestations import BASELINE, SAID
@@ -113,6 +118,78 @@ def test_an_asset_that_was_not_visited_blocks_unless_the_limit_leaves_it_out(url
     assert gate("--limit", "db-1").exit_code == 1
     with pytest.raises(UsageError, match="neither run visited"):
         gate("--limit", "moon")
+
+
+def test_one_page_tells_of_the_change_for_people_and_for_a_ticket(url: str, gate: Gate, tmp_path: Path) -> None:
+    record_example(url, "before")
+    blind = [Finding("fs-1", "b", name, "", Outcome.UNKNOWN, "unreachable") for name in ("samba", "smb-signing")]
+    record_example(url, "after", {"lab-9": NEW, "fs-1": blind})
+    html, ticket = tmp_path / "change.html", tmp_path / "change.md"
+    said = gate("--output", str(html), "--output", str(ticket))
+    assert said.exit_code == 1
+    counts = re.search(r"(\d+) new, (\d+) fixed, (\d+) unchanged, (\d+) unknown, (\d+) blind", said.output)
+    assert counts is not None
+    assert (counts[1], counts[2], counts[5]) == ("1", "0", "2")
+    page = html.read_text()
+    for part in ("CHG-1: block", "must not go ahead", "lab-9: samba (samba)", "<dt>unknown</dt>", "unreachable"):
+        assert part in page
+    assert "http" not in page.replace("http-equiv", "")
+    text = ticket.read_text()
+    assert text.startswith("# CHG-1: block\n")
+    assert "## Can no longer be judged \\(2\\)" in text or "## Can no longer be judged (2)" in text
+    assert "anna" in text
+    with pytest.raises(UsageError, match="end the name in one of"):
+        gate("--output", str(tmp_path / "change.exe"))
+
+
+def test_two_evidence_files_are_held_against_each_other_and_the_answer_is_kept_here(
+    url: str, gate: Gate, tmp_path: Path
+) -> None:
+    record_example(url, "before")
+    record_example(url, "after", {"lab-9": NEW})
+    files = [str(tmp_path / f"{name}.db") for name in ("before", "after")]
+    for file in files:
+        done = CliRunner().invoke(riskline, ["db", "extract", Path(file).stem, file, "--register", url])
+        assert done.exit_code == 0, done.output
+        assert CliRunner().invoke(riskline, ["db", "check", "--register", file]).exit_code == 0
+    elsewhere = str(tmp_path / "elsewhere.db")
+    words = ["gate", files[1], "--against", files[0], "--change", "CHG-7", "--register", elsewhere, "--who", "anna"]
+    said = CliRunner().invoke(riskline, words)
+    assert (said.exit_code, "Run after held against before" in said.output) == (1, True)
+    register = open_register(elsewhere)
+    (kept,) = register.answers()
+    assert (kept.change, kept.answer, kept.run, kept.against) == ("CHG-7", "block", "after", "before")
+    assert register.verify() == []
+    register.close()
+    listed = CliRunner().invoke(riskline, ["register", "changes", "CHG-7", "--register", elsewhere])
+    assert listed.output.startswith("CHG-7: block\n")
+    assert "anna: run after held against before" in listed.output
+    assert (
+        "never asked about CHG-8"
+        in CliRunner().invoke(riskline, ["register", "changes", "CHG-8", "--register", elsewhere]).output
+    )
+    same = CliRunner().invoke(riskline, ["diff", *files, "--register", elsewhere, "--verdicts"])
+    assert "new (1)" in same.output
+    register, copy = open_register(url), open_register(files[1])
+    assert copy.run("latest") == register.run("after")
+    for one in copy.run("latest").visited:
+        assert copy.evidence("after", one.asset.id) == register.evidence("after", one.asset.id)
+    register.close()
+    copy.close()
+
+
+def test_the_later_of_two_runs_of_one_second_is_the_last(url: str) -> None:
+    plan = make_plan(Inventory("i", (Asset("a"),)), Catalogue(()), (), ())
+    register = open_register(url)
+    ids = []
+    for _ in range(20):  # ids end in four letters of chance: their order would be right by accident once in a million
+        run = new_run(plan, Policy())
+        register.begin(run)
+        register.finish(finish(run, [], Policy(), "complete"))
+        ids.append(run.id)
+    assert [one.id for one in register.runs(20)] == ids[::-1]
+    assert register.run("latest").id == ids[-1]
+    register.close()
 
 
 def test_what_went_blind_is_reviewed_and_does_not_look_cheaper(url: str, gate: Gate) -> None:

@@ -190,6 +190,22 @@ def test_what_was_not_judged_is_no_number_rather_than_zero() -> None:
     assert samples(replace(run_of(), state="partial"))["riskline_run_complete", ()] == 0
 
 
+def test_each_asset_has_a_risk_and_the_last_good_run_an_age() -> None:
+    run = run_of()
+    found = samples(run)
+    for one in run.visited:
+        risk = found["riskline_asset_risk", (("asset", one.asset.id), ("service", one.asset.service))]
+        assert risk == pytest.approx(one.score.score) or (math.isnan(risk) and not one.score.judged)
+    good = "riskline_last_good_run_timestamp_seconds"
+    assert run.finished_at is not None
+    assert found[good, ()] == run.finished_at.timestamp()
+    assert (good, ()) not in samples(replace(run, state="partial", history=None))
+    held = remembered(run)
+    assert held.history is not None
+    before = max(one.at for one in held.history.trend if one.run != held.id)
+    assert samples(replace(held, state="partial"))[good, ()] == before.timestamp()
+
+
 # ── SimpleRisk ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -24,7 +24,7 @@ from openpyxl import load_workbook
 from prometheus_client.parser import text_string_to_metric_families
 
 from scanner import catalogue
-from scanner.cli import options
+from scanner.cli import logs, options
 from scanner.inert import cell, printable
 
 from .run_of import HOSTILE, remembered, run_of
@@ -211,7 +211,7 @@ def test_an_archive_of_sheets_holds_no_formula(payload: str) -> None:
 @QUIET
 def test_a_line_of_the_log_cannot_be_forged(as_json: bool, payload: str) -> None:
     stream = io.StringIO()
-    options.set_up_log(quiet=False, verbose=1, json_log=as_json)
+    logs.set_up_log(quiet=False, verbose=1, json_log=as_json)
     log = logging.getLogger("riskline")
     (handler,) = log.handlers
     assert isinstance(handler, logging.StreamHandler)

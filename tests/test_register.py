@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from scanner import pipeline
 from scanner.errors import LockedError, RegisterError, UsageError
 from scanner.model import Evidence, Finding, Gap, Outcome, Reply
-from scanner.register import codec, database, open_register
+from scanner.register import codec, database, listing, open_register
 from scanner.score import Policy
 
 from .register_contract import FIRST_DAY, RegisterContract, begun, changes, fail, record, visit
@@ -258,6 +258,42 @@ def test_an_open_register_needs_no_migration_tool(path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_list_of_runs_needs_nothing_heavy_and_is_the_registers_own(path: Path) -> None:
+    register = open_register(str(path))
+    record(register, 0, {"a": [fail("ssh")], "b": []})
+    record(register, 1, {"a": []})
+    register.begin(begun("run-2", 2))
+    assert listing.runs_in_file(str(path), 20) == listing.runs_in_file(f"sqlite:///{path}", 20) == register.runs()
+    assert listing.runs_in_file(str(path), 1) == register.runs(1)
+    register.close()
+    script = """
+import sys
+from scanner.cli import main
+try:
+    main(["runs", "--register", sys.argv[1]])
+except SystemExit:
+    print({"sqlalchemy", "pydantic", "yaml", "paramiko", "boto3"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert "run-2" in done.stdout
+    assert done.stdout.endswith("set()\n")
+
+
+def test_what_has_more_to_say_than_a_list_of_runs_is_left_to_the_register(path: Path) -> None:
+    assert listing.runs_in_file(str(path), 20) is None
+    path.write_text("no database at all" * 100)
+    assert listing.runs_in_file(str(path), 20) is None
+    path.unlink()
+    open_register(str(path)).close()
+    assert listing.runs_in_file(str(path), 20) == []
+    raw = sqlite3.connect(path)
+    raw.execute("UPDATE alembic_version SET version_num = '0001'")
+    raw.commit()
+    raw.close()
+    assert listing.runs_in_file(str(path), 20) is None
+    assert listing.runs_in_file("postgresql://nobody@127.0.0.1/none", 20) is None
 
 
 def test_a_run_whose_findings_did_not_change_writes_little(path: Path) -> None:

@@ -74,7 +74,11 @@ def in_kernel(text: str) -> Rules:
 FILES = texts("/etc/audit/rules.d/*.rules", MERGED, *UNITS, *(f"{folder}/*.conf" for folder in DROP_INS), sudo=True)
 DISK = Fact(FILES, on_disk)
 MERGE = Fact(FILES, unmerged_on_disk)
-KERNEL = Fact(sh("auditctl -l && auditctl -s", of="auditctl", sudo=True, running=True), in_kernel)
+KERNEL = Fact(
+    sh("auditctl -l && auditctl -s", of="auditctl", sudo=True, running=True),
+    in_kernel,
+    fleeting=r"^(pid|lost|backlog) .*",
+)
 USER = ("auid>=1000", "auid!=unset")
 
 

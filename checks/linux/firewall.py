@@ -186,16 +186,24 @@ NFT_FILES = Fact(
     texts("/etc/nftables.conf", RED_HAT_NFT, "/etc/nftables/*", "/etc/nftables.d/*", "/etc/*.rules", sudo=True),
     nft_files,
 )
-NFT_NOW = Fact(sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20), ruleset)
+_COUNTED = r"\[\d+:\d+\]$|^# (Generated|Completed) .*"
+"""What iptables-save says of this moment: how much came by, and when it was asked."""
+NFT_NOW = Fact(
+    sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20),
+    ruleset,
+    fleeting=r"packets \d+ bytes \d+",
+)
 UFW = Fact(texts(UFW_CONF, UFW_DEFAULTS, *UFW_RULES, *UFW_BEFORE, sudo=True), ufw)
 UFW_NOW = Fact(
     sh("iptables-save -t filter", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20),
     lambda text: frozenset(re.findall(r"^:(\S+) ", text, re.MULTILINE)),
+    fleeting=_COUNTED,
 )
 IPTABLES = Fact(texts(*SAVED.values(), sudo=True), saved)
 IPTABLES_NOW = Fact(
     sh("iptables-save && echo -- && ip6tables-save", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20),
     both,
+    fleeting=_COUNTED,
 )
 
 

@@ -110,7 +110,7 @@ def mountinfo(text: str) -> dict[str, Mount]:
 CONFIGURED = Fact(
     texts(FSTAB, *(f"{folder}/*.mount{below}" for folder in FOLDERS for below in ("", ".d/*.conf"))), configured
 )
-MOUNTED = Fact(file("/proc/self/mountinfo", running=True, max_bytes=4 << 20), mountinfo)
+MOUNTED = Fact(file("/proc/self/mountinfo", running=True, max_bytes=4 << 20), mountinfo, fleeting=r"^\d+ \d+ \d+:\d+ ")
 _EFFECT = {
     "nodev": ("nodev", "dev"),
     "nosuid": ("nosuid", "suid"),

@@ -60,7 +60,7 @@ def main_cf(text: str) -> Mapping[str, str]:
     return {name.strip(): value.strip() for name, found, value in pairs if found}
 
 
-LISTENING = Fact(sh("ss -Hlntu", of="ss", running=True), sockets)
+LISTENING = Fact(sh("ss -Hlntu", of="ss", running=True), sockets, fleeting=r"\s+")
 EXIM = "/etc/exim4/update-exim4.conf.conf"
 MAIN_CF = "/etc/postfix/main.cf"
 OTHERS = ("sendmail-bin", "courier-mta", "opensmtpd", "citadel-server", "xmail")

@@ -51,7 +51,11 @@ def unconfined(text: str) -> tuple[str, ...]:
 
 CONFIG = Fact(file("/etc/selinux/config"), config)
 ENFORCE = Fact(file("/sys/fs/selinux/enforce", running=True), enforced)
-LABELS = Fact(sh("ps -e -o label:256,comm --no-headers", of="ps", sudo=True, running=True), unconfined)
+LABELS = Fact(
+    sh("ps -e -o label:256,comm --no-headers", of="ps", sudo=True, running=True),
+    unconfined,
+    fleeting=r"^(?!.*:unconfined_service_t:).*",
+)
 
 
 @check("linux.selinux.mode", CONFIG)

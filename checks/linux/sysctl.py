@@ -110,6 +110,8 @@ RUNNING = Fact(
         max_bytes=4 << 20,
     ),
     kernel_values,
+    fleeting=r"^/proc/sys/(kernel/(ns_last_pid|pty/nr|random/(uuid|entropy_avail))"
+    r"|fs/(dentry-state|file-nr|inode-(nr|state)|aio-nr)|net/netfilter/nf_conntrack_count):.*",
 )
 
 

@@ -131,7 +131,7 @@ SOURCES = Fact(
     texts("/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources"), sources
 )
 APT = Fact(sh("apt-config dump", of="apt-config"), apt_configuration)
-TODAY = Fact(sh("date -u +%Y-%m-%d"), lambda text: date.fromisoformat(text.strip()))
+TODAY = Fact(sh("date -u +%Y-%m-%d"), lambda text: date.fromisoformat(text.strip()), fleeting=".*")
 INSTALLED_KERNELS = Fact(sh(KERNELS, running=True), kernels)
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -89,6 +89,24 @@ def remembered(register: Register, run: Run) -> Run:
     from scanner.register import history
 
     return replace(run, history=history(register, run, policy_of(register, None, run), utc_now().date()))
+
+
+class Held(NamedTuple):
+    """A run, and the register that holds its evidence."""
+
+    register: Register
+    run: Run
+
+
+def run_of(register: Register, word: str) -> Held:
+    """The run that is meant: by its id in this register, or the last one of an evidence file, a register of its own."""
+    from scanner.register import open_register
+
+    if not Path(word).is_file():
+        return Held(register, register.run(word))
+    held = open_register(word)
+    click.get_current_context().call_on_close(held.close)
+    return Held(held, held.run("latest"))
 
 
 def entries_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,6 +78,23 @@ def backup(file: Path, register_url: str) -> None:
     make_ready(database)
     head = back_up(database, file)
     click.echo(f"{file}: {file.stat().st_size:,} bytes\nhead: {head}")
+
+
+@db.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@given.register_option
+def extract(run_id: str, file: Path, register_url: str) -> None:
+    """Copy one RUN with its evidence into a new FILE, an evidence file: for `diff`, `gate` and `evaluate` elsewhere.
+
+    It is a register of its own, and holds nothing of other runs and no decision.
+    """
+    from scanner.register import open_register
+    from scanner.register.upkeep import extract as copied
+
+    with contextlib.closing(open_register(register_url)) as register:
+        id = copied(register, run_id, file)
+    click.echo(f"{file}: run {id}, {file.stat().st_size:,} bytes")
 
 
 @db.command()

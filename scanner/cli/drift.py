@@ -4,79 +4,110 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from . import choosing
 from . import options as given
 
 if TYPE_CHECKING:
     from scanner.drift import FactChange, VerdictChange
     from scanner.model import Run
-    from scanner.register import Register
+
+    from .choosing import Held
 
 
 @click.command()
 @click.argument("before", metavar="BEFORE")
 @click.argument("after", metavar="[AFTER]", default="latest")
 @given.register_option
-@click.option("--facts", is_flag=True, help="Show configuration drift itself: which line was added to which file.")
+@given.source_options
+@click.option("--facts", "only", flag_value="facts", help="Only what is set up differently: which line of which file.")
+@click.option("--verdicts", "only", flag_value="verdicts", help="Only which controls are judged differently.")
 @click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def diff(before: str, after: str, register_url: str, facts: bool, format: str) -> None:
-    """Show what changed from run BEFORE to run AFTER (ids, beginnings of ids, or `latest`).
+def diff(
+    before: str,
+    after: str,
+    register_url: str,
+    check_folders: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
+    only: str | None,
+    format: str,
+) -> None:
+    """Show what changed from run BEFORE to run AFTER (ids, their beginnings, `latest`, evidence files).
 
-    A control that could be judged before and cannot now is blind, never fixed. Assets that only one of the runs visited
-    are not compared.
+    First verdicts: a control that could be judged before and cannot now is blind, never fixed. Then facts, which are
+    what the systems answered: this line was added to that file. Counters and running processes are none. Assets that
+    only one of the runs visited are not compared.
     """
+    from dataclasses import asdict
+
+    from scanner.drift import verdicts
     from scanner.register import open_register
 
     with contextlib.closing(open_register(register_url)) as register:
-        old, new = register.run(before), register.run(after)
-        if facts:
-            _show_facts(_drifted(register, old, new), format)
-        else:
-            from scanner import drift
+        first, second = choosing.run_of(register, before), choosing.run_of(register, after)
+        changed = verdicts(first.run, second.run) if only != "facts" else []
+        drifted = drift_of(first, second, fleeting(check_folders, baseline_paths)) if only != "verdicts" else []
+    if format == "json":
+        both = {"verdicts": [asdict(one) for one in changed], "facts": [asdict(one) for one in drifted]}
+        click.echo(json.dumps(both[only] if only else both, indent=2, default=str))
+        return
+    if only != "facts":
+        show_verdicts(changed, second.run)
+    if only != "verdicts":
+        show_facts(drifted)
 
-            show_verdicts(drift.verdicts(old, new), new, format)
+
+def fleeting(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> dict[str, re.Pattern[str]]:
+    """What of an answer is no drift, by probe, as the checks that read it say."""
+    facts = {fact for check in given.catalogue_of(check_folders, baseline_paths).checks() for fact in check.facts}
+    said: dict[str, set[str]] = {}
+    for fact in facts:
+        if fact.fleeting:
+            said.setdefault(fact.probe.key, set()).add(fact.fleeting)
+    return {key: re.compile("|".join(sorted(patterns))) for key, patterns in said.items()}
 
 
-def _drifted(register: Register, old: Run, new: Run) -> list[FactChange]:
+def drift_of(before: Held, after: Held, ignored: Mapping[str, re.Pattern[str]]) -> list[FactChange]:
+    """What each asset that both runs visited answers otherwise."""
     from scanner import drift
 
     changes: list[FactChange] = []
-    for asset in sorted({one.asset.id for one in old.visited} & {one.asset.id for one in new.visited}):
-        first, second = register.evidence(old.id, asset), register.evidence(new.id, asset)
-        if first is not None and second is not None:
-            changes += drift.facts(first, second)
+    both = {one.asset.id for one in before.run.visited} & {one.asset.id for one in after.run.visited}
+    for asset in sorted(both):
+        first, second = (held.register.evidence(held.run.id, asset) for held in (before, after))
+        if first is not None and second is not None and first.digest != second.digest:
+            changes += drift.facts(first, second, ignored)
     return changes
 
 
-def _show_facts(changes: list[FactChange], format: str) -> None:
-    from dataclasses import asdict
-
+def show_facts(changes: list[FactChange]) -> None:
+    """Print each place with the lines that came and went."""
     from scanner.inert import printable
 
-    if format == "json":
-        click.echo(json.dumps([asdict(change) for change in changes], indent=2))
-        return
     for change in changes:
-        click.secho(printable(f"{change.asset}  {change.place or change.question}"), bold=True)
+        click.secho(printable(f"{change.asset}  {change.place or _asked(change.question)}"), bold=True)
         for line in change.lines:
             click.secho(f"  {printable(line)}", fg={"+": "green", "-": "red"}.get(line[:1]))
     if not changes:
         click.echo("No answer differs.")
 
 
-def show_verdicts(changes: Sequence[VerdictChange], run: Run, format: str) -> None:
-    """Print changes by kind; run: the later one, for the titles of its controls."""
-    from dataclasses import asdict
+def _asked(question: str) -> str:
+    """A question in one short line: 'posix:sh sshd -T' -> 'sshd -T'."""
+    words = " ".join(question.partition(" ")[2].split()) or question
+    return words if len(words) <= 100 else f"{words[:99]}…"
 
+
+def show_verdicts(changes: Sequence[VerdictChange], run: Run) -> None:
+    """Print changes by kind; run: the later one, for the titles of its controls."""
     from scanner.inert import printable
 
-    if format == "json":
-        click.echo(json.dumps([asdict(change) for change in changes], indent=2, default=str))
-        return
     for kind in ("new", "blind", "fixed", "judged", "gone", "other"):
         of_kind = [change for change in changes if change.kind == kind]
         if of_kind:

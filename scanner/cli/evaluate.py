@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from . import logs
 from . import options as given
 
 
@@ -17,7 +18,7 @@ from . import options as given
 @given.feeds_option
 @given.register_option
 @given.output_options
-@given.talk_options
+@logs.talk_options
 @click.pass_context
 def evaluate(
     ctx: click.Context,
@@ -39,7 +40,7 @@ def evaluate(
 
     A control that asks what that visit did not bring back is unknown, and says so.
     """
-    given.set_up_log(quiet, verbose, json_log)
+    logs.set_up_log(quiet, verbose, json_log)
     from scanner import pipeline
     from scanner.model import Inventory
     from scanner.plan import make_plan

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +17,15 @@ from . import choosing
 from . import options as given
 
 if TYPE_CHECKING:
-    from scanner.gate import Decision, GatePolicy
+    from scanner.drift import FactChange
+    from scanner.gate import ChangeReport, GatePolicy
     from scanner.model import Run
     from scanner.plan import Plan
     from scanner.register import Register
 
 EXIT_CODE = {"approve": 0, "review": 3, "block": 1}
+PAGES = {".html": "html", ".htm": "html", ".md": "markdown"}
+"""What the page about a change can be written as, by its file's name."""
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,79}\Z")
 
 
@@ -51,6 +53,14 @@ _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,79}\Z")
 @given.register_option
 @click.option("--dry-run", is_flag=True, help="Answer, but record nothing.")
 @click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="Write one page about the change to this file (.html, or .md for a ticket). Repeatable.",
+)
 @click.pass_context
 def gate(
     ctx: click.Context,
@@ -70,33 +80,39 @@ def gate(
     register_url: str,
     dry_run: bool,
     format: str,
+    outputs: tuple[Path, ...],
 ) -> None:
     """Scan after a change, hold that against the run before it, and answer approve, review or block.
 
-    With RUN nothing is scanned: that run is taken for what was found after the change (`latest` for the last one). An
-    asset of the earlier run that was not visited blocks: name the assets that the change touches with --limit. The
+    With RUN nothing is scanned: that run is taken for what was found after the change (`latest` for the last one). RUN
+    and --against may also be evidence files: `riskline db extract`, or a scan with a --register of its own. An asset of
+    the earlier run that was not visited blocks: name the assets that the change touches with --limit. The
     answer is kept in the history under the change's id.
 
     \b
     riskline gate --change CHG-123 --limit web-1
-    riskline gate latest --change CHG-123 --limit web-1 --against 20261123T154003Z-5f3a
+    riskline gate latest --change CHG-123 --limit web-1 --against 20261123T154003Z-5f3a --output CHG-123.html
+    riskline gate after.db --change CHG-123 --against before.db
 
     Exit codes: 0 approve, 3 review, 1 block, 2 wrong usage.
     """
-    from scanner.gate import decide
+    from scanner.gate import ChangeReport, decide
+    from scanner.model import utc_now
     from scanner.register import open_register
 
     if not _CHANGE.match(change):
         raise UsageError(f"--change {change!r}: letters, digits and . _ : / # - only, at most 80")
     policy = _policy(gate_path)
+    _refuse_unwritable(outputs)
     if not run_id:
         if dry_run:
             raise UsageError("--dry-run records nothing, but a scan does: name a RUN, such as latest")
         plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, reach=True)
         run_id = _scanned(ctx, plan, register_url, policy_path, folder)
     with contextlib.closing(open_register(register_url)) as register:
-        after = register.run(run_id)
-        before = register.run(against) if against else _earlier(register, after)
+        held = choosing.run_of(register, run_id)
+        other = choosing.run_of(register, against) if against else choosing.Held(register, _earlier(register, held.run))
+        before, after = other.run, held.run
         if before.id == after.id:
             raise UsageError(f"run {after.id} cannot be held against itself; scan after the change, then ask")
         before, after = _limited(before, limit), _limited(after, limit)
@@ -104,12 +120,15 @@ def gate(
         if not expected and not after.visited:
             raise UsageError(f"--limit {' '.join(limit)}: neither run visited such an asset")
         found = decide(before, after, policy, choosing.policy_of(register, None, after), expected)
+        drifted = _drift(other, held, {one.asset.id for one in after.visited}) if outputs or format == "json" else ()
+        told = ChangeReport(change, who, utc_now(), found, before, after, drifted)
         if not dry_run:
-            _record(register, change, found, before, after, who)
+            _record(register, told)
+    _write(outputs, told)
     if format == "json":
-        click.echo(json.dumps(_plain(change, found, before, after), indent=2, default=str))
+        click.echo(json.dumps(_plain(told), indent=2, default=str))
     else:
-        _print(change, found, before, after)
+        _print(told)
     ctx.exit(EXIT_CODE[found.answer])
 
 
@@ -162,52 +181,70 @@ def _limited(run: Run, patterns: tuple[str, ...]) -> Run:
     return replace(run, visited=tuple(one for one in run.visited if one.asset.id in kept))
 
 
-def _record(register: Register, change: str, found: Decision, before: Run, after: Run, who: str) -> None:
-    from scanner.model import utc_now
+def _drift(before: choosing.Held, after: choosing.Held, assets: set[str]) -> tuple[FactChange, ...]:
+    from .drift import drift_of, fleeting
+
+    return tuple(one for one in drift_of(before, after, fleeting((), ())) if one.asset in assets)
+
+
+def _record(register: Register, told: ChangeReport) -> None:
     from scanner.register import Answer
 
-    reasons = "; ".join(found.reasons)[:4000]
-    register.record_answer(Answer(utc_now(), change, found.answer, after.id, before.id, who, reasons))
+    reasons = "; ".join(told.decision.reasons)[:4000]
+    answer = told.decision.answer
+    register.record_answer(Answer(told.at, told.change, answer, told.after.id, told.before.id, told.who, reasons))
 
 
-def _counts(found: Decision, after: Run) -> dict[str, int]:
-    """Findings by what became of them; unchanged: all others of the later run."""
-    counts: Counter[str] = Counter(change.kind for change in found.changes)
-    there = sum(change.after is not None for change in found.changes)
-    kinds = ("new", "blind", "fixed", "judged", "gone", "other")
-    return {**{kind: counts[kind] for kind in kinds}, "unchanged": len(after.findings) - there}
+def _refuse_unwritable(outputs: tuple[Path, ...]) -> None:
+    from . import writing
+
+    for path in outputs:
+        if path.suffix.lower() not in PAGES:
+            raise UsageError(f"--output {path}: end the name in one of {', '.join(PAGES)}")
+    writing.refuse_unwritable(outputs, "html")
 
 
-def _plain(change: str, found: Decision, before: Run, after: Run) -> dict[str, object]:
+def _write(outputs: tuple[Path, ...], told: ChangeReport) -> None:
+    from scanner import catalogue
+
+    from . import writing
+
+    for path in outputs:
+        writing.write_file(path, catalogue.report("change").render(told, PAGES[path.suffix.lower()]))
+
+
+def _plain(told: ChangeReport) -> dict[str, object]:
     from dataclasses import asdict
 
+    found = told.decision
     return {
-        "change": change,
+        "change": told.change,
         "answer": found.answer,
         "reasons": list(found.reasons),
-        "run": after.id,
-        "against": before.id,
+        "run": told.after.id,
+        "against": told.before.id,
         "loss_before": found.loss_before,
         "loss_after": found.loss_after,
-        "counts": _counts(found, after),
+        "counts": told.counts,
         "changes": [asdict(one) for one in found.changes],
+        "facts": [asdict(one) for one in told.drifted],
     }
 
 
-def _print(change: str, found: Decision, before: Run, after: Run) -> None:
+def _print(told: ChangeReport) -> None:
     from scanner.inert import printable
 
     from .drift import show_verdicts
 
+    found, before, after = told.decision, told.before, told.after
     colour = {"approve": "green", "review": "yellow", "block": "red"}[found.answer]
-    click.secho(f"{change}: {found.answer}", fg=colour, bold=True)
+    click.secho(f"{told.change}: {found.answer}", fg=colour, bold=True)
     click.echo(f"Run {after.id} held against {before.id}, {len(after.visited)} assets.")
     for reason in found.reasons or ("Nothing is new above the limits, and nothing went blind.",):
         click.echo(printable(f"  - {reason}"))
     unit = after.policy.get("unit", "points")
     click.echo(f"Expected yearly loss of these assets: {found.loss_before:.4g}, now {found.loss_after:.4g} {unit}.")
-    click.echo(
-        ", ".join(f"{number} {kind}" for kind, number in _counts(found, after).items() if number) or "No findings"
-    )
+    always = ("new", "fixed", "unchanged", "unknown")
+    click.echo(", ".join(f"{number} {kind}" for kind, number in told.counts.items() if number or kind in always))
     click.echo()
-    show_verdicts(found.changes, after, "text")
+    show_verdicts(found.changes, after)

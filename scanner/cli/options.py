@@ -6,7 +6,6 @@ import contextlib
 import functools
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -198,11 +197,6 @@ output_options = _stack(
         help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif, .prom, .xlsx, .pdf). Repeatable.",
     ),
 )
-talk_options = _stack(
-    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
-    click.option("-v", "--verbose", count=True, help="Print more; twice for what happens on the wire."),
-    click.option("--json-log", is_flag=True, help="Write the log to standard error as one JSON object a line."),
-)
 
 
 def catalogue_of(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> Catalogue:
@@ -267,33 +261,3 @@ def threats_of(ctx: click.Context, folder: Path) -> Iterator[Threats | None]:
 
     with Threats(folder, utc_now()) as found:
         yield found
-
-
-def set_up_log(quiet: bool, verbose: int, json_log: bool) -> None:
-    """Send the program's log to standard error, as text or as JSON lines; libraries speak only with -vv."""
-    handler = logging.StreamHandler(sys.stderr)
-    if json_log:
-        from pythonjsonlogger.json import JsonFormatter
-
-        layout = "%(asctime)s %(levelname)s %(name)s %(message)s"
-        handler.setFormatter(JsonFormatter(layout, rename_fields={"asctime": "time", "levelname": "level"}))
-    else:
-        handler.setFormatter(_Plain("riskline: %(message)s"))
-    chatty = logging.INFO if verbose or json_log else logging.WARNING
-    log = logging.getLogger("riskline")
-    log.handlers[:] = [handler]
-    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose > 1 else chatty)
-    log.propagate = False
-    if verbose > 1:
-        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
-
-
-class _Plain(logging.Formatter):
-    """Text log lines that carry nothing a terminal would obey. What follows a line break is indented: a text of a
-    target that goes on in the next line must not look like a line of ours.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        from scanner.inert import printable
-
-        return "\n    ".join(printable(line) for line in super().format(record).splitlines())

@@ -12,7 +12,7 @@ import click
 
 from . import choosing, risk_text
 from . import options as given
-from .register_export import export, verify
+from .register_export import changes, export, verify
 
 if TYPE_CHECKING:
     from scanner.register.ledger import Entry
@@ -380,5 +380,6 @@ def _day(text: str) -> date:
         raise UsageError(f"--until {text!r} is no date; write it as {tomorrow}") from None
 
 
+register.add_command(changes)
 register.add_command(export)
 register.add_command(verify)

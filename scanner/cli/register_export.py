@@ -21,6 +21,30 @@ COLUMNS = (
 
 
 @click.command()
+@click.argument("change", metavar="[ID]", default="")
+@given.register_option
+@click.option("-f", "--format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def changes(change: str, register_url: str, format: str) -> None:
+    """List what the gate answered about changes, newest first, or about the one of that ID."""
+    from dataclasses import asdict
+
+    from scanner.inert import printable
+
+    with choosing.opened(register_url) as opened:
+        found = [one for one in opened.answers() if one.change == (change or one.change)]
+    if format == "json":
+        click.echo(json.dumps([asdict(one) for one in found], indent=2, default=str))
+        return
+    if not found:
+        click.echo(f"The gate was never asked about {change}." if change else "The gate was never asked.")
+    for one in found:
+        click.secho(printable(f"{one.change}: {one.answer}"), bold=True)
+        click.echo(printable(f"  {one.at:%Y-%m-%d %H:%M} UTC, {one.who}: run {one.run} held against {one.against}"))
+        for reason in filter(None, one.reasons.split("; ")):
+            click.echo(printable(f"  - {reason}"))
+
+
+@click.command()
 @given.register_option
 @choosing.policy_option
 @click.option("-f", "--format", type=click.Choice(["csv", "json"]), default="csv", show_default=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from . import choosing
+from . import choosing, logs
 from . import options as given
 
 
@@ -17,7 +17,7 @@ from . import options as given
 @given.limit_option
 @given.register_option
 @given.output_options
-@given.talk_options
+@logs.talk_options
 def report(
     run_id: str,
     limit: tuple[str, ...],
@@ -32,7 +32,7 @@ def report(
 
     With --limit it is a report of these assets alone, and every total is theirs.
     """
-    given.set_up_log(quiet, verbose, json_log)
+    logs.set_up_log(quiet, verbose, json_log)
     from scanner.register import open_register
 
     from . import writing
@@ -52,10 +52,14 @@ def runs(register_url: str, last: int, format: str) -> None:
     """List the recorded runs, newest first."""
     from dataclasses import asdict
 
-    from scanner.register import open_register
+    from scanner.register.listing import runs_in_file
 
-    with contextlib.closing(open_register(register_url)) as register:
-        found = register.runs(last)
+    found = runs_in_file(register_url, last)
+    if found is None:
+        from scanner.register import open_register
+
+        with contextlib.closing(open_register(register_url)) as register:
+            found = register.runs(last)
     if format == "json":
         click.echo(json.dumps([asdict(run) for run in found], indent=2, default=str))
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import choosing, pacing
+from . import choosing, logs, pacing, telling
 from . import options as given
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ FAIL_ON = {"any": 0.0, "low": 0.1, "medium": 1.0, "high": 3.0, "never": None}
 @pacing.pace_options
 @click.option("--resume", is_flag=True, help="Go on with the last run that did not finish, with the same inventory.")
 @click.option("--no-record", is_flag=True, help="Leave no trace in the register.")
-@given.talk_options
+@logs.talk_options
+@logs.log_file_option
+@telling.syslog_option
 @click.pass_context
 def scan(
     ctx: click.Context,
@@ -88,12 +90,16 @@ def scan(
     quiet: bool,
     verbose: int,
     json_log: bool,
+    log_file: Path | None,
+    syslog: str | None,
 ) -> int:
     """Visit the assets of an inventory, judge them by their baselines, record the run and report it.
 
-    Nothing is installed or changed on an asset. What would be asked is shown by `riskline plan`.
+    Nothing is installed or changed on an asset. What would be asked is shown by `riskline plan`. With --quiet, and a
+    register, nothing is said but errors and what changed since the run before.
     """
-    given.set_up_log(quiet, verbose, json_log)
+    logs.set_up_log(quiet, verbose, json_log, log_file)
+    telling.refuse_unusable(syslog)
     from scanner import pipeline
     from scanner.allowance import Allowance
     from scanner.transports import Bounds
@@ -119,11 +125,15 @@ def scan(
         run = pipeline.execute(plan, run, register, chosen, progress, stop)
         if allowance.is_over:
             click.echo(f"riskline: {allowance.why_over}: no further visit begins; --resume goes on", err=True)
+        found = telling.Since() if register is None else telling.since(register, run)
         if register is not None:
             run = choosing.remembered(register, run)
     writing.write(run, format, outputs, quiet, verbose)
-    code = pipeline.exit_code(run, FAIL_ON[fail_on], chosen.policy)
-    ctx.exit(128 + stop.number if stop.number else code)
+    if quiet:
+        telling.tell_changes(run, found)
+    code = 128 + stop.number if stop.number else pipeline.exit_code(run, FAIL_ON[fail_on], chosen.policy)
+    telling.sum_up(run, len(plan.assets), found, code, syslog)
+    ctx.exit(code)
 
 
 def locked_register(stack: contextlib.ExitStack, url: str, plan: Plan) -> Register:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from . import logs, pacing
 from . import options as given
-from . import pacing
 
 
 @click.command()
@@ -19,7 +19,8 @@ from . import pacing
     "--at-once", type=click.IntRange(1, 64), default=32, show_default=True, help="Visits at once per process."
 )
 @click.option("--processes", type=click.IntRange(1, 64), default=2, show_default=True, help="Tasks at the same time.")
-@given.talk_options
+@logs.talk_options
+@logs.log_file_option
 @click.pass_context
 def worker(
     ctx: click.Context,
@@ -36,13 +37,14 @@ def worker(
     quiet: bool,
     verbose: int,
     json_log: bool,
+    log_file: Path | None,
 ) -> None:
     """Take visits of one site from RabbitMQ, make them, and send the evidence back. Ends on SIGTERM, after them.
 
     It only dials out: to the broker, and to the assets. It needs a copy of the inventory and of your own baselines
     and refuses what differs from the scan's; passwords and keys are resolved here and never travel.
     """
-    given.set_up_log(quiet, verbose, json_log)
+    logs.set_up_log(quiet, verbose, json_log, log_file)
     pacing.refuse_missing_celery()
     from scanner.engines.broker import Broker
     from scanner.engines.work import Place, run

@@ -26,6 +26,8 @@ SUFFIXES = {
     ".xlsx": "xlsx",
     ".pdf": "pdf",
 }
+READ_BY_OTHERS = {"prometheus"}
+"""Formats that another user's program picks up; who may look into the folder decides who reads them."""
 BINARY = {"cisoassistant", "xlsx", "pdf", "board-pdf"}
 """Formats that are no text: they go into a file, never to a terminal."""
 
@@ -46,7 +48,8 @@ def refuse_unwritable(outputs: tuple[Path, ...], format: str | None) -> None:
 def write(run: Run, format: str | None, outputs: tuple[Path, ...], quiet: bool, verbose: int) -> None:
     """Write every file, then print: the format asked for where no file was named, else the table unless quiet."""
     for path in outputs:
-        write_file(path, render(run, _format_of(path, format), verbose))
+        wanted = _format_of(path, format)
+        write_file(path, render(run, wanted, verbose), 0o644 if wanted in READ_BY_OTHERS else 0o600)
         if not quiet:
             click.echo(f"riskline: wrote {path}", err=True)
     if not outputs:
@@ -81,10 +84,10 @@ def print_bytes(data: bytes) -> None:
         click.echo(text.encode(sys.stdout.encoding, errors="replace"), nl=False)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """A file that is whole or not there, which only its owner can read. Raises RisklineError."""
+def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """A file that is whole or not there, which only its owner can read unless `mode` says so. Raises RisklineError."""
     try:
-        write_whole(path, data)
+        write_whole(path, data, mode)
     except OSError as error:
         raise RisklineError(f"{path}: could not be written: {error.strerror}") from error
 

@@ -253,4 +253,8 @@ def _address(text: str, little: bool) -> str:
     return str(IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed))
 
 
-LISTENING = Fact(sh(SOCKETS, sudo=True, running=True, timeout_s=30.0, max_bytes=4 << 20), listening)
+LISTENING = Fact(
+    sh(SOCKETS, sudo=True, running=True, timeout_s=30.0, max_bytes=4 << 20),
+    listening,
+    fleeting=r"^[sflxihd] .*",  # processes, and what they have open
+)

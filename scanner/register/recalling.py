@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -11,24 +12,11 @@ import sqlalchemy as sa
 from scanner.errors import UsageError
 from scanner.model import Control, Finding, Run, Score, TrendPoint, Visited
 
-from . import codec, tables
+from . import codec, listing, tables
 from .recording import Controls, instant
 
 RiskState = Literal["new", "open", "reopened", "stale", "fixed", "retired"]
 CLOSED = ("fixed", "retired")
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One run in a list. failed, unknown: findings. score: the organisation's, 0..100."""
-
-    id: str
-    started_at: datetime
-    state: str
-    assets: int
-    failed: int
-    unknown: int
-    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +58,9 @@ def read_controls(connection: sa.Connection, run_id: str) -> tuple[bytes, Contro
     return bytes(name), {(baseline, control.id): control for baseline, control in controls}
 
 
-def summaries(connection: sa.Connection, limit: int | None, *conditions: sa.ColumnElement[bool]) -> list[RunSummary]:
-    runs, visits = tables.runs.c, tables.visits.c
-    chosen = sa.select(tables.runs).where(*conditions).order_by(runs.started_at.desc(), runs.id.desc()).limit(limit)
-    picked = chosen.subquery()
-    totals = [sa.func.count(visits.asset), sa.func.sum(visits.failed), sa.func.sum(visits.unknown)]
-    query = (
-        sa.select(picked.c.id, picked.c.started_at, picked.c.state, picked.c.score, *totals)
-        .outerjoin(tables.visits, visits.run == picked.c.id)
-        .group_by(picked.c.id, picked.c.started_at, picked.c.state, picked.c.score)
-        .order_by(picked.c.started_at.desc(), picked.c.id.desc())
-    )
-    return [
-        RunSummary(id, datetime.fromisoformat(at), state, assets, failed or 0, unknown or 0, score)
-        for id, at, state, score, assets, failed, unknown in connection.execute(query)
-    ]
+def summaries(connection: sa.Connection, limit: int | None, which: str = listing.EVERY) -> list[listing.RunSummary]:
+    words, given = listing.query(which, limit)
+    return listing.summaries(connection.execute(sa.text(words), given))
 
 
 def find_run(connection: sa.Connection, wanted: str) -> str:
@@ -154,16 +130,27 @@ def _last_stored(connection: sa.Connection, asset: str) -> bytes | None:
     return connection.scalar(query)
 
 
-def visits(connection: sa.Connection, run_id: str) -> list[Visited]:
+def differing(connection: sa.Connection, before: str, after: str) -> list[str]:
+    visits = tables.visits.c
+    query = sa.select(visits.run, visits.asset, visits.findings).where(visits.run.in_([before, after]))
+    said: dict[str, dict[str, bytes]] = {before: {}, after: {}}
+    for run, asset, findings in connection.execute(query):
+        said[run][asset] = bytes(findings)
+    return sorted(a for a in said[before].keys() | said[after].keys() if said[before].get(a) != said[after].get(a))
+
+
+def visits(connection: sa.Connection, run_id: str, assets: Collection[str] | None = None) -> list[Visited]:
     visits, contents = tables.visits.c, tables.contents.c
     query = (
-        sa.select(visits.body, visits.findings, contents.body.label("rows"))
+        sa.select(visits.asset, visits.body, visits.findings, contents.body.label("rows"))
         .join(tables.contents, contents.digest == visits.findings)
         .where(visits.run == run_id)
         .order_by(visits.asset)
     )
     found = []
     for row in connection.execute(query):
+        if assets is not None and row.asset not in assets:
+            continue
         visited = codec.revive(Visited, codec.unpack(row.body)["visited"])
         stored = codec.unpack(row.rows)
         findings = codec.findings_of(visited.asset.id, stored)

@@ -19,11 +19,12 @@ from .codec import column
 from .database import Database, make_ready, reading, writing
 from .deciding import Answer, Decision, answers, decide, retire, treatments, write_answer
 from .ledger import Known, read_known
+from .listing import UNFINISHED, RunSummary
 from .recalling import (
     CLOSED,
     RiskRecord,
-    RunSummary,
     content,
+    differing,
     find_run,
     last_findings,
     own_controls,
@@ -127,29 +128,30 @@ class Register:
 
     def unfinished(self) -> list[RunSummary]:
         """Runs that could be resumed, newest first: begun, not complete, and no later run of that inventory is."""
-        complete = tables.runs.alias()
-        later = sa.exists().where(
-            complete.c.inventory_digest == tables.runs.c.inventory_digest,
-            complete.c.state == "complete",
-            complete.c.started_at >= tables.runs.c.started_at,
-            complete.c.id != tables.runs.c.id,
-        )
         with reading(self.database) as connection:
-            return summaries(connection, None, tables.runs.c.state != "complete", ~later)
+            return summaries(connection, None, UNFINISHED)
 
-    def run(self, id: str) -> Run:
-        """A run as it was stored: by its id, an unambiguous beginning of it, or `latest` (finished ones first)."""
+    def run(self, id: str, assets: Collection[str] | None = None) -> Run:
+        """A run as it was stored: by its id, an unambiguous beginning of it, or `latest` (finished ones first).
+
+        assets: only what became of these; its totals stay those of all.
+        """
         with reading(self.database) as connection:
             found = find_run(connection, id)
             row = connection.execute(sa.select(tables.runs).where(tables.runs.c.id == found)).one()
             body = codec.unpack(row.body)
             run = codec.revive(Run, {**body["run"], "controls": {}, "visited": []})
             order = {asset: position for position, asset in enumerate(body["order"])}
-            visited = sorted(visits(connection, found), key=lambda one: order.get(one.asset.id, len(order)))
+            visited = sorted(visits(connection, found, assets), key=lambda one: order.get(one.asset.id, len(order)))
             controls = dict(read_controls(connection, found)[1])
             for one in visited:
                 controls |= one.controls
             return replace(run, controls=controls, visited=tuple(visited))
+
+    def differing(self, before: str, after: str) -> list[str]:
+        """Ids of the assets of which two runs do not say the very same, or that only one of them visited."""
+        with reading(self.database) as connection:
+            return differing(connection, before, after)
 
     def trend(self, run: Run, most: int) -> list[TrendPoint]:
         """This run and complete ones before it over the same estate, oldest first, at most so many."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
 
-KNOWN = ("0001", "0002")
-HEAD = KNOWN[-1]
-"""The newest migration; a database beyond it was written by a newer program."""
+from .listing import HEAD, KNOWN
+
+__all__ = ["HEAD", "KNOWN"]
 
 metadata = MetaData()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import sqlite3
@@ -18,6 +19,7 @@ from scanner.errors import RegisterError, UsageError
 from . import chain, codec, tables
 from .database import Database, SqliteFile, reading, upgrade, version_of, writing
 from .recording import instant
+from .store import Register
 
 _BATCH = 500
 
@@ -84,14 +86,7 @@ def back_up(database: Database, path: Path) -> str:
 
     The file appears under its name only when it is whole and its history was proved.
     """
-    if path.exists() or path.is_symlink():
-        raise UsageError(f"{path} exists already; name a new file")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    _remove(unfinished)
-    copy = SqliteFile(unfinished)
-    try:
+    with _new_file(path) as copy:
         upgrade(copy)
         with reading(database) as source, writing(copy) as target:
             _copy(source, target)
@@ -100,12 +95,38 @@ def back_up(database: Database, path: Path) -> str:
             head = bytes(connection.scalars(sa.select(tables.chain.c.hash)).one()).hex()
         if faults:
             raise RegisterError(f"{database.name} was not copied: {faults[0]}; see: riskline db check")
+    return head
+
+
+def extract(register: Register, run_id: str, path: Path) -> str:
+    """Copy one run with its evidence into a new file, a register of its own; the run's id."""
+    run = register.run(run_id)
+    with _new_file(path) as copy:
+        made = type(register)(copy)
+        made.begin(run)
+        for one in run.visited:
+            made.store(run.id, one, register.evidence(run.id, one.asset.id))
+        made.finish(run)
+    return run.id
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[SqliteFile]:
+    """An empty file to fill, which gets its name when all went well, and is gone otherwise."""
+    if path.exists() or path.is_symlink():
+        raise UsageError(f"{path} exists already; name a new file")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    _remove(unfinished)
+    copy = SqliteFile(unfinished)
+    try:
+        yield copy
         _one_file(copy)
         unfinished.rename(path)
     finally:
         copy.engine.dispose()
         _remove(unfinished)
-    return head
 
 
 def _copy(source: sa.Connection, target: sa.Connection) -> None:

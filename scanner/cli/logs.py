@@ -1,0 +1,105 @@
+"""The program's log: to standard error for people, and as JSON lines for what collects logs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from io import TextIOWrapper
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from scanner.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+LOG_MODE = 0o640
+"""A log names systems and what is wrong with them."""
+
+
+def talk_options(function: F) -> F:
+    """--quiet, --verbose, --json-log."""
+    for option in (
+        click.option("--json-log", is_flag=True, help="Write the log to standard error as one JSON object a line."),
+        click.option("-v", "--verbose", count=True, help="Print more; twice for what happens on the wire."),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            help="Print errors only; after a scan, also what changed since the run before.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+log_file_option = click.option(
+    "--log-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Append the log to FILE, one JSON object a line, whatever --quiet says. Rotate it when you like.",
+)
+
+
+def set_up_log(quiet: bool, verbose: int, json_log: bool, file: Path | None = None) -> None:
+    """Send the program's log to standard error, as text or as JSON lines; libraries speak only with -vv.
+
+    file: gets all from INFO on. Raises UsageError where it cannot be written.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_json() if json_log else _Plain("riskline: %(message)s"))
+    chatty = logging.INFO if verbose or json_log else logging.WARNING
+    handler.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose > 1 else chatty)
+    log = logging.getLogger("riskline")
+    log.handlers[:] = [handler, *([_to_file(file)] if file else [])]
+    log.setLevel(min(one.level for one in log.handlers))
+    log.propagate = False
+    if verbose > 1:
+        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
+
+
+def _json() -> logging.Formatter:
+    from pythonjsonlogger.json import JsonFormatter
+
+    layout = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    made = JsonFormatter(layout, rename_fields={"asctime": "time", "levelname": "level"})
+    made.converter = time.gmtime
+    made.default_time_format, made.default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
+    return made
+
+
+def _to_file(path: Path) -> logging.Handler:
+    try:
+        handler = _Rotated(path, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--log-file {path}: {error.strerror}") from error
+    handler.setFormatter(_json())
+    handler.setLevel(logging.INFO)
+    return handler
+
+
+class _Rotated(WatchedFileHandler):
+    """Appends; before each line it looks whether the file was moved away, and begins it anew then."""
+
+    def _open(self) -> TextIOWrapper:
+        def opener(path: str, flags: int) -> int:
+            return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, LOG_MODE)
+
+        found = open(self.baseFilename, "a", encoding="utf-8", opener=opener)  # noqa: SIM115 - mode and flags
+        assert isinstance(found, TextIOWrapper)
+        return found
+
+
+class _Plain(logging.Formatter):
+    """Text log lines that carry nothing a terminal would obey. What follows a line break is indented: a text of a
+    target that goes on in the next line must not look like a line of ours.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        from scanner.inert import printable
+
+        return "\n    ".join(printable(line) for line in super().format(record).splitlines())
