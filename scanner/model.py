@@ -241,6 +241,8 @@ class Control(_Strict):
     manual: a question that no scanner can answer; a person does, by an attestation. "yes" is the good answer.
 
     when: terms that must all hold, else the control is not applicable.
+    unless_asked: what `when` says is a choice between several ways of doing the same, each of them good; whoever
+    selects the control by a name of its own asks for its verdict, whichever way was chosen.
     exploit: 1 theory … 5 no skill needed, or exploited now. effort: what the fix takes.
     root_cause: what ONE change removes; findings of the same cause on one asset count once.
     weakness: "whole" (any failing subject counts fully) or "share" (failing ÷ judged subjects).
@@ -257,6 +259,7 @@ class Control(_Strict):
     any: tuple[Term, ...] = ()
     manual: str = ""
     when: tuple[Term, ...] = ()
+    unless_asked: bool = False
     vector: Vector = "network"
     exploit: Level = 3
     effect: Effect = field(default_factory=Effect)

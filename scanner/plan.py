@@ -19,7 +19,8 @@ from .catalogue import Catalogue
 from .errors import UsageError
 from .model import WAYS, Asset, Baseline, Check, Control, Inventory, Kind, Probe, Term
 
-REFERENCE_KEYS = ("id", "level", "effort", "vector", "root_cause")
+NAMES = ("id", "cis", "cac")
+"""The keys of a selection under which a control has a name of its own, and not a company to be in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +146,18 @@ def plan_baseline(baseline: Baseline, catalogue: Catalogue, chosen: Mapping[str,
         PlannedControl(
             control,
             tuple(_plan_term(term, catalogue, found) for term in control.terms),
-            tuple(_plan_term(term, catalogue, found) for term in control.when),
+            tuple(_plan_term(term, catalogue, found) for term in _conditions(control, chosen)),
         )
         for control in baseline.controls
         if selected(control, chosen)
     )
     return PlannedBaseline(baseline, when, controls, tuple(found.values()))
+
+
+def _conditions(control: Control, chosen: Mapping[str, frozenset[str]]) -> tuple[Term, ...]:
+    """Where a control applies: everywhere, where it is one of several ways of doing the same and asked for by name."""
+    named = any(chosen.get(key, frozenset()) & set(facets(control, key)) for key in NAMES)
+    return () if control.unless_asked and named else control.when
 
 
 def _plan_term(term: Term, catalogue: Catalogue, found: dict[str, Probe]) -> PlannedTerm:

@@ -154,6 +154,25 @@ def test_a_selection_keeps_what_has_one_value_of_every_key(words: list[str], kep
     assert selected(CONTROL, read_selection(words)) is kept
 
 
+@pytest.mark.parametrize(
+    ("words", "conditional"),
+    [
+        ([], True),
+        (["level=l1-server"], True),
+        (["cis=6.1.2.*"], True),
+        (["cac=journald_disable_forward_to_syslog"], False),
+        (["id=LOG-07"], False),
+        (["id=*", "cis=6.1.2.2"], False),
+    ],
+)
+def test_one_of_several_ways_is_judged_where_it_was_not_chosen_only_when_asked_for_by_name(
+    words: list[str], conditional: bool
+) -> None:
+    (asset,) = make_plan(EVERYTHING, CATALOGUE, ["debian-12"], words).assets[:1]
+    (journal,) = [one for one in asset.baselines[0].controls if one.control.id == "LOG-07"]
+    assert bool(journal.when) is conditional
+
+
 def test_a_selection_without_a_value_is_refused_with_an_example() -> None:
     with pytest.raises(UsageError, match="KEY=VALUE"):
         read_selection(["cac"])

@@ -93,7 +93,7 @@ def _judged(control: Control) -> str:
     else:
         text = _terms(control.terms, "or" if control.any else "and")
     if control.when:
-        text += f"; only where {_terms(control.when, 'and')}"
+        text += f"; only where {_terms(control.when, 'and')}{', unless asked for by name' * control.unless_asked}"
     return f"{text}; absent is {control.when_absent}" if control.when_absent != "unknown" else text
 
 
