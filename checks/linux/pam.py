@@ -241,10 +241,12 @@ def _steps(stacks: Stacks, stack_name: str) -> dict[str, Line]:
 
 def _of_line(line: Line, conf: Mapping[str, str], key: str, root_is_locked: bool) -> int | Unwritten | None:
     said = _value(line, conf, key)
+    number = _number(said)
+    if number is None:  # what the module cannot read as a number leaves the one before
+        number = _number(conf.get(key)) if line.value("conf") is None else None
     if key == "root_unlock_time" and _value(line, conf, "even_deny_root") is None and not (root_is_locked and said):
         return None
-    if said is not None:
-        number = _number(key, said)
+    if number is not None:
         return number if key == "deny" else number or FOR_EVER_S
     if key == "root_unlock_time":
         return _of_line(line, conf, "unlock_time", root_is_locked)
@@ -262,12 +264,10 @@ def _value(line: Line, conf: Mapping[str, str], key: str) -> str | None:
     return conf.get(key)
 
 
-def _number(key: str, said: str) -> int:
-    """'900' -> 900, 'never' -> 0. The module leaves out what is no number, and times of more than a week."""
-    number = 0 if said == "never" else int(said) if re.fullmatch(r"[0-9]{1,9}", said) else -1
-    if not 0 <= number <= MAX_LOCK_S:
-        raise Undetermined(f"pam_faillock takes no {key} like {said[:50]!r}")
-    return number
+def _number(said: str | None) -> int | None:
+    """'900' -> 900, 'never' -> 0; None for what pam_faillock leaves out: no number, and times of more than a week."""
+    number = 0 if said == "never" else int(said) if said and re.fullmatch(r"[0-9]{1,9}", said) else -1
+    return number if 0 <= number <= MAX_LOCK_S else None
 
 
 @check("linux.pam.su_group", STACKS)

@@ -24,7 +24,7 @@ MAIN = "/etc/ssh/sshd_config"
 POLICY = "/etc/crypto-policies/back-ends/opensshserver.config"
 """What the system-wide policy of Red Hat's systems gives the server; their own drop-in includes it."""
 MAX_DEPTH = 16
-READ = (MAIN, f"{MAIN}.d/*", "/etc/ssh/*.conf", POLICY)
+READ = (MAIN, f"{MAIN}.d/*", "/etc/ssh/*.conf", "/etc/ssh/*/*.conf", POLICY)
 _KEYWORD = re.compile(r'[ \t"]*([A-Za-z0-9]+)"?[ \t]*=?[ \t]*(.*)\Z')
 _WORD = re.compile(r'"([^"]*)"|\'([^\']*)\'|([^ \t"\']+)')
 _TIME = re.compile(r"([0-9]+)([smhdw]?)", re.I)

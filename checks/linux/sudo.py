@@ -92,7 +92,7 @@ def _without_comment(line: str) -> str:
 def _included(found: dict[str, str], word: str, target: str) -> Iterator[str]:
     path = posixpath.normpath(posixpath.join(posixpath.dirname(MAIN), target.replace("\\ ", " ")))
     if word == "includedir":
-        if path != f"{MAIN}.d":
+        if not re.fullmatch(rf"{MAIN}\.[^/*?\[]+", path):
             raise Unparsable(f"@includedir {target}: that folder was not read")
         yield from (
             name for name in sorted(found) if name.startswith(f"{path}/") and _taken(name.removeprefix(f"{path}/"))
@@ -116,7 +116,7 @@ def _options(scope: str, text: str, place: str) -> Iterator[Option]:
 
 
 SUDO = Fact(stat("/usr/bin/sudo"), parse.stats, at_use=True)
-SUDOERS = Fact(texts(MAIN, f"{MAIN}.d/*", f"{MAIN}.*", sudo=True), sudoers, at_use=True)
+SUDOERS = Fact(texts(MAIN, f"{MAIN}.*", f"{MAIN}.*/*", sudo=True), sudoers, at_use=True)
 
 
 @check("linux.sudo.option", SUDO, SUDOERS)
