@@ -30,7 +30,7 @@ pytestmark = [
 PACKAGES = (
     *("systemd", "systemd-sysv", "kmod", "procps", "acl", "auditd", "audispd-plugins", "nftables", "ufw", "postfix"),
     *("nginx-light", "chrony", "rsyslog", "logrotate", "systemd-journal-remote", "apparmor", "apparmor-utils", "aide"),
-    *("aide-common", "grub-common", "cron", "login", "passwd"),
+    *("aide-common", "grub-common", "cron", "login", "passwd", "openssh-server", "sudo"),
 )
 STATES: list[dict[str, Any]] = read_document(Path(__file__).parent / "states" / "system.yaml")["states"]
 VERDICTS = ("pass", "fail", "not-applicable", "unknown")
