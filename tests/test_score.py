@@ -298,7 +298,7 @@ def test_a_vector_of_version_4_is_read_in_the_words_of_version_3(changed: str, e
     told = [changed if word.partition(":")[0] == changed.partition(":")[0] else word for word in words]
     found = vulnerability.metrics("/".join(["CVSS:4.0", *told, "E:P"]))
     assert {name: found[name] for name in expected} == expected
-    assert set(found) == set(["AV", "AC", "PR", "UI", "S", "C", "I", "A"])
+    assert set(found) == {"AV", "AC", "PR", "UI", "S", "C", "I", "A"}
 
 
 @pytest.mark.parametrize(
