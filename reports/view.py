@@ -19,7 +19,7 @@ NEXT_STEP: Mapping[str, str] = {
     "truncated": "There was more than is safe to read or look through; look at the asset by hand.",
     "throttled": "The cloud's interface was too busy; scan again later or fewer accounts at once.",
     "not-running": "This needs a running system; scan the host itself rather than its image.",
-    "unsupported": "This way in cannot answer the question; use another one for this asset.",
+    "unsupported": "This way in cannot answer the question; the message says what could.",
     "unparsable": "The answer has a shape that is not known; please report it with the first line shown.",
     "check-bug": "A mistake in the check itself; please report it with the text shown.",
     "absent": "What the control is about is not there; say in the baseline what that means.",

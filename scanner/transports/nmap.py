@@ -156,7 +156,8 @@ def _look(order: Order, asked: Sequence[Probe], until: float, max_bytes: int) ->
     names = frozenset(one.text for one in order.singles)
     gaps = [gap for host in hosts if (gap := nmap_replies.silence(host)) and (host.up or host.name)]
     judged = nmap_replies.in_order(host for host in hosts if nmap_replies.silence(host) is None)
-    return Look(judged, names, tuple(missed + gaps), wanted), problem
+    left_out = Ports() if raw else Ports(udp=order.ports.udp)
+    return Look(judged, names, tuple(missed + gaps), wanted, left_out), problem
 
 
 _TOGETHER = Together()
