@@ -409,6 +409,10 @@ class Access(_Strict):
         return self.ssh or self.local or self.chroot or self.winrm or self.aws or self.organisation
 
 
+USUAL_PORTS = "top-1000,2375-2376,2379,4646,5984,6379,6443,8983,10250,10255,11211,27017,U:53,161"
+"""nmap's most used ports leave out those of many databases and clusters, and every port of UDP."""
+
+
 @dataclass(frozen=True, slots=True)
 class Network(_Strict):
     """What the network should see of an asset from where we scan.
@@ -422,7 +426,7 @@ class Network(_Strict):
 
     addresses: tuple[str, ...] = ()
     expected_open: tuple[str, ...] = ()
-    ports: str = "top-1000,U:53,161"
+    ports: str = USUAL_PORTS
     viewpoint: str = "here"
     fingerprints: tuple[str, ...] = ()
 

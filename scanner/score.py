@@ -336,12 +336,24 @@ def _risks(
     return tuple(sorted(risks, key=lambda risk: (-risk.expected_loss, risk.service, risk.root_cause)))
 
 
+def _title(found: Sequence[Weakness], worst: Weakness, controls: Controls) -> str:
+    """The title of the worst; of published flaws also how many others the same change mends."""
+    title = controls[worst.finding.baseline, worst.finding.control].title
+    flaws = {
+        key for one in found if "advisory" in controls[key := (one.finding.baseline, one.finding.control)].references
+    }
+    others = len(flaws) - 1
+    if others < 1:
+        return title
+    return f"{title}, nor {'another' if others == 1 else f'{others} others'} that the same change mends"
+
+
 def _risk(found: Sequence[Weakness], of: Curve, controls: Controls, policy: Policy) -> Risk:
     worst = min(found, key=lambda one: (-one.v * one.l, one.finding.control, one.finding.baseline))
     return Risk(
         service=worst.service,
         root_cause=worst.cause,
-        title=controls[worst.finding.baseline, worst.finding.control].title,
+        title=_title(found, worst, controls),
         expected_loss=of.expected_loss,
         chance=of.chance(),
         likelihood=_level(of.chance()),

@@ -284,7 +284,32 @@ def test_a_vulnerabilitys_vector_and_effect_come_from_its_metrics() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "CVSS:2.0/AV:N", LOG4SHELL.replace("/A:H", ""), LOG4SHELL.replace("AV:N", "AV:X")]
+    ("changed", "expected"),
+    [
+        ("", {"AV": "N", "AC": "L", "PR": "N", "UI": "N", "S": "U", "C": "H", "I": "H", "A": "N"}),
+        ("AT:P", {"AC": "H"}),
+        ("UI:A", {"UI": "R"}),
+        ("SA:L", {"S": "C"}),
+        ("VC:N", {"C": "N"}),
+    ],
+)
+def test_a_vector_of_version_4_is_read_in_the_words_of_version_3(changed: str, expected: dict[str, str]) -> None:
+    words = ["AV:N", "AC:L", "AT:N", "PR:N", "UI:N", "VC:H", "VI:H", "VA:N", "SC:N", "SI:N", "SA:N"]
+    told = [changed if word.partition(":")[0] == changed.partition(":")[0] else word for word in words]
+    found = vulnerability.metrics("/".join(["CVSS:4.0", *told, "E:P"]))
+    assert {name: found[name] for name in expected} == expected
+    assert set(found) == {"AV", "AC", "PR", "UI", "S", "C", "I", "A"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "CVSS:4.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+        "",
+        "CVSS:2.0/AV:N",
+        LOG4SHELL.replace("/A:H", ""),
+        LOG4SHELL.replace("AV:N", "AV:X"),
+    ],
 )
 def test_a_vector_of_another_shape_is_never_guessed_at(wrong: str) -> None:
     with pytest.raises(Unparsable):

@@ -228,6 +228,45 @@ def test_trap_12_several_ranges_and_the_last_affected_version_count(tmp_path: Pa
     assert bool(flaws(found)) is open
 
 
+TRAPS = {
+    1: "the advisory names the source, the host the binary",
+    2: "a signed kernel has a source and a version of its own",
+    3: "the kernel on disk, the newest one and the running one differ",
+    4: "headers and tools carry the kernel's source and hold no kernel",
+    5: "backports and third parties are not what advisories speak of",
+    6: "code is on disk in more states than installed, and after removal it is not",
+    7: "epochs that are left out, and streams of modules",
+    8: "what is mended on disk still runs",
+    9: "no fix yet and no weight are neither a missing update nor clean",
+    10: "nobody watches an ended release or package",
+    11: "versions that have no place in the order",
+    12: "CVEs in several fields, withdrawn advisories, several ranges, last_affected",
+}
+
+
+def test_every_trap_has_a_test_of_its_own() -> None:
+    named = {int(name.split("_")[2]) for name in globals() if name.startswith("test_trap_")}
+    assert named == set(TRAPS)
+
+
+@pytest.mark.parametrize("field", ["aliases", "upstream", "related"])
+def test_trap_12_a_cve_is_found_in_whichever_field_it_stands(tmp_path: Path, field: str) -> None:
+    one = {**record("DSA-1-1", "bash", "6"), "aliases": [], "upstream": [], "related": [], field: ["CVE-2026-0001"]}
+    _, controls = judged_controls(tmp_path, one)
+    assert controls["DSA-1-1/bash"].references["cve"] == ("CVE-2026-0001",)
+
+
+def test_trap_12_a_withdrawn_advisory_does_not_count(tmp_path: Path) -> None:
+    one = {**record(cve(1), "bash", "6"), "withdrawn": "2026-01-01T00:00:00Z"}
+    found, _ = judged_controls(tmp_path, one)
+    assert flaws(found) == []
+
+
+def judged_controls(folder: Path, one: dict[str, Any]) -> tuple[list[Finding], dict[str, Control]]:
+    controls, found = judged(folder, [one], evidence([row("bash", "5")]))
+    return found, {control.id: control for control in controls}
+
+
 # ── what a run says ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -282,6 +321,16 @@ def test_what_is_exploited_now_weighs_most(tmp_path: Path) -> None:
     lists = {"kev": [names[0]], "epss": [f"{names[0]},0.001,0.1", f"{names[1]},5e-05,0.1"]}
     controls, _ = judged(tmp_path, records, evidence([row("bash", "5")]), lists=lists)
     assert [one.exploit for one in controls if "/" in one.id] == [5, 1, 4]
+
+
+@pytest.mark.parametrize("first", ["CVSS_V3", "CVSS_V4"])
+def test_a_vector_of_version_4_counts_where_there_is_none_of_version_3(tmp_path: Path, first: str) -> None:
+    local = {"type": "CVSS_V4", "score": "CVSS:4.0/AV:L/AC:L/AT:N/PR:L/UI:N/VC:L/VI:N/VA:N/SC:N/SI:N/SA:N"}
+    older = {"type": "CVSS_V3", "score": "CVSS:3.1/AV:P/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}
+    severity = [local] if first == "CVSS_V4" else [local, older]
+    one = record(cve(1), "bash", "6", severity=severity)
+    _, controls = judged_controls(tmp_path, one)
+    assert controls[f"{cve(1)}/bash"].vector == ("physical" if first == "CVSS_V3" else "local")
 
 
 def test_a_flaw_is_found_with_the_feed_of_its_own_release_only(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_where_the_world_learned_nothing_nothing_is_urgent(place: Place) -> None
     place.chances({name(2): 0.5})
     place.run()
     assert place.told("diff")["changes"] == []
-    assert "Nothing became urgent." in place.verb("diff").output
+    assert "\n\nNothing became urgent." in place.verb("diff").output
 
 
 @pytest.mark.parametrize(
@@ -249,6 +249,18 @@ def test_each_flaw_is_expected_once_and_those_attacked_already_apart(place: Plac
     assert "Of the other 4, 0 to 2 will see attacks somewhere in the next 30 days" in said
     assert "No prediction of ours is 30 days old yet" in said
     assert "not of one on your hosts" in said
+
+
+def test_a_list_of_exploited_flaws_that_ended_long_ago_tells_nothing_of_next_month(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.advisories(slow(1))
+    place.exploited()
+    place.chances({name(1): 0.25})
+    place.run()
+    monkeypatch.setattr("scanner.model.utc_now", lambda: NOW + timedelta(days=60))
+    assert place.told("forecast")["listings_next_month"] is None
+    assert "The list of exploited flaws ends on" in " ".join(place.verb("forecast").output.split())
 
 
 def test_a_prediction_is_held_against_what_came(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

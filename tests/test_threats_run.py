@@ -91,6 +91,7 @@ def test_known_flaws_are_recorded_with_their_own_controls_and_come_back_equal(re
     assert {risk.cause for risk in register.risks("web")} == {"upgrade openssl"}
     [risk] = [risk for risk in run.risks if risk.root_cause == "upgrade openssl"]
     assert risk.findings == 14
+    assert risk.title.endswith(", nor 13 others that the same change mends")
     assert risk.expected_loss > 1  # one of them is exploited now, on a host that the internet reaches
 
 

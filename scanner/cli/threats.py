@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from scanner.threats.timetable import Line
 
 format_option = click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+FRESH = timedelta(days=31)
+"""How old the list of exploited flaws may be to say what comes next month."""
 TOLD = 20
 """Lines of each kind; more are counted. `--format json` has all."""
 
@@ -147,10 +149,12 @@ def _print_night(night: Night, run: Run, told: list[str]) -> None:
         if more > 0:
             click.echo(f"  … and {more} more (--format json has them all)")
     for asset, why in night.blind.items():
-        click.echo(printable(f"\n{asset}: nothing can be said of it: {why}"))
+        click.echo()
+        click.echo(printable(f"{asset}: nothing can be said of it: {why}"))
     names = ", ".join(urgent[:10]) + (" …" if len(urgent) > 10 else "")
     said = f"{len(urgent)} of {len(run.visited)} assets became urgent: {names}." if urgent else "Nothing became urgent."
-    click.echo(printable(f"\n{said} No host was contacted."))
+    click.echo()
+    click.echo(printable(f"{said} No host was contacted."))
 
 
 def _lines(one: Change) -> Iterator[str]:
@@ -237,11 +241,15 @@ def forecast(ctx: click.Context, run_id: str, register_url: str, folder: Path, k
     if format == "json":
         rows = {"run": run.id, "feeds": told, "model": feeds.model, "known_flaws": len(present)}
         rows |= {"attacked_already": attacked, "without_a_chance": unknown, "expected": asdict(expected)}
-        rows |= {"listings_next_month": asdict(coming) if coming else None, "record": asdict(past)}
+        rows |= {
+            "listings_next_month": asdict(coming) if coming and now - known_until <= FRESH else None,
+            "record": asdict(past),
+        }
         click.echo(json.dumps(rows, indent=2))
         return
     click.echo(f"By {'; '.join(told)}:")
-    for line in (*_expected(expected, len(present), attacked, unknown), *_coming(coming), *_record(past)):
+    since = known_until if now - known_until > FRESH else None
+    for line in (*_expected(expected, len(present), attacked, unknown), *_coming(coming, since), *_record(past)):
         click.echo(line)
 
 
@@ -274,7 +282,14 @@ def _expected(found: Expectation, present: int, attacked: int, unknown: int) -> 
     yield "These are chances of an attack anywhere in the world, not of one on your hosts."
 
 
-def _coming(found: Arrivals | None) -> Iterator[str]:
+def _coming(found: Arrivals | None, ended: date | None) -> Iterator[str]:
+    """ended: where the list of exploited flaws ends, if that is long ago."""
+    if ended is not None:
+        yield (
+            f"The list of exploited flaws ends on {ended}: newer ones are missed above, and what it gains next month"
+            " is not told; run: riskline feeds update kev"
+        )
+        return
     if found is None:
         yield "How many flaws will be listed as exploited next month is not told: the list holds less than a year."
         return

@@ -298,7 +298,7 @@ def _control(hit: Hit, feed: Threats) -> Control:
     _, _, _, automatable, total = _severity(hit.cvss)
     listed = min((feed.exploited[cve] for cve in hit.cves if cve in feed.exploited), default="")
     reboot, open = hit.state == "reboot", hit.state == "no-fix"
-    fix = f"Upgrade {hit.source} to {hit.fixed} or later: by `apt`, `dnf`, `zypper` or `apk`."
+    fix = f"Upgrade {hit.source} to {hit.fixed} or later, by {_by(hit.advisory)}."
     if reboot:
         fix = "Restart the machine: the mended kernel is installed, the old one runs."
     elif not hit.fixed or hit.state != "fix":
@@ -322,6 +322,19 @@ def _control(hit: Hit, feed: Threats) -> Control:
             **_chance(hit, feed),
         },
     )
+
+
+_COMMANDS = {
+    **dict.fromkeys(("DEBIAN", "DSA", "DLA", "UBUNTU", "USN"), "`apt update && apt upgrade`"),
+    **dict.fromkeys(("ALSA", "RHSA", "RLSA", "RXSA"), "`dnf upgrade`"),
+    **dict.fromkeys(("SUSE", "OPENSUSE"), "`zypper patch`"),
+    "ALPINE": "`apk upgrade`",
+}
+
+
+def _by(advisory: str) -> str:
+    """The command of the distribution that an advisory is from, by the beginning of its id."""
+    return _COMMANDS.get(advisory.partition("-")[0].upper(), "the system's package manager")
 
 
 def _chance(hit: Hit, feed: Threats) -> dict[str, tuple[str, ...]]:

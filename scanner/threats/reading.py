@@ -149,7 +149,8 @@ def advisory(record: Any) -> Advisory | None:
     words = [id, *(_text(w) for key in ("aliases", "upstream", "related") for w in record.get(key) or ())]
     cves = tuple(dict.fromkeys(cve for word in words for cve in CVE.findall(word)))
     scores = [s for one in (record, *record["affected"]) for s in one.get("severity") or ()]
-    cvss = next((_text(s["score"]) for s in scores if s.get("type") == "CVSS_V3"), "")
+    vectors = {s.get("type"): _text(s["score"]) for s in reversed(scores) if s.get("type") in {"CVSS_V3", "CVSS_V4"}}
+    cvss = vectors.get("CVSS_V3") or vectors.get("CVSS_V4") or ""
     summary = str(record.get("summary") or record.get("details") or "")[:200]
     spans = tuple(span for one in record["affected"] for span in _spans(one))
     if spans and spans[0].ecosystem.startswith(_IN_PARTS):

@@ -1,8 +1,9 @@
 """The look from outside: which ports of an asset are open from here, and what the services behind them offer.
 
-One run of nmap answers all probes of a visit; a second one is needed only where an asset mixes IPv4 with IPv6, or hosts
-that it names with blocks in which hosts are looked for. Names and addresses pass scanner/addresses.py before they reach
-a command line. Probes: `ports`, `services`, `scripts A B …`, `expected`, `expected-states`, `looked-at`.
+One run of nmap answers all probes of a visit, and of others that ask the same at the same time (nmap_together.py). A
+second one is needed only where an asset mixes IPv4 with IPv6, or hosts that it names with blocks in which hosts are
+looked for. Names and addresses pass scanner/addresses.py before they reach a command line. Probes: `ports`, `services`,
+`scripts A B …`, `expected`, `expected-states`, `looked-at`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from scanner.addresses import Ports, Protocol, Target, expected, merged, ports, targets, without
 from scanner.errors import Unreachable, UsageError, VisitFailed
@@ -21,6 +23,7 @@ from . import Bounds, nmap_replies
 from .nmap_replies import Look
 from .nmap_run import Seen, locate, may_send_raw, run, top_ports
 from .nmap_scripts import ALLOWED, MUST_ANSWER, NEEDS, REFUSALS, SILENT_IS_NO, path_of
+from .nmap_together import Together, Wish
 from .nmap_xml import Host
 
 _FROM_INVENTORY = {"expected", "looked-at"}
@@ -142,8 +145,9 @@ def _look(order: Order, asked: Sequence[Probe], until: float, max_bytes: int) ->
         if left_s < 2 * _MARGIN_S:
             seen = Seen((), Ports(), "timed-out", "no time was left in this visit")
         else:
-            command = [program, *flags(group, wanted, asked, raw, left_s)]
-            seen = run(command, deadline_s=left_s, max_bytes=max_bytes)
+            call = partial(_run, program, group, wanted, asked, raw)
+            kind = (program, *flags(replace(group, texts=()), wanted, asked, raw, left_s=0))
+            seen = _TOGETHER.look(Wish(kind, group.texts, group.named, until, max_bytes), call)
         met = [_by_inventory_name(host, group) for host in seen.hosts]
         hosts += met
         missed += _unseen(group, met, seen)
@@ -152,7 +156,27 @@ def _look(order: Order, asked: Sequence[Probe], until: float, max_bytes: int) ->
     names = frozenset(one.text for one in order.singles)
     gaps = [gap for host in hosts if (gap := nmap_replies.silence(host)) and (host.up or host.name)]
     judged = nmap_replies.in_order(host for host in hosts if nmap_replies.silence(host) is None)
-    return Look(judged, names, tuple(missed + gaps), wanted), problem
+    left_out = Ports() if raw else Ports(udp=order.ports.udp)
+    return Look(judged, names, tuple(missed + gaps), wanted, left_out), problem
+
+
+_TOGETHER = Together()
+"""Visits of one process that come at the same time share their runs."""
+
+
+def _run(
+    program: str,
+    group: Group,
+    wanted: Ports,
+    asked: Sequence[Probe],
+    raw: bool,
+    texts: Sequence[str],
+    host_s: float,
+    deadline_s: float,
+    max_bytes: int,
+) -> Seen:
+    command = [program, *flags(replace(group, texts=tuple(texts)), wanted, asked, raw, host_s)]
+    return run(command, deadline_s=deadline_s, max_bytes=max_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +227,10 @@ def _wanted(order: Order, program: str, raw: bool) -> Ports:
 
 
 def flags(group: Group, wanted: Ports, asked: Sequence[Probe], raw: bool, left_s: float) -> list[str]:
-    """nmap's command line without the program: bounded, without DNS look-ups of addresses, targets last."""
+    """nmap's command line without the program: bounded, without DNS look-ups of addresses, targets last.
+
+    left_s: for one host.
+    """
     forms = {str(probe.ask[0]) for probe in asked}
     scripts = sorted({str(word) for probe in asked if probe.ask[0] == "scripts" for word in probe.ask[1:]})
     host_s = max(1, int(left_s - _MARGIN_S))
@@ -211,6 +238,7 @@ def flags(group: Group, wanted: Ports, asked: Sequence[Probe], raw: bool, left_s
     made += ["-6"] if group.family == 6 else []
     # a host that is named is looked at even where it drops ping; in a block only hosts that answer are
     made += ["-Pn"] if group.named else []
+    made += ["--min-hostgroup", str(len(group.texts))] if len(group.texts) > 1 else []
     if wanted.tcp:
         made.append("-sS" if raw else "-sT")
     if wanted.udp:

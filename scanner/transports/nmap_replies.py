@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
@@ -35,13 +35,15 @@ class Look:
     """All runs of one visit together.
 
     hosts: those that answered. missed: hosts, addresses or blocks about which nothing is known, and why.
-    named: the hosts that the inventory names by themselves, all others were found in a block.
+    named: the hosts that the inventory names by themselves, all others were found in a block. left_out: ports that it
+    wants looked at, and this user may not.
     """
 
     hosts: tuple[Host, ...]
     named: frozenset[str]
     missed: tuple[Gap, ...]
     looked_at: Ports
+    left_out: Ports = field(default_factory=Ports)
 
 
 def called(host: Host) -> str:
@@ -122,7 +124,7 @@ def scripts(look: Look, names: Sequence[str], silence: Silence) -> Reply:
     gaps += [
         Gap(f"{number}/{protocol}", "unsupported", _not_looked_at(protocol))
         for number, protocol in needed
-        if look.hosts and (number, protocol) not in look.looked_at
+        if look.hosts and (number, protocol) in look.left_out
     ]
     for host in look.hosts:
         whole = [script for script in host.scripts if script.name in names]
@@ -176,8 +178,8 @@ def expected_states(look: Look, expected: Iterable[tuple[int, Protocol]]) -> Rep
 
 def _not_looked_at(protocol: str) -> str:
     if protocol == "udp":
-        return "this port was not looked at; have it in `ports`, and run as root: UDP needs raw packets"
-    return "this port was not looked at; have it in `ports`"
+        return "UDP can only be looked at with the right to send raw packets; run as root, or leave it out of `ports`"
+    return "this port was not looked at"
 
 
 def _open(hosts: Iterable[Host]) -> list[tuple[Host, Port]]:

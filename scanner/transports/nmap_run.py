@@ -7,6 +7,7 @@ no time-out that keeps what was learned, ignores the exit status, drops `tunnel=
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import selectors
 import shutil
@@ -16,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from scanner.addresses import Ports
 from scanner.errors import Unparsable, VisitFailed
@@ -41,20 +43,27 @@ class Seen:
 
 def locate() -> str:
     """The path of a usable nmap. Raises VisitFailed with the remedy."""
-    import nmap
-
     path = shutil.which("nmap")
     if path is None:
         raise VisitFailed("the program nmap is not installed here; install it (Debian: apt install nmap)")
+    version = _version(path, Path(path).stat().st_mtime_ns)
+    if version < OLDEST:
+        raise VisitFailed(f"nmap {version[0]}.{version[1]} is too old; at least {OLDEST[0]}.{OLDEST[1]} is needed")
+    return path
+
+
+@functools.lru_cache(maxsize=4)
+def _version(path: str, _changed_at_ns: int) -> tuple[int, int]:
+    """What a program says of itself, asked once: each question is a start of it."""
+    import nmap
+
     try:
-        version = nmap.PortScanner(nmap_search_path=(path,)).nmap_version()
+        found: tuple[int, int] = nmap.PortScanner(nmap_search_path=(path,)).nmap_version()
     except (nmap.PortScannerError, UnicodeDecodeError) as error:
         raise VisitFailed(
             f"{path} is not a working nmap; reinstall it (Debian: apt install --reinstall nmap)"
         ) from error
-    if version < OLDEST:
-        raise VisitFailed(f"nmap {version[0]}.{version[1]} is too old; at least {OLDEST[0]}.{OLDEST[1]} is needed")
-    return path
+    return found
 
 
 def may_send_raw() -> bool:
@@ -66,6 +75,7 @@ def may_send_raw() -> bool:
     return True
 
 
+@functools.lru_cache(maxsize=16)
 def top_ports(program: str, count: int) -> Ports:
     """The `count` TCP ports that nmap's own statistics call most used; no packet is sent."""
     seen = run([program, "-oX", "-", "--top-ports", str(count)], deadline_s=20.0, max_bytes=1 << 20)

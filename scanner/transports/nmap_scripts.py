@@ -125,7 +125,7 @@ SILENT_IS_NO: Mapping[str, Callable[[Port], bool]] = {
 """Script → the open ports on which silence means that the door it tries is shut; an empty row shows that it tried."""
 
 NEEDS: Mapping[str, tuple[int, Protocol]] = {"riskline-snmp": (161, "udp")}
-"""Script → the port without which it says nothing about a host; where that was not looked at, its silence is a gap."""
+"""Script → the port without which it says nothing; where that was wanted and not looked at, its silence is a gap."""
 
 REFUSALS: Mapping[str, tuple[str, ...]] = {
     "redis-info": ("Authentication required", "NOAUTH", "NOPERM", "DENIED Redis is running in protected mode"),

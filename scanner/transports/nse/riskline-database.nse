@@ -237,6 +237,10 @@ action = function(host, port)
   local ask = BY_SERVICE[port.service] or BY_NUMBER[port.number]
   local said, code = ask(host, port)
   if not said then
+    -- other scripts may be keeping all its connections
+    said, code = ask(host, port)
+  end
+  if not said then
     return ("ERROR: %s"):format(code or "no answer")
   end
   return {login = said, code = code, name = NAMES[ask]}
