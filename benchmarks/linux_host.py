@@ -84,6 +84,16 @@ def inside(root: Path, words: list[str], script: bytes = b"") -> Use:
     return Use(wall_s, target_s, peak_mib, stdout, stderr, ended)
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one way took on the target, and how many controls, rules or tests it judged."""
+
+    wall_s: float
+    target_s: float
+    peak_mib: float
+    judged: int
+
+
 @contextmanager
 def spent() -> Iterator[list[float]]:
     """Seconds of this process's processor time, in the list behind the block."""
@@ -100,7 +110,7 @@ def planned() -> PlannedAsset:
     return found
 
 
-def ours(root: Path, rounds: int, budget: Mapping[str, float]) -> None:
+def ours(root: Path, rounds: int, budget: Mapping[str, float]) -> Spent:
     """Print what a visit and its judgement take, beside the budget."""
     with spent() as planning:
         plan = planned()
@@ -122,7 +132,8 @@ def ours(root: Path, rounds: int, budget: Mapping[str, float]) -> None:
         "peak_mib": max(use.peak_mib for use in uses),
         "packed_kib": len(zlib.compress(uses[-1].stdout, 6)) / 1024,
     }
-    row("riskline", statistics.median(use.wall_s for use in uses), measured["target_s"], measured["peak_mib"])
+    wall_s = statistics.median(use.wall_s for use in uses)
+    row("riskline", wall_s, measured["target_s"], measured["peak_mib"])
     print(f"    {len(probes)} questions; {len({one.control for one in findings})} controls judged", end=": ")
     print(", ".join(f"{count} {outcome.value}" for outcome, count in Counter(f.outcome for f in findings).items()))
     print("    unknown: " + ", ".join(f"{f.control} {f.reason}" for f in findings if f.outcome is Outcome.UNKNOWN))
@@ -131,6 +142,15 @@ def ours(root: Path, rounds: int, budget: Mapping[str, float]) -> None:
     print(f"    here: {statistics.median(judging):.2f} s CPU to read and judge, {planning[0]:.2f} s to plan once")
     for name, limit in budget.items():
         print(f"    budget {name} {limit:g}: {measured[name]:.2f}, {'kept' if measured[name] <= limit else 'BROKEN'}")
+    return Spent(wall_s, measured["target_s"], measured["peak_mib"], len({one.control for one in findings}))
+
+
+def beside(mine: Spent, other: Spent) -> None:
+    """Print how much more another way takes than ours: as a whole, and for each thing that it judged."""
+    each = other.target_s / max(other.judged, 1) / (mine.target_s / mine.judged)
+    print(f"    beside riskline: {other.wall_s / mine.wall_s:.1f} x the time", end=", ")
+    print(f"{other.target_s / mine.target_s:.1f} x the CPU on the target ({each:.1f} x for each judged)", end=", ")
+    print(f"{other.peak_mib / mine.peak_mib:.1f} x the memory")
 
 
 def listed(root: Path) -> None:
@@ -155,7 +175,7 @@ def crowd(root: Path) -> None:
             os.close(os.open(folder / f"file-{name}", os.O_CREAT | os.O_WRONLY, 0o644))
 
 
-def openscap(root: Path, data_stream: str) -> None:
+def openscap(root: Path, data_stream: str, mine: Spent) -> None:
     """Print what `oscap xccdf eval` takes for the largest profile of a data stream."""
     if not (root / "usr/bin/oscap").exists() or not (root / data_stream.lstrip("/")).exists():
         print(f"oscap: not in the root, or no {data_stream}")
@@ -168,9 +188,10 @@ def openscap(root: Path, data_stream: str) -> None:
     row("oscap", use.wall_s, use.target_s, use.peak_mib)
     print(f"    {sum(results.values())} rules of {profile.rpartition('_')[2]}", end=": ")
     print(", ".join(f"{count} {name.decode()}" for name, count in results.items()) or use.stderr[-300:].decode())
+    beside(mine, Spent(use.wall_s, use.target_s, use.peak_mib, sum(results.values())))
 
 
-def lynis(root: Path) -> None:
+def lynis(root: Path, mine: Spent) -> None:
     """Print what `lynis audit system --quick` takes."""
     if not (root / "usr/sbin/lynis").exists():
         print("lynis: not in the root")
@@ -179,6 +200,7 @@ def lynis(root: Path) -> None:
     row("lynis", use.wall_s, use.target_s, use.peak_mib)
     found = re.search(rb"Tests performed\s*:\s*(\d+)", use.stdout)
     print(f"    {found[1].decode() if found else 'an unknown number of'} tests")
+    beside(mine, Spent(use.wall_s, use.target_s, use.peak_mib, int(found[1]) if found else 0))
 
 
 def row(name: str, wall_s: float, target_s: float, peak_mib: float) -> None:
@@ -196,7 +218,7 @@ def main() -> None:
     print(f"{made}: {count} packages, {sum(1 for _ in made.rglob('*'))} files; {rounds} rounds")
     with overlaid(made) as root:
         listed(root)
-        ours(root, rounds, BUDGET)
+        mine = ours(root, rounds, BUDGET)
         print("the same with a million more files:")
         crowd(root)
         ours(root, 1, {})
@@ -209,9 +231,9 @@ def main() -> None:
                 root,
                 "sed -i s/12/11/g /etc/debian_version /etc/os-release; sed -i s/bookworm/bullseye/ /etc/os-release",
             )
-        openscap(root, "/stream.xml" if named else DATA_STREAM)
+        openscap(root, "/stream.xml" if named else DATA_STREAM, mine)
     with overlaid(made) as root:
-        lynis(root)
+        lynis(root, mine)
 
 
 if __name__ == "__main__":

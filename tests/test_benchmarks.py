@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from scanner.baseline import read_baseline
 from scanner.catalogue import Catalogue
+from scanner.load import read_document
 from scanner.model import Baseline
 
 NUMBERS = Path(__file__).parent / "cases" / "benchmarks"
@@ -61,3 +63,41 @@ def test_a_level_holds_what_the_benchmark_puts_there_and_nothing_else(name: str)
         if levels and levels != set(control.levels):
             wrong[control.id] = f"{numbers}: {sorted(levels)}, not {sorted(control.levels)}"
     assert not wrong
+
+
+WRITTEN = ("title", "why", "fix", "vector", "exploit", "effect", "root_cause", "effort", "references")
+LINUX = ("debian-12", "ubuntu-24.04", "rhel-9")
+
+
+def test_every_control_has_what_scores_it_written_down_and_nothing_by_default() -> None:
+    written: dict[str, set[str]] = defaultdict(set)
+    for file in (Path(__file__).parent.parent / "baselines").glob("**/*.yaml"):
+        for entry in read_document(file).get("controls", []):
+            written[entry["id"]] |= set(entry)
+    for name in LINUX:
+        for control in baseline(name).controls:
+            assert set(WRITTEN) - written[control.id] == set(), control.id
+            assert set(control.references) >= {"nist-800-53", "iso-27001"}, control.id
+
+
+@pytest.mark.parametrize("name", LINUX)
+def test_reasons_and_remedies_are_written_for_one_control(name: str) -> None:
+    for field, most in (("title", 1), ("why", 4), ("fix", 2)):
+        said: dict[str, list[str]] = defaultdict(list)
+        for control in baseline(name).controls:
+            said[getattr(control, field)].append(control.id)
+        assert {text: ids for text, ids in said.items() if len(ids) > most} == {}
+
+
+@pytest.mark.parametrize("name", LINUX)
+def test_weights_differ_where_weaknesses_do(name: str) -> None:
+    """One weight for a whole subject would be a guess: only small or truly alike ones may have one."""
+    weights: dict[str, set[tuple[object, ...]]] = defaultdict(set)
+    count: dict[str, int] = defaultdict(int)
+    for control in baseline(name).controls:
+        subject = control.id.partition("-")[0]
+        weights[subject].add((control.vector, control.exploit, control.effect))
+        count[subject] += 1
+    assert {
+        subject: count[subject] for subject, found in weights.items() if count[subject] > 12 and len(found) < 4
+    } == {}

@@ -18,11 +18,11 @@ from scanner.errors import Unparsable, Verdict
 from scanner.model import Access, Asset, Chroot, Inventory
 from scanner.plan import PlannedTerm, make_plan
 
+from .test_linux_access import ROOMS as ACCESS
+
 CATALOGUE = Catalogue()
-ROOMS = (
-    *("sysctl", "kernel", "modules", "mounts", "services", "packages", "network", "audit", "auditd", "integrity"),
-    *("boot", "time", "journald", "logging", "apparmor", "firewall", "updates"),
-)
+ROOMS = frozenset(check.id.split(".")[1] for check in CATALOGUE.checks() if check.id.startswith("linux.")) - set(ACCESS)
+"""Every room of the Linux checks but those that test_linux_access.py looks into: no new one can be forgotten."""
 READERS: dict[Callable[[str], Any], None] = {
     fact.parse: None
     for check in CATALOGUE.checks()
@@ -84,6 +84,16 @@ WORDS = [
         "é",
         "\0",
     ),
+    *("[main]\n", "gpgcheck=", '<zone target="DROP">', "<rule>", "</zone>", "<!--", "<service name='x'/>", "SELINUX="),
+    *(
+        "DEFAULT:NO-SHA1\n",
+        "hash = SHA1\n",
+        "Ciphers aes256-cbc\n",
+        'parameters="audit=1"\n',
+        "image=/x\n",
+        "have\ta\tb\t0:1-1\t",
+    ),
+    *("public\n--\n", "public (active)\n  target: default\n", "gpg-pubkey\tfd431d51\tx\n", "rpm\t4\tx\n", "1", "end"),
 ]
 TEXTS = st.one_of(st.text(max_size=300), st.lists(st.sampled_from(WORDS), max_size=60).map("".join))
 PATHS = [
@@ -113,6 +123,14 @@ PATHS = [
         "/etc/security/limits.conf",
         "/etc/postfix/main.cf",
     ),
+    *(
+        "/etc/dnf/dnf.conf",
+        "/etc/yum.repos.d/a.repo",
+        "/etc/firewalld/firewalld.conf",
+        "/etc/firewalld/zones/public.xml",
+    ),
+    *("/etc/crypto-policies/config", "/etc/crypto-policies/state/CURRENT.pol", "/etc/zipl.conf", "/etc/selinux/config"),
+    *("/etc/crypto-policies/back-ends/openssh.config", "/etc/dconf/db/local.d/a", "/etc/dconf/db/local.d/locks/a"),
 ]
 FILES = st.dictionaries(st.sampled_from(PATHS), TEXTS, max_size=4).map(json.dumps)
 REPLIES = st.one_of(TEXTS, FILES)
@@ -137,11 +155,12 @@ def test_a_reader_gives_a_value_or_says_that_it_cannot_read(reader: Callable[[st
 
 
 def terms() -> list[PlannedTerm]:
+    """Every question that a shipped baseline puts here, one for each check and set of words."""
     asset = Asset("root", access=Access(chroot=Chroot("/")))
-    plan = make_plan(Inventory("test", (asset,)), CATALOGUE, ["debian-12"])
     found: dict[tuple[str, str], PlannedTerm] = {}
-    for one in plan.assets[0].baselines:
-        for control in one.controls:
+    for name in ("debian-12", "rhel-9"):
+        plan = make_plan(Inventory("test", (asset,)), CATALOGUE, [name])
+        for control in (control for one in plan.assets[0].baselines for control in one.controls):
             for term in (*control.terms, *control.when):
                 if term.check.id.split(".")[1] in ROOMS:
                     found.setdefault((term.check.id, str(sorted(term.given))), term)

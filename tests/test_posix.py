@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -42,6 +43,10 @@ def test_every_kind_of_end_has_its_own_answer(shell: list[str], tmp_path: Path) 
         sh("printf 'out'; printf 'err' >&2"): ("out", None),
         sh("exit 3"): ("", "failed"),
         sh("echo 'System has not been booted with systemd as init' >&2; exit 1"): ("", "not-running"),
+        sh("echo 'Error sending status request (Operation not permitted)' >&2; exit 255"): (
+            "",
+            "denied" if os.geteuid() else "not-running",
+        ),
         sh("echo fine; exit 1", ok=(0, 1)): ("fine\n", None),
         sh("sleep 20", timeout_s=1): ("", "timed-out"),
         sh("yes", timeout_s=15, max_bytes=100_000): ("", "truncated"),

@@ -82,7 +82,9 @@ def _menu(sections: Mapping[str, list[str]], generated: list[str]) -> tuple[tupl
     `$kernelopts` stands for what grubenv says; what new kernels will be started with comes last.
     Source: the Boot Loader Specification, kernel-install(8), grubby(8).
     """
-    kernels = [line.split()[2:] for line in generated if re.match(r"linux(16|efi)?\s+\S", line)]
+    # an entry below loader/entries has a line `linux` too, with the kernel's file alone
+    own = [line for path, lines in sections.items() if path.endswith("/grub.cfg") for line in lines]
+    kernels = [line.split()[2:] for line in own if re.match(r"linux(16|efi)?\s+\S", line)]
     found = [(f"menu entry {number}", tuple(words)) for number, words in enumerate(kernels, 1)]
     shared = [line.removeprefix("kernelopts=").split() for line in generated if line.startswith("kernelopts=")]
     fragments = not kernels or any(line.split()[0] == "blscfg" for line in generated if line)

@@ -16,6 +16,8 @@ from .system import RELEASE
 
 MAIN = "/etc/dnf/dnf.conf"
 OLD_MAIN = "/etc/yum.conf"
+VARIABLES = ("/etc/dnf/vars/", "/etc/yum/vars/")
+"""Folders with a file for each variable that addresses may use. Source: dnf.conf(5), varsdir."""
 TRUE, FALSE = {"1", "yes", "true", "on"}, {"0", "no", "false", "off"}
 
 # dnf itself writes logs and caches even when it only lists, so its own copies of the advisories are read instead.
@@ -81,18 +83,30 @@ def repositories(text: str) -> Repositories:
     found = parse.files(text)
     main: dict[str, str] = {}
     rest: dict[str, dict[str, str]] = {}
+    known = _variables(found)
     for path, one in found.items():
-        if path == OLD_MAIN and MAIN in found:
+        if (path == OLD_MAIN and MAIN in found) or path.startswith(VARIABLES):
             continue
         for section, pairs in parse.ini(one).items():
             if not section and pairs:
                 raise Unparsable(f"{path} has words outside of any [repository]")
-            words = {key.strip().lower(): values[-1].strip() for key, values in pairs.items()}
+            words = {key.strip().lower(): _filled(values[-1].strip(), known) for key, values in pairs.items()}
             if section == "main":
                 main |= words
             elif section:
                 rest.setdefault(section, {}).update(words)
     return Repositories(main, rest)
+
+
+def _variables(found: Mapping[str, str]) -> dict[str, str]:
+    """{'/etc/dnf/vars/ocidomain': 'oracle.com\n'} -> {'ocidomain': 'oracle.com'}; dnf's own folder wins."""
+    paths = sorted(path for path in found if path.startswith(VARIABLES))
+    return {path.rpartition("/")[2].lower(): found[path].split("\n", 1)[0] for path in reversed(paths)}
+
+
+def _filled(text: str, known: Mapping[str, str]) -> str:
+    """The value with the variables of this host filled in; $releasever and other ones of dnf's own stay."""
+    return re.sub(r"\$\{?(\w{1,100})\}?", lambda name: known.get(name[1].lower(), name[0]), text[:65536])
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +155,12 @@ def keys(text: str) -> Mapping[str, str]:
     return {version.lower(): title[:80] for name, version, title in rows if name == "gpg-pubkey"}
 
 
-REPOSITORIES = Fact(texts(MAIN, OLD_MAIN, "/etc/yum.repos.d/*.repo", "/etc/distro.repos.d/*.repo"), repositories)
+REPOSITORIES = Fact(
+    texts(
+        MAIN, OLD_MAIN, "/etc/yum.repos.d/*.repo", "/etc/distro.repos.d/*.repo", *(f"{folder}*" for folder in VARIABLES)
+    ),
+    repositories,
+)
 ADVISED = Fact(sh(WAITING, of="rpm", timeout_s=60.0, max_bytes=8 << 20), advised)
 IMPORTED = Fact(sh(KEYS, of="rpm", timeout_s=30.0), keys)
 AUTOMATIC = Fact(

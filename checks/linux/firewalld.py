@@ -13,11 +13,16 @@ from scanner import files as texts
 MAIN = "/etc/firewalld/firewalld.conf"
 FOLDERS = ("/etc/firewalld/zones", "/usr/lib/firewalld/zones")
 LOOP = "lo"
+OTHERS = ("protocol", "source-port", "forward-port")
+"""What opens a way beside services and ports. Source: firewalld.zone(5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """One zone. target: default, ACCEPT, DROP or REJECT; rules: rich rules, in firewall-cmd's own language."""
+    """One zone. target: default, ACCEPT, DROP or REJECT; rules: rich rules, in firewall-cmd's own language.
+
+    others: what else opens a way, as firewall-cmd calls it: 'protocol gre', 'source-port 53/udp', 'forward-port …'.
+    """
 
     target: str = "default"
     interfaces: tuple[str, ...] = ()
@@ -25,6 +30,7 @@ class Zone:
     services: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ def zone(text: str) -> Zone:
     if "<zone" not in bare or "<!ENTITY" in bare:
         raise Unparsable(text[:200])
     target = "default"
-    found: dict[str, list[str]] = {"interface": [], "source": [], "service": [], "port": []}
+    found: dict[str, list[str]] = {"interface": [], "source": [], "service": [], "port": [], "other": []}
     rules: list[list[str]] = []
     inside = False
     for closing, name, rest, _ in _TAG.findall(bare):
@@ -65,6 +71,8 @@ def zone(text: str) -> Zone:
             target = words.get("target", "default").strip("%")
         elif name in found:
             found[name].append(_named(name, words))
+        elif name in OTHERS:
+            found["other"].append(f"{name} {_named(name, words)}")
     return Zone(
         target,
         tuple(found["interface"]),
@@ -72,11 +80,16 @@ def zone(text: str) -> Zone:
         tuple(found["service"]),
         tuple(found["port"]),
         tuple(" ".join(one) for one in rules),
+        tuple(found["other"]),
     )
 
 
 def _named(tag: str, words: Mapping[str, str]) -> str:
-    if tag == "port":
+    if tag == "protocol":
+        return words.get("value", "")
+    if tag == "forward-port":
+        return " ".join(f"{key}={value}" for key, value in sorted(words.items()))
+    if tag in {"port", "source-port"}:
         return f"{words.get('port', '')}/{words.get('protocol', '')}"
     if tag == "source":
         return words.get("address") or words.get("mac") or f"ipset:{words.get('ipset', '')}"
@@ -122,6 +135,8 @@ def running(text: str) -> Firewall:
                 tuple(words.get("services", "").split()),
                 tuple(words.get("ports", "").split()),
                 tuple(_plain(one) for one in re.findall(r"^\t(.+)$", body, re.MULTILINE) if one.startswith("rule")),
+                tuple(f"{one} {what}" for one in OTHERS[:2] for what in words.get(f"{one}s", "").split())
+                + tuple(f"forward-port {one}" for one in re.findall(r"^\t(port=.+)$", body, re.MULTILINE)),
             )
     return Firewall(default.strip(), zones)
 
@@ -167,7 +182,20 @@ def _in_use(found: Firewall, named: frozenset[str] = frozenset()) -> dict[str, Z
 
 
 def _let_in(zones: Mapping[str, Zone]) -> list[str]:
-    return sorted({what for one in zones.values() for what in (*one.services, *one.ports)})
+    open_ones = {what for one in zones.values() for what in (*one.services, *one.ports, *one.others)}
+    return sorted(open_ones | {_accepted(rule) for one in zones.values() for rule in one.rules if _ACCEPT.search(rule)})
+
+
+_ACCEPT = re.compile(r"\b(accept|forward-port)\b")
+
+
+def _accepted(rule: str) -> str:
+    """What a rich rule lets in: the service or port that it names, from wherever; without one the whole rule."""
+    service = re.search(r'\bservice name="([^"]*)"', rule)
+    port = re.search(r'(?<!-)\bport (?:port="([^"]*)" protocol="([^"]*)"|protocol="([^"]*)" port="([^"]*)")', rule)
+    if service and "forward-port" not in rule:
+        return service[1]
+    return f"{port[1] or port[4]}/{port[2] or port[3]}" if port and "forward-port" not in rule else rule
 
 
 @check("linux.firewalld.let_in", CONFIGURED, NAMED)

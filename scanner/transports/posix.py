@@ -41,6 +41,8 @@ _FORMS = ("sh", "file", "files", "stat")
 _WILD = re.compile(r"[*?\[]")
 _REFUSED = re.compile(r"permission denied|operation not permitted|must be root|are you root|requires? root", re.I)
 _NO_INIT = "System has not been booted with systemd"  # systemctl(1) in a container, or under another init
+# auditctl(8) as root in a container: the kernel's audit answers only the host. Source: audit_netlink_ok in audit.c.
+_NOT_OURS = re.compile(r"Error sending \w[\w ]* request \((?:Operation not permitted|Connection refused)\)")
 _KILLED = {"124", "137"}  # by timeout(1), or by SIGKILL from it or from the watchdog beside a shell without it
 COLLECTOR = "/usr/local/sbin/riskline-collect"
 """Where a collector is installed: a folder that only root writes to."""
@@ -340,6 +342,8 @@ class _Answers:
             return Reply(text)
         if _NO_INIT in complaint:
             return Reply(problem="not-running", detail="systemd is not the running init of this host")
+        if self.root and _NOT_OURS.match(complaint):
+            return Reply(problem="not-running", detail="the kernel's audit belongs to the host of this container")
         if status in _KILLED:
             return Reply(problem="timed-out", detail=f"not done after {probe.timeout_s:g} s")
         return Reply(problem="failed", detail=f"exit status {status}: {complaint or text[:500]}".rstrip(": "))
