@@ -71,7 +71,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[str | list[str]]]) -> s
 def _apart(rows: Iterable[list[str | list[str]]], name: int = 1) -> list[list[str | list[str]]]:
     """The rows, with the beginning of its ref_id behind each name that several have.
 
-    The wizard looks for a record by ref_id, then by name: of two new ones of one name the second takes the other's place.
+    The wizard looks for a record by ref_id, then by name: of two new ones of one name one takes the other's place.
     """
     found = list(rows)
     counts = Counter(" ".join(str(row[name]).split()).casefold() for row in found)
