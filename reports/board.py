@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
+from markupsafe import Markup
+
 from scanner import score
 from scanner.inert import printable
 from scanner.model import Finding, Outcome, Risk, Run, Score
 
-from . import frameworks, heat_map, page, trend, view
-from .plain_words import counted, often, share, told
+from . import frameworks, heat_map, page, scale, trend, view
+from .outlook import Outlook, Rung, outlook
+from .plain_words import counted, often, share, told, work
 
 FIRST = 5
 """How many places the list has."""
@@ -21,8 +24,9 @@ MOST = 15
 """How many risks may share them."""
 RATES = 8
 """How many frameworks fit the sheet."""
-EFFORTS = {"minutes": "minutes each", "hours": "hours each", "days": "days each", "weeks": "weeks each"}
-BAD = ("", "slight", "minor", "moderate", "major", "severe")
+LINES, WIDE = 22, (62, 72, 74, 76)
+"""How many lines the list may take so that all stays on one sheet, and how many letters each kind of line has."""
+BAD = ("", "slight", "minor", "medium", "major", "severe")
 BLIND: Mapping[str, str] = {
     "unreachable": "out of reach",
     "auth-failed": "that did not let the scan in",
@@ -35,13 +39,13 @@ BLIND: Mapping[str, str] = {
 BEARING: Mapping[str, str] = {
     "valid": "until {}",
     "expiring": "only until {}",
-    "expired": "ended on {}: decide anew",
+    "expired": "ended {}: decide anew",
     "unused": "no longer needed",
 }
 """State of an acceptance → what is said of it."""
-KINDS = 5
+KINDS = 4
 """How many reasons for not seeing fit the sheet."""
-BORNE = 4
+BORNE = 3
 """How many lines of accepted risks fit the sheet."""
 READINESS = {"incident": "Ready for an incident", "recovery": "Ready to recover"}
 """Value of the reference `readiness` of a control → the line that it counts in: asked of people, or seen on systems."""
@@ -65,17 +69,21 @@ class _Place:
 def render(run: Run) -> bytes:
     """One HTML page in UTF-8 that loads nothing, runs nothing and prints on one sheet of A4."""
     style = page.own("board.css")
-    places = _places(run)
+    ahead = outlook(run)
+    places = _places(run, ahead)
     numbered = [(number, risk) for number, one in enumerate(places, 1) for risk in one.risks]
     risks = [risk for _, risk in numbered]
+    after = _after(run, risks)
     made = page.template("board.html.j2").render(
         run=run,
         headline=headline(run),
         chance=often(run.organisation.chance) if run.organisation.expected_loss else "",
-        after=_after(run, risks),
+        next=_next(len(risks), after, ahead),
+        scale=_scale(run, after),
+        rungs=[_rung(run, one) for one in ahead.rungs] if after else [],
         agreed=f"{view.amount(view.policy_of(run).tolerances.organisation, view.policy_of(run))}",
         now=view.amount(run.organisation.expected_loss, view.policy_of(run)),
-        remembers=_remembers(run),
+        remembers=_remembers(run) or bool(run.history and run.history.standing),
         points=view.points,
         seen=share(run.organisation.judged, run.organisation.applicable),
         map=heat_map.svg(risks, [number for number, _ in numbered]),
@@ -114,10 +122,53 @@ def headline(run: Run) -> str:
         return "Nothing could be judged, so nothing is known of the risk."
     least = "at least " if total.coverage < 0.9 else ""
     if total.score > 50:
-        return f"The risk is above the level you agreed: {least}{view.points(total)}, where 50 is the agreed level."
+        return f"The risk is above the level you agreed: {least}{view.points(total)} instead of 50."
     if least:
         return f"What could be seen is within the level you agreed: at least {view.points(total)} of 50."
-    return f"The risk is within the level you agreed: {view.points(total)}, where 50 is the agreed level."
+    return f"The risk is within the level you agreed: {view.points(total)} of 50."
+
+
+def _next(changes: int, after: Score | None, ahead: Outlook) -> str:
+    """Where the changes on the sheet lead, and what it takes to come down to the agreed level; "" where none is."""
+    if not changes:
+        return ""
+    if after is None:
+        return "What the changes below would bring cannot be worked out, since parts of an earlier run count."
+    which = "The change" if changes == 1 else f"The {changes} changes"
+    said = f"{which} below would bring the risk to {view.points(after)}."
+    if ahead.agreed_days is not None and after.score > 50:
+        said += f" {_capital(work(ahead.agreed_days))} of work would bring it to the agreed level."
+    return said
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _scale(run: Run, after: Score | None) -> Markup:
+    """The scale with today's score; without a mark where nothing was judged."""
+    known = view.points(run.organisation) != "?"
+    now = run.organisation.score if known else None
+    said = f"Today {view.points(run.organisation)} of 100; 50 is the agreed level."
+    if after:
+        said += f" After these changes {view.points(after)}."
+    return scale.svg(now, after.score if after and known else None, said)
+
+
+def _rung(run: Run, one: Rung) -> dict[str, str]:
+    """One plan as the sheet tells it."""
+    return {
+        "work": _cost(run, one.days).replace(" of work", ""),
+        "changes": f"{one.changes:,}",
+        "score": f"{one.score:.0f}",
+    }
+
+
+def _cost(run: Run, days: float) -> str:
+    """'about 3 hours', and what that costs where the policy says so: 'about 3 days, 2,400 EUR'."""
+    policy = view.policy_of(run)
+    money = f", {days * policy.day_rate:,.0f} {printable(policy.unit)}" if policy.in_money and policy.day_rate else ""
+    return f"{work(days)} of work{money}"
 
 
 def _after(run: Run, risks: Iterable[Risk]) -> Score | None:
@@ -131,7 +182,7 @@ def _after(run: Run, risks: Iterable[Risk]) -> Score | None:
         open = finding.outcome is Outcome.FAIL and control is not None and (service, control.cause) in fixed
         return replace(finding, outcome=Outcome.PASS) if open else finding
 
-    pairs = [(one.asset, [mended(one.asset.service, found) for found in one.findings]) for one in run.visited]
+    pairs = [(one.asset, [mended(one.asset.service, found) for found in one.findings]) for one in view.whole(run)]
     return score.assess(pairs, run.controls, view.policy_of(run)).organisation
 
 
@@ -144,13 +195,13 @@ def _held_back(run: Run) -> str:
 
 
 def _remembers(run: Run) -> bool:
-    """Whether the score holds failures of earlier runs that nobody could look at again: they are not in this run."""
-    pairs = [(one.asset, one.findings) for one in run.visited]
+    """Whether the score holds failures of earlier runs that are not known any more."""
+    pairs = [(one.asset, one.findings) for one in view.whole(run)]
     seen = score.assess(pairs, run.controls, view.policy_of(run)).organisation
     return not math.isclose(seen.expected_loss, run.organisation.expected_loss, rel_tol=1e-9)
 
 
-def _places(run: Run) -> list[_Place]:
+def _places(run: Run, ahead: Outlook) -> list[_Place]:
     """The largest risks, at most FIRST places; those that would be told in the same words share one."""
     worst = view.worst_rows(run)
     places: dict[tuple[str, str, str], list[Risk]] = {}
@@ -161,17 +212,25 @@ def _places(run: Run) -> list[_Place]:
         if words not in places and len(places) == FIRST:
             break
         places.setdefault(words, []).append(risk)
-    return [_place(run, risks, words, worst) for words, risks in places.items()]
+    return _fitting([_place(run, risks, words, ahead) for words, risks in places.items()])
 
 
-def _place(
-    run: Run, risks: list[Risk], words: tuple[str, str, str], worst: Mapping[tuple[str, str], view.Row]
-) -> _Place:
+def _fitting(places: list[_Place]) -> list[_Place]:
+    """The first places that leave room for the rest of the sheet."""
+    taken = 0
+    for number, one in enumerate(places):
+        texts = (one.harm, f"Goal: {one.remedy}", "how likely", f"{one.where} {one.effort} {one.owner} {one.due}")
+        taken += sum(1 + len(text) // letters for text, letters in zip(texts, WIDE, strict=True))
+        if taken > LINES:
+            return places[:number]
+    return places
+
+
+def _place(run: Run, risks: list[Risk], words: tuple[str, str, str], ahead: Outlook) -> _Place:
     service, what, fix = words
     assets = {asset for risk in risks for asset in risk.assets}
-    rows = [worst.get((service, risk.root_cause)) for risk in risks]
-    efforts = [row.control.effort for row in rows if row and row.control]
-    effort = max(efforts, key=list(EFFORTS).index, default="")
+    costs = [ahead.costs.get((service, risk.root_cause)) for risk in risks]
+    effort = _cost(run, sum(cost or 0 for cost in costs)) if None not in costs else "not known"
     return _Place(
         tuple(risks),
         what,
@@ -179,8 +238,8 @@ def _place(
         _where(service, len(assets)),
         often(_together([risk.chance for risk in risks])),
         BAD[max(risk.impact for risk in risks)],
-        f"{EFFORTS.get(effort, 'not known')}{f', {len(risks)} changes' if len(risks) > 1 else ''}",
-        printable(_in_charge(run, risks) or view.owners(run, assets) or "nobody yet", 60),
+        f"{effort}{f', {len(risks)} changes' if len(risks) > 1 else ''}",
+        printable(_in_charge(run, risks) or view.owners(run, assets) or "nobody yet", 40),
         _due(run, risks),
     )
 
@@ -192,11 +251,11 @@ def _in_charge(run: Run, risks: Iterable[Risk]) -> str:
 
 
 def _due(run: Run, risks: Iterable[Risk]) -> str:
-    """'3 March 2026', '3 March 2026, which is past', or "" where no day is set."""
+    """'by 3 March 2026', 'due since 3 March 2026', or "" where no day is set."""
     days = [one.due for risk in risks if (one := view.charge(run, risk)) is not None and one.due is not None]
     if not days or run.history is None:
         return ""
-    return f"{min(days):%-d %B %Y}{', which is past' if min(days) < run.history.day else ''}"
+    return f"{'due since' if min(days) < run.history.day else 'by'} {min(days):%-d %B %Y}"
 
 
 def _borne(run: Run) -> list[str]:
@@ -206,7 +265,7 @@ def _borne(run: Run) -> list[str]:
         key = (one.until, one.service, one.owner, one.state)
         found[key] = found.get(key, 0) + 1
     return [
-        f"{printable(service, 40)}: {counted(number, 'risk')} borne by {printable(owner, 40)}, "
+        f"{printable(service, 18)}: {counted(number, 'risk')} borne by {printable(owner, 18)}, "
         f"{BEARING[state].format(f'{until:%-d %B %Y}')}."
         for (until, service, owner, state), number in sorted(found.items())
     ]
@@ -243,6 +302,8 @@ def _rates(run: Run) -> list[tuple[frameworks.Rate, str]]:
     """Each framework with its share of requirements met; another edition of a framework that is there is left out."""
     found = frameworks.rates(frameworks.requirements(run))
     names = {rate.framework for rate in found}
+    first = list(frameworks.FIRST)
+    found.sort(key=lambda rate: first.index(rate.framework) if rate.framework in first else len(first))
     return [
         (rate, share(rate.passed, rate.asked))
         for rate in found
@@ -268,7 +329,7 @@ def _ready(run: Run) -> list[tuple[str, str]]:
         if measured:
             good, blind = measured.count(Outcome.PASS), measured.count(Outcome.UNKNOWN)
             unseen = f", {blind} not seen" if blind else ""
-            said.append(f"Settings of systems: {good} of {len(measured)} as wanted{unseen}")
+            said.append(f"On systems: {good} of {len(measured)} as wanted{unseen}")
         if said:
             lines.append((name, ". ".join(said)))
     return lines

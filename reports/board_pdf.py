@@ -6,10 +6,7 @@ from scanner.model import Run
 
 from . import board, pdf
 
-PAPER = "ol li { display: block !important; } ol .no { float: left; margin-right: .35rem; }"
-"""WeasyPrint draws a circle in a grid as tall as its row."""
-
 
 def render(run: Run) -> bytes:
     """The board's page as PDF; UsageError where WeasyPrint is not installed."""
-    return pdf.printed(board.render(run), PAPER)
+    return pdf.printed(board.render(run))

@@ -3,8 +3,9 @@
 What it must hold: likelihood and impact are the labels of its matrix "critical_risk_matrix_5x5"; any other label is
 imported without an error and then "not rated". Severity is lower-case. Nothing is closed by being missing, so what
 passes is sent as resolved, and what could not be judged is not sent, which leaves it as it was.
-A finding has one asset. Records are found again by ref_id, the fingerprint; a second import needs
-X-On-Conflict: update and X-Target-Id. An acceptance is a security exception: approved while it holds, then expired.
+A finding has one asset. Records are found again by ref_id, the fingerprint, else by name, so no two share one; a second
+import needs X-On-Conflict: update and X-Target-Id. An acceptance is a security exception: approved while it holds,
+then expired.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from scanner.inert import cell
 from scanner.model import Control, Outcome, Risk, Run
@@ -37,12 +39,14 @@ SCENARIOS = (
 
 def render(run: Run) -> bytes:
     """The ZIP; import the files in the order of their names, each as the model that its name says."""
+    controls = _apart(_controls(run))
+    names = {str(row[0]): str(row[1]) for row in controls}
     files = {
         "1-Asset.csv": _csv(ASSETS, _assets(run)),
-        "2-AppliedControl.csv": _csv(CONTROLS, _controls(run)),
-        "3-FindingsAssessment.csv": _csv(FINDINGS, _findings(run)),
-        "4-RiskAssessment.csv": _csv(SCENARIOS, _scenarios(run)),
-        "5-SecurityException.csv": _csv(EXCEPTIONS, _exceptions(run)),
+        "2-AppliedControl.csv": _csv(CONTROLS, controls),
+        "3-FindingsAssessment.csv": _csv(FINDINGS, _apart(_findings(run))),
+        "4-RiskAssessment.csv": _csv(SCENARIOS, _apart(_scenarios(run, names), name=2)),
+        "5-SecurityException.csv": _csv(EXCEPTIONS, _apart(_exceptions(run))),
     }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -62,6 +66,19 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[str | list[str]]]) -> s
         # Several names in one cell are parted by line breaks, each made harmless on its own.
         writer.writerow(["\n".join(map(cell, value)) if isinstance(value, list) else cell(value) for value in row])
     return out.getvalue()
+
+
+def _apart(rows: Iterable[list[str | list[str]]], name: int = 1) -> list[list[str | list[str]]]:
+    """The rows, with the beginning of its ref_id behind each name that several have.
+
+    The wizard looks for a record by ref_id, then by name: of two new ones of one name one takes the other's place.
+    """
+    found = list(rows)
+    counts = Counter(" ".join(str(row[name]).split()).casefold() for row in found)
+    for row in found:
+        if counts[" ".join(str(row[name]).split()).casefold()] > 1:
+            row[name] = f"{row[name]} ({row[0][:8]})"
+    return found
 
 
 def _assets(run: Run) -> Iterable[list[str | list[str]]]:
@@ -146,7 +163,7 @@ def _borne_whole(run: Run) -> set[tuple[str, str]]:
     return {key for key, whole in found.items() if whole}
 
 
-def _scenarios(run: Run) -> Iterable[list[str | list[str]]]:
+def _scenarios(run: Run, names: Mapping[str, str]) -> Iterable[list[str | list[str]]]:
     measures, policy = _measures(run), view.policy_of(run)
     borne = _borne_whole(run)
     for risk in run.risks:
@@ -158,6 +175,6 @@ def _scenarios(run: Run) -> Iterable[list[str | list[str]]]:
         # Inherent and residual stay empty: what was not worked out is not to be rated.
         yield [
             records.fingerprint("", risk.service, risk.root_cause)[:20], list(risk.assets), name, why, "", "", impact,
-            likelihood, [control.title] if control else [], "", "",
+            likelihood, [names[_control_id(risk.root_cause)]] if control else [], "", "",
             "accept" if (risk.service, risk.root_cause) in borne else "open", said,
         ]  # fmt: skip

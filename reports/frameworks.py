@@ -16,13 +16,16 @@ NAMES: Mapping[str, str] = {
     "cis-5.0": "CIS benchmarks (Center for Internet Security), edition 5.0",
     "cis_v3": "CIS benchmarks (Center for Internet Security), other edition",
     "dora": "DORA (European rules for banks and insurers)",
+    "fsbp": "Amazon's own best practices for the cloud",
     "iso-27001": "ISO 27001 (international security standard)",
     "nis2": "NIS2 (European rules for essential services)",
-    "nist-800-53": "NIST 800-53 (controls of the American government)",
+    "nist-800-53": "NIST 800-53 (American government controls)",
     "nist-csf-2.0": "NIST CSF 2.0 (American security framework)",
     "pci-dss": "PCI DSS (rules of the payment cards)",
 }
 """Reference key → name for people, abbreviations explained. Other keys stand for themselves."""
+FIRST = ("cis", "nist-csf-2.0", "nist-800-53", "iso-27001", "pci-dss", "nis2", "dora")
+"""What most are asked for, in the order of a short list."""
 NO_FRAMEWORKS = frozenset(
     {"advisory", "attack", "cac", "cce", "cve", "cwe", "epss", "kev", "readiness", "ssvc", "vendor"}
 )

@@ -15,6 +15,8 @@ PLACES = 60_000
 """How many places (asset and subject) the page names in all."""
 LEAST = 20
 """How many each control may name, however many there are."""
+JUDGED = frozenset({Outcome.FAIL, Outcome.UNKNOWN})
+"""What somebody has to look at: told with its places."""
 _ORDER = {Outcome.FAIL: 0, Outcome.UNKNOWN: 1, Outcome.PASS: 2, Outcome.NOT_APPLICABLE: 3}
 
 
@@ -33,7 +35,7 @@ class Group:
     loss: float
 
 
-def groups(run: Run, visited: Sequence[Visited], places: int = PLACES) -> list[Group]:
+def groups(run: Run, visited: Sequence[Visited]) -> list[Group]:
     """Failed controls first, by what they cost; then unknown, passed, not applicable, by how many they are."""
     found: dict[tuple[Outcome, str, str, str], list[view.Row]] = {}
     for one in visited:
@@ -43,7 +45,17 @@ def groups(run: Run, visited: Sequence[Visited], places: int = PLACES) -> list[G
             found.setdefault((of.outcome, of.baseline, of.control, reason), []).append(row)
     made = [_group(rows) for rows in found.values()]
     made.sort(key=lambda one: (_ORDER[one.first.finding.outcome], -one.loss, -one.count, one.first.finding.control))
-    return _shortened(made, places)
+    return made
+
+
+def of_assets(made: Sequence[Group]) -> dict[str, list[int]]:
+    """Asset → the numbers of the groups of failed, then unknown controls that it is in. Of groups not yet shortened."""
+    found: dict[str, list[int]] = {}
+    for number, one in enumerate(made):
+        if one.first.finding.outcome in JUDGED:
+            for asset in dict.fromkeys(row.finding.asset for row in one.rows):
+                found.setdefault(asset, []).append(number)
+    return found
 
 
 def _group(rows: list[view.Row]) -> Group:
@@ -52,12 +64,11 @@ def _group(rows: list[view.Row]) -> Group:
     return Group(rows[0], rows, len(rows), assets, sum(row.loss for row in rows))
 
 
-def _shortened(made: list[Group], left: int) -> list[Group]:
+def shortened(made: Sequence[Group], left: int = PLACES) -> list[Group]:
     """The same groups, naming no place of what is fine, and no more places in all than there is room for."""
-    shortened = []
+    found = []
     for one in made:
-        judged = one.first.finding.outcome in {Outcome.FAIL, Outcome.UNKNOWN}
-        keep = min(one.count, max(left, LEAST)) if judged else 0
+        keep = min(one.count, max(left, LEAST)) if one.first.finding.outcome in JUDGED else 0
         left -= keep
-        shortened.append(Group(one.first, one.rows[:keep], one.count, one.assets, one.loss))
-    return shortened
+        found.append(Group(one.first, one.rows[:keep], one.count, one.assets, one.loss))
+    return found

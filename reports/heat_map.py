@@ -9,12 +9,13 @@ from markupsafe import Markup
 
 from scanner.model import Risk
 
-CELL, LEFT, TOP = 56, 70, 10
+CELL, LEFT, TOP = 50, 66, 2
 _LIKELY = ("< 1 %", "1–5 %", "5–20 %", "20–50 %", "> 50 %")
-_BAD = ("slight", "minor", "moderate", "major", "severe")
+_BAD = ("slight", "minor", "medium", "major", "severe")
 _BOX = Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="var(--l{})" stroke="var(--line)"/>')
 SHOWN = 4
-"""Numbers in one cell; more are counted."""
+"""Circles in one cell; where there are more numbers, the last one counts the rest."""
+_DOT = 11.5
 
 
 def svg(risks: Sequence[Risk], numbers: Sequence[int] = ()) -> Markup:
@@ -23,7 +24,7 @@ def svg(risks: Sequence[Risk], numbers: Sequence[int] = ()) -> Markup:
     for number, risk in zip(numbers or range(1, len(risks) + 1), risks, strict=True):
         if risk.likelihood and risk.impact and number not in at[risk.likelihood, risk.impact]:
             at[risk.likelihood, risk.impact].append(number)
-    width, height = LEFT + 5 * CELL + 8, TOP + 5 * CELL + 50
+    width, height = LEFT + 5 * CELL + 6, TOP + 5 * CELL + 44
     parts = [
         Markup('<svg viewBox="0 0 {} {}" role="img" aria-labelledby="map-t map-d" font-size="12">').format(
             width, height
@@ -37,7 +38,7 @@ def svg(risks: Sequence[Risk], numbers: Sequence[int] = ()) -> Markup:
             parts += _cell(LEFT + (impact - 1) * CELL, y, likelihood, impact, at[likelihood, impact])
     base = TOP + 5 * CELL
     parts += [_text(LEFT + (i + 0.5) * CELL, base + 16, word, "middle") for i, word in enumerate(_BAD)]
-    parts.append(_text(LEFT + 2.5 * CELL, base + 36, "how bad → (up: how likely within a year)", "middle"))
+    parts.append(_text(LEFT + 2.5 * CELL, base + 36, "→ how bad, ↑ how likely within a year", "middle"))
     return Markup("").join([*parts, Markup("</svg>")])
 
 
@@ -48,12 +49,21 @@ def level(likelihood: int, impact: int) -> int:
 
 def _cell(x: float, y: float, likelihood: int, impact: int, numbers: list[int]) -> list[Markup]:
     made = [_BOX.format(x, y, CELL, CELL, level(likelihood, impact))]
-    lines = [" ".join(map(str, numbers[at : at + 2])) for at in range(0, min(len(numbers), SHOWN), 2)]
-    if len(numbers) > SHOWN:
-        lines.append(f"+{len(numbers) - SHOWN}")
-    for row, line in enumerate(filter(None, lines)):
-        made.append(_text(x + CELL / 2, y + 20 + 15 * row, line, "middle", bold=True))
+    shown = [f"{number}" for number in numbers[:SHOWN]] if len(numbers) <= SHOWN else [
+        *(f"{number}" for number in numbers[: SHOWN - 1]), f"+{len(numbers) - SHOWN + 1}"
+    ]  # fmt: skip
+    rows = [shown[at : at + 2] for at in range(0, len(shown), 2)]
+    for row, line in enumerate(rows):
+        middle = y + CELL / 2 + (row - (len(rows) - 1) / 2) * 2 * _DOT
+        for place, word in enumerate(line):
+            made += _dot(x + CELL / 2 + (place - (len(line) - 1) / 2) * 2 * _DOT, middle, word)
     return made
+
+
+def _dot(x: float, y: float, word: str) -> list[Markup]:
+    """A number in a circle, as it stands beside the list."""
+    ring = Markup('<circle cx="{}" cy="{}" r="{}" fill="var(--page)" stroke="var(--ink)" stroke-width="1.5"/>')
+    return [ring.format(x, y, _DOT - 1.5), _text(x, y + 4.5, word, "middle", bold=True)]
 
 
 def _text(x: float, y: float, text: str, anchor: str, bold: bool = False) -> Markup:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scanner import score
 from scanner.model import Run, Visited
 
-from . import grouped, heat_map, page, trend, view
+from . import grouped, heat_map, page, records, trend, view
 
 FIRST = 15
 """How many risks the list of first things holds."""
@@ -37,6 +37,7 @@ def render(run: Run) -> bytes:
     for one in sorted(assets, key=lambda one: -one.visited.score.expected_loss):
         services[one.visited.asset.service].append(one)
     worst = view.worst_rows(run)
+    groups = grouped.groups(run, run.visited) if many else []
     style, script = (page.own(name) for name in ("report.css", "report.js"))
     total = run.organisation
     made = page.template("report.html.j2").render(
@@ -63,8 +64,11 @@ def render(run: Run) -> bytes:
         trend=trend.svg(run.history.trend) if run.history else "",
         gaps=view.gaps(run),
         most_gaps=MOST_GAPS,
-        groups=grouped.groups(run, run.visited) if many else [],
+        groups=grouped.shortened(groups),
+        inside=grouped.of_assets(groups),
         group_anchor=_group_anchor,
+        severity=lambda row: records.severity(row, policy.tolerances.asset),
+        bearable_service=view.amount(policy.tolerances.service, policy),
         missed=view.not_visited(run),
         row_anchor=_row_anchor,
         told={},

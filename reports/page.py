@@ -17,8 +17,9 @@ _ROOM = Path(__file__).parent / "templates"
 
 
 def own(name: str) -> Markup:
-    """A style or script of ours, as it stands in the folder of templates."""
-    return Markup((_ROOM / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file, not anybody's text
+    """A style or script of ours from the folder of templates, without its indentation."""
+    text = (_ROOM / name).read_text(encoding="utf-8")
+    return Markup("\n".join(map(str.lstrip, text.splitlines())))  # noqa: S704 - our own file, not anybody's text
 
 
 def content_policy(style: str, script: str = "") -> str:

@@ -10,8 +10,8 @@ from scanner.model import TrendPoint
 
 from .plain_words import share
 
-WIDTH, HEIGHT = 320, 116
-_LEFT, _RIGHT, _TOP, _BASE = 30, 294, 14, 84
+WIDTH, HEIGHT = 320, 100
+_LEFT, _RIGHT, _TOP, _BASE = 30, 294, 14, 70
 _HEAD = Markup('<svg viewBox="0 0 {} {}" role="img" aria-labelledby="trend-t trend-d" font-size="12">')
 _TEXT = Markup('<text x="{:.0f}" y="{:.0f}" text-anchor="{}">{}</text>')
 _DOT = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{}" fill="var({})" stroke="var(--ink)"/>')

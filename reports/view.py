@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, get_type_hints
 
 from scanner import score
@@ -105,10 +105,21 @@ def rows(run: Run, visited: Visited) -> list[Row]:
     return sorted(made, key=lambda row: (order[row.finding.outcome], -row.loss))
 
 
+def whole(run: Run) -> list[Visited]:
+    """The assets with all that counts in their scores: also what failed before and nobody could look at again."""
+    still: dict[str, list[Finding]] = {}
+    for one in run.history.standing if run.history else ():
+        still.setdefault(one.asset, []).append(one)
+    return [
+        replace(one, findings=(*one.findings, *still[one.asset.id])) if one.asset.id in still else one
+        for one in run.visited
+    ]
+
+
 def worst_rows(run: Run) -> dict[tuple[str, str], Row]:
     """(service, root cause) → its failed finding that costs most: whose fix to show for the whole."""
     found: dict[tuple[str, str], Row] = {}
-    for visited in run.visited:
+    for visited in whole(run):
         for row in rows(run, visited):
             if row.finding.outcome is Outcome.FAIL and row.control is not None:
                 key = (visited.asset.service, row.control.cause)

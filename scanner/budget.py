@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import score
@@ -21,7 +22,9 @@ from .model import Asset, Control, Finding
 EXACT_ACTIONS = 16
 KNAPSACK_CELLS = 5000
 """The knapsack's budget is cut into so many parts at most; costs are rounded up, so that none is exceeded."""
-_CERTAIN = -745.0  # the logarithm below which nothing is left of a chance: exp(-745) is the last number above zero
+KNAPSACK_WORK = 1_500_000
+"""The knapsack's parts times actions at most: thousands of actions get a coarser one."""
+_CERTAIN = -40.0  # the logarithm below which nothing is left of a chance: 1 - exp(-40) is 1 to the last digit
 _EFFORTS = ("minutes", "hours", "days", "weeks")
 
 
@@ -74,10 +77,17 @@ Pairs = Sequence[tuple[Asset, Sequence[Finding]]]
 
 
 def ladder(
-    pairs: Pairs, controls: Mapping[tuple[str, str], Control], policy: score.Policy, budgets: Iterable[int]
+    pairs: Pairs,
+    controls: Mapping[tuple[str, str], Control],
+    policy: score.Policy,
+    budgets: Iterable[int],
+    among: int | None = None,
 ) -> list[BudgetPlan]:
-    """One plan for each budget (in hundredths of a day), smallest first. More budget never saves less."""
-    estate = _Estate.of(pairs, controls, policy)
+    """One plan for each budget (in hundredths of a day), smallest first. More budget never saves less.
+
+    among: choose from so many of the causes that cost most alone; the others stay open in every figure. Quicker.
+    """
+    estate = _Estate.of(pairs, controls, policy, among)
     exact = len(estate.actions) <= EXACT_ACTIONS
     tried = estate.every_set() if exact else []
     plans: list[BudgetPlan] = []
@@ -135,10 +145,19 @@ def _action(
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """One service's causes by number. gaps: between its losses. logs: number → log chance to withstand, by loss."""
+    """One service's causes by number. gaps: between its losses. logs: number → log chance to withstand, by loss.
+
+    stays: the same of all the causes together that no action removes.
+    """
 
     gaps: tuple[float, ...]
     logs: Mapping[int, tuple[float, ...]]
+    stays: tuple[float, ...]
+
+    def left(self, done: Container[int]) -> list[float]:
+        """Log chance to withstand, by loss, once these are done."""
+        logs = [of for number, of in self.logs.items() if number not in done]
+        return [math.fsum(column) for column in zip(self.stays, *logs, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,31 +170,31 @@ class _Estate:
     standalone: tuple[float, ...]
 
     @classmethod
-    def of(cls, pairs: Pairs, controls: Mapping[tuple[str, str], Control], policy: score.Policy) -> _Estate:
+    def of(
+        cls, pairs: Pairs, controls: Mapping[tuple[str, str], Control], policy: score.Policy, among: int | None = None
+    ) -> _Estate:
         open: dict[tuple[str, str], list[score.Weakness]] = defaultdict(list)
         for asset, findings in pairs:
             for weak in score.weaknesses(asset, findings, controls, policy):
                 if weak.v > 0 and weak.l > 0:
                     open[weak.cause, weak.service].append(weak)
-        keys = sorted(open, key=lambda key: f"{key[0]} in {key[1]}")
-        curves = [score.curve(open[key], policy) for key in keys]
-        by_service: dict[str, list[int]] = defaultdict(list)
-        for number, (_, service) in enumerate(keys):
-            by_service[service].append(number)
+        curves = {key: score.curve(found, policy) for key, found in open.items()}
+        dearest = sorted(curves, key=lambda key: (-_shown(curves[key].expected_loss), f"{key[0]} in {key[1]}"))
+        keys = sorted(dearest[:among], key=lambda key: f"{key[0]} in {key[1]}")
+        by_service: dict[str, dict[int, score.Curve]] = {service: {} for _, service in sorted(open)}
+        for number, key in enumerate(keys):
+            by_service[key[1]][number] = curves[key]
+        stay = {name: [curves[key] for key in dearest[len(keys) :] if key[1] == name] for name in by_service}
         return cls(
             tuple(_action(open[key], controls, policy) for key in keys),
-            {name: _service(numbers, curves) for name, numbers in by_service.items()},
+            {name: _service(numbered, stay[name]) for name, numbered in by_service.items()},
             policy.attempts,
-            tuple(of.expected_loss for of in curves),
+            tuple(curves[key].expected_loss for key in keys),
         )
 
     def loss(self, done: frozenset[int]) -> float:
         """What the organisation can still expect to lose in a year."""
-        left = []
-        for service in self.services.values():
-            logs = [of for number, of in service.logs.items() if number not in done]
-            left.append(_lost(service.gaps, [math.fsum(column) for column in zip(*logs, strict=True)]))
-        return self.attempts * math.fsum(left)
+        return self.attempts * math.fsum(_lost(one.gaps, one.left(done)) for one in self.services.values())
 
     def cost(self, done: Iterable[int]) -> int:
         return sum(self.actions[number].cost for number in done)
@@ -207,11 +226,16 @@ def _shown(loss: float) -> float:
     return float(f"{loss:.11g}")
 
 
-def _service(numbers: Sequence[int], curves: Sequence[score.Curve]) -> _Service:
-    losses = sorted({loss for number in numbers for loss, _ in curves[number].steps})
+def _service(numbered: Mapping[int, score.Curve], stay: Sequence[score.Curve]) -> _Service:
+    losses = sorted({loss for curve in (*numbered.values(), *stay) for loss, _ in curve.steps})
     below = [0.0, *losses[:-1]]
-    logs = {number: tuple(_log_withstood(curves[number].per_attempt(low)) for low in below) for number in numbers}
-    return _Service(tuple(high - low for high, low in zip(losses, below, strict=True)), logs)
+
+    def logs(of: score.Curve) -> tuple[float, ...]:
+        return tuple(_log_withstood(of.per_attempt(low)) for low in below)
+
+    left = tuple(math.fsum(column) for column in zip(*map(logs, stay), strict=True)) if stay else (0.0,) * len(below)
+    gaps = tuple(high - low for high, low in zip(losses, below, strict=True))
+    return _Service(gaps, {number: logs(of) for number, of in numbered.items()}, left)
 
 
 def _log_withstood(chance: float) -> float:
@@ -220,12 +244,12 @@ def _log_withstood(chance: float) -> float:
 
 def _lost(gaps: Sequence[float], logs: Sequence[float]) -> float:
     """The area under a loss curve, for one attempt."""
-    return math.fsum(-gap * math.expm1(log) for gap, log in zip(gaps, logs, strict=bool(logs)))
+    return math.fsum(-gap * math.expm1(log) for gap, log in zip(gaps, logs, strict=True))
 
 
 def _every_subset(service: _Service) -> list[tuple[frozenset[int], float]]:
     """Each set of this service's actions with what is left when it is done."""
-    found: list[tuple[frozenset[int], tuple[float, ...]]] = [(frozenset(), (0.0,) * len(service.gaps))]
+    found: list[tuple[frozenset[int], tuple[float, ...]]] = [(frozenset(), service.stays)]
     for number, logs in service.logs.items():
         still_open = [(done, tuple(a + b for a, b in zip(sums, logs, strict=True))) for done, sums in found]
         found = [*still_open, *((done | {number}, sums) for done, sums in found)]
@@ -241,25 +265,21 @@ class _Worksite:
     def __init__(self, estate: _Estate, done: Iterable[int]) -> None:
         self.estate, self.done = estate, set(done)
         self.of = {number: service for service in estate.services.values() for number in service.logs}
-        self.sums = {
-            id(service): [
-                math.fsum(logs[at] for number, logs in service.logs.items() if number not in self.done)
-                for at in range(len(service.gaps))
-            ]
-            for service in estate.services.values()
-        }
+        self.sums = {id(service): service.left(self.done) for service in estate.services.values()}
+        logs = {number: service.logs[number] for number, service in self.of.items()}
+        self.doing = {number: [math.expm1(-log) for log in of] for number, of in logs.items()}
+        self.leaving = {number: [-math.expm1(log) for log in of] for number, of in logs.items()}
+        self.cost = estate.cost(self.done)
         self.worth: dict[int, float] = {}
         for service in estate.services.values():
             self._weigh(service)
 
     def _weigh(self, service: _Service) -> None:
         """For each action of a service: what it saves to do it next, or costs to leave it out again."""
-        now = self.sums[id(service)]
-        lost = _lost(service.gaps, now)
-        for number, logs in service.logs.items():
-            sign = 1 if number in self.done else -1
-            then = [a + sign * b for a, b in zip(now, logs, strict=True)]
-            self.worth[number] = abs(lost - _lost(service.gaps, then))
+        left = [gap * math.exp(log) for gap, log in zip(service.gaps, self.sums[id(service)], strict=True)]
+        for number in service.logs:
+            change = self.leaving[number] if number in self.done else self.doing[number]
+            self.worth[number] = sum(map(operator.mul, left, change))
 
     def move(self, number: int) -> None:
         """Do this one, or leave it out again."""
@@ -269,11 +289,12 @@ class _Worksite:
             a + sign * b for a, b in zip(self.sums[id(service)], service.logs[number], strict=True)
         ]
         self.done ^= {number}
+        self.cost -= sign * self.estate.actions[number].cost
         self._weigh(service)
 
     def fill(self, budget: int, allowed: Iterable[int] | None = None) -> list[int]:
         """Do what saves most for its cost until nothing fits any more; the order in which it was done."""
-        left, order = budget - self.estate.cost(self.done), []
+        left, order = budget - self.cost, []
         open = set(self.of if allowed is None else allowed) - self.done
         while fitting := [number for number in open if self.estate.actions[number].cost <= left]:
             chosen = min(fitting, key=lambda number: (-self.rate(number), self.estate.actions[number].cost, number))
@@ -300,7 +321,7 @@ def _backward(estate: _Estate, budgets: Sequence[int]) -> dict[int, frozenset[in
     site = _Worksite(estate, range(len(estate.actions)))
     found: dict[int, frozenset[int]] = {}
     for budget in sorted(budgets, reverse=True):
-        while (over := estate.cost(site.done) - budget) > 0:
+        while (over := site.cost - budget) > 0:
             paid = [number for number in site.done if estate.actions[number].cost]
             site.move(
                 min(paid, key=lambda number: (site.rate(number), -min(estate.actions[number].cost, over), number))
@@ -313,7 +334,8 @@ def _backward(estate: _Estate, budgets: Sequence[int]) -> dict[int, frozenset[in
 
 def _knapsack(estate: _Estate, budget: int) -> frozenset[int]:
     """As if savings added up; then fill up."""
-    unit = max(1, math.ceil(budget / KNAPSACK_CELLS))
+    most = min(KNAPSACK_CELLS, max(100, KNAPSACK_WORK // max(1, len(estate.actions))))
+    unit = max(1, math.ceil(budget / most))
     cells = budget // unit
     best = [0.0] * (cells + 1)
     taken: list[bytearray] = []

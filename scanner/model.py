@@ -711,6 +711,7 @@ class History:
 
     day: the day the dates are held against. head: the hash, in hex, that stands for the register's whole history.
     untreated: the organisation's expected yearly loss without what is accepted on that day; None where not known.
+    standing: failures of earlier runs that this one could not look at again; they count in its scores.
     """
 
     day: date
@@ -719,6 +720,7 @@ class History:
     charges: tuple[Charge, ...]
     head: str
     untreated: float | None = None
+    standing: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

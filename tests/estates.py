@@ -159,7 +159,8 @@ def estates(draw: st.DrawFn, least: int = 0) -> Estate:
         for _, name in known:
             for subject in range(draw(st.integers(0, 2))):
                 outcome = draw(st.sampled_from([Outcome.FAIL, Outcome.FAIL, Outcome.PASS]))
-                found.append(Finding(asset.id, "b", name, str(subject), outcome, weakness=draw(shares)))
+                share, left = draw(shares), draw(st.sampled_from([1.0, 1.0, 0.3, 0.05]))
+                found.append(Finding(asset.id, "b", name, str(subject), outcome, weakness=share, compensation=left))
         pairs.append((asset, tuple(found)))
     made = Estate(tuple(pairs), known)
     if len(made.failed) < least:

@@ -114,7 +114,9 @@ class Estate:
 
     def _keep(self, model: str, row: dict[str, Any], parent: dict[str, Any] | None, folder: str) -> None:
         of = {PARENTS[model].replace("-", "_")[:-1]: {"id": parent["id"]}} if parent else {"folder": folder}
-        same = [one for one in self.rows(PLACES[model]) if one["ref_id"] == row["ref_id"] and of.items() <= one.items()]
+        here = [one for one in self.rows(PLACES[model]) if of.items() <= one.items()]
+        same = [one for one in here if one["ref_id"] == row["ref_id"]]
+        same = same or [one for one in here if one["name"] == row["name"]]
         if same:
             same[0].update(row)
         else:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reports import board, frameworks, plain_words, view
-from scanner import catalogue, score
+from reports import board, frameworks, outlook, plain_words, scale, view
+from scanner import budget, catalogue, score
 from scanner.catalogue import Catalogue
 from scanner.inert import printable
 from scanner.load import read_document
@@ -187,7 +187,7 @@ def test_this_is_not_plain(text: str) -> None:
 def test_a_control_s_own_words_stand_where_they_are_plain() -> None:
     assert plain_words.told("Every account has a password", "An empty password opens the account", "x.y") == (
         "An empty password opens the account.",
-        "Make sure of this: Every account has a password.",
+        "Every account has a password.",
     )
     assert plain_words.told("SSH is closed", "An empty password opens it.", "ssh.open") == plain_words.FAMILY["ssh"]
     assert "weaker than agreed" in plain_words.told("SSH is closed", "It is TLS.", "unheard.of")[0]
@@ -210,7 +210,7 @@ def test_a_chance_is_told_as_a_frequency(chance: float, words: str) -> None:
 
 def test_a_share_is_never_rounded_to_nothing_or_all() -> None:
     told = [plain_words.share(part, 1000) for part in (0, 1, 375, 999, 1000)]
-    assert told == ["none", "< 1 %", "38 %", "> 99 %", "all"]
+    assert told == ["none", "< 1 %", "37 %", "> 99 %", "all"]
     assert plain_words.share(0, 0) == "none"
 
 
@@ -221,9 +221,9 @@ def test_the_verdict_is_held_against_what_was_agreed() -> None:
     run = run_of()
     seen = replace(run.organisation, judged=100, applicable=100)
     above = replace(run, organisation=replace(seen, score=76.2))
-    assert board.headline(above) == "The risk is above the level you agreed: 76, where 50 is the agreed level."
+    assert board.headline(above) == "The risk is above the level you agreed: 76 instead of 50."
     within = replace(run, organisation=replace(seen, score=50.0))
-    assert board.headline(within) == "The risk is within the level you agreed: 50, where 50 is the agreed level."
+    assert board.headline(within) == "The risk is within the level you agreed: 50 of 50."
 
 
 def test_what_was_seen_in_part_is_said_to_be_at_least() -> None:
@@ -267,6 +267,75 @@ def test_no_better_figure_is_promised_where_earlier_failures_still_count() -> No
     assert "Earlier failures" not in " ".join(said(run))
 
 
+def test_what_failed_before_and_was_not_looked_at_again_is_planned_for_too() -> None:
+    """The same failures, found in this run or in an earlier one, lead to the same plan."""
+    run = remembered(run_of())
+    assert run.history is not None
+    first = run.visited[0]
+    known = [f for f in first.findings if f.outcome is Outcome.FAIL]
+    blind = replace(first, findings=tuple(f for f in first.findings if f.outcome is not Outcome.FAIL))
+    later = replace(run, visited=(blind, *run.visited[1:]), history=replace(run.history, standing=tuple(known)))
+    told, then = " ".join(said(run)), " ".join(said(later))
+    (before,) = re.findall(r"changes below would bring the risk to [\d.]+", told)
+    assert before in then
+    assert "Earlier failures that nobody could look at again still count." in then
+
+
+def test_plans_of_growing_size_are_told_and_never_lead_to_more_risk() -> None:
+    run = RUNS["every control that ships"]
+    ahead = outlook.outlook(run)
+    scores = [one.score for one in ahead.rungs]
+    assert scores == sorted(scores, reverse=True)
+    assert all(one.score < run.organisation.score for one in ahead.rungs)
+    assert [one.days for one in ahead.rungs] == sorted({one.days for one in ahead.rungs})
+
+
+def test_the_work_until_the_agreed_level_is_enough_for_it() -> None:
+    """And where the level is kept already, nothing has to be done for it."""
+    run = run_of()
+    ahead = outlook.outlook(run)
+    assert ahead.agreed_days is not None
+    pairs = [(one.asset, one.findings) for one in run.visited]
+    (plan,) = budget.ladder(pairs, run.controls, score.Policy(), [round(100 * ahead.agreed_days)])
+    assert plan.loss_after <= score.Policy().tolerances.organisation
+    bearable = {**run.policy, "tolerances": {"organisation": 1e6}}
+    assert outlook.outlook(replace(run, policy=bearable)).agreed_days is None
+
+
+def test_the_scale_marks_today_and_after_and_nothing_where_nothing_is_known() -> None:
+    page = board.render(run_of()).decode()
+    assert "today 76" in page
+    assert "after these changes 0" in page
+    assert "today" not in scale.svg(None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (0.1, "under 1 hour"),
+        (0.125, "about 1 hour"),
+        (0.5, "about 4 hours"),
+        (0.95, "about 1 day"),
+        (38.2, "about 38 days"),
+    ],
+)
+def test_an_effort_is_told_in_hours_and_days(days: float, words: str) -> None:
+    assert plain_words.work(days) == words
+
+
+def test_where_losses_are_money_the_work_has_its_price() -> None:
+    run = run_of()
+    paid = replace(run, policy={**run.policy, "unit": "EUR", "day_rate": 800.0})
+    assert "about 4 hours of work, 400 EUR · Owner: Platform team" in " ".join(said(paid))
+
+
+def test_a_reason_that_leans_on_its_title_gives_way_to_the_words_of_its_family() -> None:
+    harm, goal = plain_words.told(
+        "The release still gets updates", "After that day every flaw stays open.", "updates.release"
+    )
+    assert (harm, goal) == (plain_words.FAMILY["updates"][0], "The release still gets updates.")
+
+
 def test_at_most_five_places_are_told_and_all_of_them_are_on_the_map() -> None:
     page = board.render(of_real_controls()).decode()
     numbers = re.findall(r'<span class="no">(\d)</span>', page)
@@ -282,8 +351,8 @@ def test_at_most_five_places_are_told_and_all_of_them_are_on_the_map() -> None:
 def test_every_place_names_service_likelihood_damage_fix_effort_and_owner() -> None:
     text = " ".join(said(run_of()))
     assert "How likely: most years (95 %) · How bad: major" in text
-    assert "What fixes it: Make sure of this: Every account has a password." in text
-    assert "Where: webshop, 1 system · Effort: hours each · Owner: Platform team" in text
+    assert "Goal: Every account has a password." in text
+    assert "webshop, 1 system · about 4 hours of work · Owner: Platform team" in text
 
 
 def test_an_asset_without_owner_or_service_is_said_to_have_none() -> None:
@@ -302,21 +371,19 @@ def test_the_trend_is_drawn_and_told_with_what_was_seen() -> None:
 
 def test_whoever_the_register_names_is_in_charge_until_a_day() -> None:
     text = " ".join(said(RUNS["with a register"]))
-    assert "Owner: Platform team · By: 27 February 2026, which is past" in text
-    assert "Owner: Anna · By: 27 March 2026" in text
+    assert "Owner: Platform team · due since 27 February 2026" in text
+    assert "Owner: Anna · by 27 March 2026" in text
 
 
 def test_accepted_risks_are_told_with_who_bears_them_until_when() -> None:
     text = " ".join(said(RUNS["with a register"]))
-    assert "webshop: 1 risk borne by Anna, ended on 20 February 2026: decide anew." in text
+    assert "webshop: 1 risk borne by Anna, ended 20 February 2026: decide anew." in text
     assert "only until 20 March 2026." in text
     assert "Accepted risks still count in every figure here." in text
 
 
 def test_readiness_joins_what_people_say_with_what_was_seen_on_systems() -> None:
-    line = (
-        "Ready to recover: 1 of 3 shown, 1 missing, 1 not answered. Settings of systems: 1 of 3 as wanted, 1 not seen."
-    )
+    line = "Ready to recover: 1 of 3 shown, 1 missing, 1 not answered. On systems: 1 of 3 as wanted, 1 not seen."
     assert line in said(asked_and_seen())
 
 

@@ -43,6 +43,7 @@ budgets = st.lists(st.integers(0, 2000), min_size=1, max_size=4)
 @given(estates(), budgets)
 @settings(max_examples=60, deadline=None)
 def test_a_plan_is_within_its_budget_and_saves_what_it_says(estate: Estate, wanted: list[int]) -> None:
+    """P23."""
     found = plans(estate, wanted)
     assert [plan.budget for plan in found] == sorted(set(wanted))
     before = estate.assessed(POLICY).organisation.expected_loss
@@ -128,6 +129,18 @@ def wide(number: int) -> tuple[list[tuple[Asset, list[Finding]]], Controls]:
         for i, host in enumerate(hosts)
     ]
     return pairs, known
+
+
+@given(estates(), st.integers(0, 1000), st.integers(0, 6))
+@settings(max_examples=30, deadline=None)
+def test_a_plan_among_the_dearest_causes_counts_the_others_as_open(estate: Estate, limit: int, among: int) -> None:
+    (plan,) = ladder(estate.pairs, estate.controls, POLICY, [limit], among)
+    (whole,) = plans(estate, [limit])
+    assert plan.cost <= limit
+    assert plan.loss_before == pytest.approx(whole.loss_before, rel=1e-9, abs=1e-9)
+    assert plan.loss_after == pytest.approx(left(estate, [step.action for step in plan.steps]), rel=1e-9, abs=1e-9)
+    assert plan.saving <= whole.saving + 1e-9
+    assert len(plan.steps) <= among
 
 
 def test_hundreds_of_actions_get_a_plan_that_says_how_good_it_is() -> None:

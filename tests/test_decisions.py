@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,8 +68,19 @@ def test_the_list_shows_the_dearest_first_with_level_and_due_date(verb: Verb) ->
     assert found[0]["control"] == "ssh"
     assert {one["level"] for one in found} <= {"very low", "low", "within tolerance", "above tolerance"}
     assert verb("list").output.splitlines()[0].split() == [
-        "Risk", "Level", "Loss/year", "Asset", "Control", "State", "Owner", "Treatment", "Due",
+        "Risk", "Level", "Loss/year", "Asset", "Control", "What", "should", "be", "State", "Owner", "Treatment", "Due",
     ]  # fmt: skip
+
+
+def test_the_list_says_what_should_be_and_counts_what_waits_for_somebody(verb: Verb) -> None:
+    open = listed(verb)
+    said = verb("list").output
+    assert all(one["title"][:40] in said for one in open.values())
+    (line,) = [line for line in said.splitlines() if re.match(r"\d+ risks: ", line)]
+    assert int(line.split()[0]) == len(open) == sum(map(int, re.findall(r"(\d+) (?:far|above|within|low|very)", line)))
+    assert f"0 overdue, {len(open)} without an owner, {len(open)} undecided" in said
+    verb("assign", next(iter(open.values()))["fingerprint"], "--owner", "anna")
+    assert f"{len(open) - 1} without an owner" in verb("list").output
 
 
 def test_a_stricter_policy_makes_a_risk_due_sooner(verb: Verb, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from scanner.register import open_register
 from scanner.secrets import Secret
 
 from .push_server import LABELS, TOKEN, Estate, Server, serve
-from .run_of import borne, remembered, run_of
+from .run_of import borne, controls, remembered, run_of
 
 DOJO = defectdojo.Place("Estate")
 CISO = cisoassistant.Place("IT", "Servers")
@@ -196,6 +196,21 @@ def test_ciso_gets_every_record_and_none_twice(server: Server) -> None:
     assert counted(server) == first
     again = [one for one in server.estate.posts[4:] if one["X-Model-Type"] in {"FindingsAssessment", "RiskAssessment"}]
     assert all(one["X-On-Conflict"] == "update" and one["X-Target-Id"] for one in again)
+
+
+def test_ciso_keeps_apart_what_has_the_same_words(server: Server) -> None:
+    """The wizard looks by ref_id, then by name: two causes, and two findings of one asset, of one title."""
+    known = controls()
+    first, second = list(known)[:2]
+    same = {**known, second: replace(known[second], title=known[first].title, why=known[first].why)}
+    run = run_of(known=same)
+    to_ciso(server, run)
+    with zipfile.ZipFile(io.BytesIO(ciso_report.render(run))) as archive:
+        for file in archive.namelist():
+            rows = list(csv.DictReader(io.StringIO(archive.read(file).decode(), newline="")))
+            assert len({row["name"] for row in rows}) == len(rows), file
+    titles = [one["name"] for one in server.estate.rows("applied-controls")]
+    assert sum(title.startswith(known[first].title) for title in titles) == 2
 
 
 def test_ciso_resolves_what_passed(server: Server) -> None:

@@ -243,12 +243,41 @@ def test_the_page_of_one_host_stays_small_whatever_its_baseline_grows_to() -> No
 
 def test_an_estate_names_every_control_and_says_how_many_places_it_leaves_out() -> None:
     run = run_of_many(30, 40)
-    [worst, *others] = grouped.groups(run, run.visited, places=100)
+    [worst, *others] = grouped.shortened(grouped.groups(run, run.visited), 100)
     assert (worst.count, len(worst.rows)) == (30, 30)
     failed = [one for one in others if one.first.finding.outcome is Outcome.FAIL]
     assert sum(one.count for one in failed) + worst.count == sum(f.outcome is Outcome.FAIL for f in run.findings)
     assert all(len(one.rows) == min(one.count, grouped.LEAST) or len(one.rows) == one.count for one in failed)
     assert [one.loss for one in failed] == sorted((one.loss for one in failed), reverse=True)
+
+
+def test_every_link_of_a_page_leads_somewhere_and_every_service_and_asset_is_linked() -> None:
+    for run in (run_of(), run_of_many(40)):
+        page = render("html", run)
+        places = re.findall(r'id="([^"]+)"', page)
+        assert set(re.findall(r'href="#([^"]+)"', page)) <= set(places)
+        assert len(places) == len(set(places))
+        linked = re.findall(r'<th scope="row"><a href="#[^"]+">([^<]+)</a>', page)
+        assert sorted(linked) == sorted(one.asset.id for one in run.visited)
+        assert set(re.findall(r'class="whole"><th scope="row">([^<]+)</th>', page)) == set(run.services)
+
+
+def test_an_asset_of_a_whole_estate_names_every_control_that_it_fails() -> None:
+    """Also those whose list of places leaves it out."""
+    run = run_of_many(40)
+    made = grouped.groups(run, run.visited)
+    inside = grouped.of_assets(made)
+    for one in run.visited:
+        failed = {f.control for f in one.findings if f.outcome is Outcome.FAIL}
+        assert {made[number].first.finding.control for number in inside.get(one.asset.id, [])} == failed
+    page = render("html", run)
+    assert 'data-in="' + " ".join(map(str, inside["host-0001"])) + '"' in page
+
+
+def test_how_heavy_a_failure_is_stands_beside_it_in_a_word() -> None:
+    page = render("html", run_of())
+    assert re.search(r"Root cannot log in over SSH <em>critical</em>", page)
+    assert "<em>low</em>" not in page
 
 
 def test_what_fixes_a_control_is_told_once_and_linked_from_its_other_findings() -> None:

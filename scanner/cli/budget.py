@@ -140,7 +140,7 @@ def _print_ladder(plans: list[BudgetPlan], policy: Policy) -> None:
     for plan in plans:
         told = _plain(plan, policy)
         row = [
-            "everything" if told["budget_days"] is None else f"{told['budget_days']:g} days",
+            "everything" if told["budget_days"] is None else _days(told["budget_days"]),
             f"{told['cost_days']:g}",
         ]
         row += [str(told["actions"]), f"{plan.loss_before:.4g}", f"{plan.loss_after:.4g}"]
@@ -157,19 +157,19 @@ def _print_plan(plan: BudgetPlan, policy: Policy) -> None:
     from scanner.inert import printable
 
     if not plan.steps:
-        click.echo(f"\nNothing that lowers the risk fits into {plan.budget / 100:g} days.")
+        click.echo(f"\nNothing that lowers the risk fits into {_days(plan.budget / 100)}.")
         return
-    click.echo(f"\nFor {plan.budget / 100:g} days, in this order:")
+    click.echo(f"\nFor {_days(plan.budget / 100)}, in this order:")
     for number, step in enumerate(plan.steps, 1):
         action = step.action
         click.secho(printable(f"{number:>3}. {action.title} ({action.service})"), bold=True)
         where = ", ".join(action.assets[:6]) + (f" and {len(action.assets) - 6} more" if len(action.assets) > 6 else "")
         if action.fix:
-            click.echo(printable(f"     {action.fix}"))
+            click.echo(_wrapped(action.fix))
         closes = f"{action.findings} finding{'s' if action.findings > 1 else ''}"
         click.echo(printable(f"     on {where}; closes {closes} of {action.root_cause}"))
         click.echo(
-            f"     {action.cost / 100:g} days; saves {step.saving:.3g} {policy.unit} a year ({step.saving_alone:.3g} if"
+            f"     {_days(action.cost / 100)}; saves {step.saving:.3g} {policy.unit} a year ({step.saving_alone:.3g} if"
             f" done alone), leaves {step.loss_after:.3g}"
         )
     if plan.of_best == 1:
@@ -178,3 +178,19 @@ def _print_plan(plan: BudgetPlan, policy: Policy) -> None:
         click.echo(f"\nThis saves at least {int(plan.of_best * 100)} % of the best possible within this budget.")
     if not policy.in_money:
         click.echo("Losses are in points, so no return on money is shown; name a currency as `unit` in the policy.")
+
+
+def _days(number: float) -> str:
+    return f"{number:g} day{'s' if number != 1 else ''}"
+
+
+def _wrapped(text: str) -> str:
+    """A fix in lines that fit a terminal. A command is broken at spaces only, so that it can be copied."""
+    import textwrap
+
+    from scanner.inert import printable
+
+    return textwrap.fill(
+        printable(text), 100, initial_indent="     ", subsequent_indent="     ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip

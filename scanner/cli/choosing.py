@@ -148,14 +148,6 @@ def risk_of(register: Register, begun: str) -> RiskRecord:
 def standing_of(register: Register, run: Run) -> list[tuple[Asset, list[Finding]]]:
     """What counts in a run, asset by asset: its findings and, in the last run, what it could not judge again."""
     from scanner.model import utc_now
-    from scanner.scoring.standing import compensated, with_last_known
+    from scanner.register.remembering import standing
 
-    last = register.runs(1)
-    if not last or last[0].id != run.id:
-        return [(one.asset, list(one.findings)) for one in run.visited]
-    pairs, eased, today = [], register.compensations(), utc_now().date()
-    for one in run.visited:
-        known = [each for each in register.last_known(one.asset.id) if (each.baseline, each.control) in run.controls]
-        known = compensated(known, eased.get(one.asset.id, ()), today)
-        pairs.append((one.asset, with_last_known(one.findings, known)))
-    return pairs
+    return standing(register, run, utc_now().date())

@@ -93,6 +93,8 @@ def list_(
         click.echo(json.dumps([plain(one, today) for one in found], indent=2))
         return
     risk_text.show_table(found, today)
+    if found:
+        risk_text.show_counts(found, today)
     risk_text.show_acceptances(everything)
     risk_text.show_compensations(everything, today)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 SOON_DAYS = 30
+LEVELS = ("far above tolerance", "above tolerance", "within tolerance", "low", "very low")
+"""Levels of risks, the worst first."""
 
 
 def show_table(found: Sequence[Entry], today: date) -> None:
@@ -34,6 +37,7 @@ def show_table(found: Sequence[Entry], today: date) -> None:
             f"{one.loss:.2g}",
             printable(one.risk.asset, 24),
             printable(f"{one.risk.control}{f' [{one.risk.subject}]' if one.risk.subject else ''}", 40),
+            printable(one.title, 44),
             one.risk.state,
             printable(one.treatment.owner or "nobody", 20),
             one.chosen or "undecided",
@@ -41,8 +45,21 @@ def show_table(found: Sequence[Entry], today: date) -> None:
         )
         for one in found
     ]
-    headers = ["Risk", "Level", "Loss/year", "Asset", "Control", "State", "Owner", "Treatment", "Due"]
+    headers = ["Risk", "Level", "Loss/year", "Asset", "Control", "What should be", "State", "Owner", "Treatment", "Due"]
     click.echo(tabulate(rows, headers=headers, disable_numparse=True))
+
+
+def show_counts(found: Sequence[Entry], today: date) -> None:
+    """How many there are of each level, and how many wait for somebody: '7 risks: 2 far above tolerance, …'."""
+    levels = Counter(one.level for one in found if one.level)
+    ordered = [f"{levels[word]} {word}" for word in (*LEVELS, *(levels.keys() - set(LEVELS))) if levels[word]]
+    open = [one for one in found if one.due is not None]
+    undecided = sum(not one.chosen for one in open)
+    nobody, overdue = sum(not one.treatment.owner for one in open), sum(one.overdue_on(today) for one in open)
+    said = f"{len(found)} risk{'s' if len(found) != 1 else ''}"
+    levels_said = f": {', '.join(ordered)}" if ordered else ""
+    click.echo(f"\n{said}{levels_said}")
+    click.echo(f"{overdue} overdue, {nobody} without an owner, {undecided} undecided")
 
 
 def show_waivers(found: Applied, dry_run: bool) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import date
 
 from scanner import score
-from scanner.model import AcceptedRisk, Charge, History, Run
-from scanner.scoring.standing import untreated
+from scanner.model import AcceptedRisk, Asset, Charge, Finding, History, Run
+from scanner.scoring.standing import compensated, untreated, with_last_known
 
 from .ledger import Entry, entries
 from .store import Register
@@ -26,19 +26,37 @@ def history(register: Register, run: Run, policy: score.Policy, today: date) -> 
     held = register.risks(fingerprints=[name for name, one in treatments.items() if one.bearing is not None])
     open = register.risks(causes={risk.root_cause for risk in run.risks[:CAUSES]})
     assets = {one.asset.id for one in run.visited}
+    pairs = standing(register, run, today)
     return History(
         day=today,
         trend=tuple(register.trend(run, POINTS)),
         accepted=tuple(_accepted(entries(held, treatments, known, policy, today))),
         charges=_charges(run, entries([r for r in open if r.asset in assets], treatments, known, policy, today), today),
         head=register.head(),
-        untreated=_untreated(register, run, policy, today),
+        untreated=_untreated(register, run, pairs, policy, today),
+        standing=tuple(
+            still for one, (_, found) in zip(run.visited, pairs, strict=True) for still in found[len(one.findings) :]
+        ),
     )
 
 
-def _untreated(register: Register, run: Run, policy: score.Policy, today: date) -> float | None:
-    """What the run would cost a year without what is accepted. None where the run counts what it could not see."""
-    pairs = [(one.asset, one.findings) for one in run.visited]
+def standing(register: Register, run: Run, today: date) -> list[tuple[Asset, list[Finding]]]:
+    """What counts in a run, asset by asset: its findings and, in the last run, what it could not judge again."""
+    last = register.runs(1)
+    if not last or last[0].id != run.id:
+        return [(one.asset, list(one.findings)) for one in run.visited]
+    pairs, eased = [], register.compensations()
+    for one in run.visited:
+        known = [each for each in register.last_known(one.asset.id) if (each.baseline, each.control) in run.controls]
+        known = compensated(known, eased.get(one.asset.id, ()), today)
+        pairs.append((one.asset, with_last_known(one.findings, known)))
+    return pairs
+
+
+def _untreated(
+    register: Register, run: Run, pairs: list[tuple[Asset, list[Finding]]], policy: score.Policy, today: date
+) -> float | None:
+    """What the run would cost a year without what is accepted. None where not all that counts in it is known."""
     seen = score.assess(pairs, run.controls, policy).organisation.expected_loss
     if not math.isclose(seen, run.organisation.expected_loss, rel_tol=1e-9):
         return None
