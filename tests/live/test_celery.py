@@ -270,6 +270,20 @@ def test_a_site_without_a_worker_is_told_of(lab: Lab) -> None:
     assert "riskline worker --site west" in one.failures["ssh"]
 
 
+def test_a_gate_has_assets_of_other_sites_visited_by_their_workers(lab: Lab) -> None:
+    with lab.worker("south"):
+        limits = ["--limit", "south-10.77.2.2", "--limit", "south-10.77.2.3"]
+        said = lab.scan("gate.db", *lab.far("--site-wait", "40", *limits)).communicate(timeout=60)[0]
+        words = ["gate", "--change", "CHG-1", "--who", "anna", "--register", str(lab.folder / "gate.db"), *limits]
+        words += ["--baselines", str(lab.folder / "ours"), "-b", "fleet", *lab.far("--site-wait", "40")]
+        line = [*lab.hub, *lab.riskline(*words)]
+        done = subprocess.run(line, env=lab.env(), cwd=lab.folder, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "CHG-1: approve"), said + done.stdout + done.stderr
+    with contextlib.closing(open_register(str(lab.folder / "gate.db"))) as opened:
+        last = opened.run(opened.runs()[0].id)
+    assert [one.failures for one in last.visited] == [{}, {}]
+
+
 def test_a_worker_with_another_baseline_refuses_and_says_so(lab: Lab) -> None:
     with lab.worker("south", "--baselines", str(lab.folder / "other")):
         scan = lab.scan("other.db", *lab.far("--site-wait", "40", "--limit", "south-10.77.2.2"))
