@@ -20,6 +20,7 @@ from .errors import UsageError
 MAX_HOSTS = 100_000
 _RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
 _NO_ID = re.compile(r"[^A-Za-z0-9._-]+")
+_JUMP = re.compile(r"(?:-J\s*|ProxyJump[=\s]\s*)([^\s'\"]+)", re.IGNORECASE)
 WINDOWS_PASSWORD = "env:RISKLINE_WINDOWS_PASSWORD"  # noqa: S105 - the name of a variable, not a password
 COLUMNS = (
     *("id", "address", "access", "user", "port", "owner", "service", "zone", "environment", "criticality"),
@@ -134,7 +135,10 @@ def _spread(written: str) -> Iterator[str]:
 
 def _assets(groups: Groups) -> Found:
     found = Found()
-    above = {child: group for group, part in groups.items() for child in part["children"]}
+    above: dict[str, list[str]] = {}
+    for group, part in groups.items():
+        for child in part["children"]:
+            above.setdefault(child, []).append(group)
     for group, part in groups.items():
         chain = _chain(group, above)
         inherited: dict[str, Any] = {}
@@ -147,12 +151,12 @@ def _assets(groups: Groups) -> Found:
     return found
 
 
-def _chain(group: str, above: Mapping[str, str]) -> tuple[str, ...]:
-    """A group and those it is part of, the widest first; a circle ends where it closes."""
+def _chain(group: str, above: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """A group and all those it is part of, the widest first; a circle ends where it closes."""
     chain = [group]
-    while (upper := above.get(chain[0])) is not None and upper not in chain:
-        chain.insert(0, upper)
-    return tuple(chain)
+    for one in chain:
+        chain += [upper for upper in above.get(one, ()) if upper not in chain]
+    return tuple(reversed(chain))
 
 
 def _add(found: Found, host: str, told: Mapping[str, Any], groups: list[str]) -> None:
@@ -167,7 +171,8 @@ def _add(found: Found, host: str, told: Mapping[str, Any], groups: list[str]) ->
     elif connection == "local":
         access = "local"
     elif connection in {"ssh", "smart", "paramiko", "paramiko_ssh"}:
-        access = {"ssh": _told(user=user, port=port)} if user or port else "ssh"
+        ways = _told(user=user, port=port, key=told.get("ansible_ssh_private_key_file"), jump=_jump(host, told, found))
+        access = {"ssh": ways} if ways else "ssh"
     else:
         why = f"{host}: reached by {connection}, which Riskline has no way for"
         found.left_out += [why] if why not in found.left_out else []
@@ -181,6 +186,15 @@ def _add(found: Found, host: str, told: Mapping[str, Any], groups: list[str]) ->
     if connection == "local":
         entry.pop("address")
     found.assets[id] = entry
+
+
+def _jump(host: str, told: Mapping[str, Any], found: Found) -> str | None:
+    """The jump hosts that ssh is told of; what else leads there is named."""
+    words = " ".join(str(told.get(f"ansible_ssh_{kind}_args") or "") for kind in ("common", "extra"))
+    jump = _JUMP.search(words)
+    if jump is None and "proxycommand" in words.lower():
+        found.left_out.append(f"{host}: its ProxyCommand; write `jump:` for it if it leads through a host")
+    return jump[1] if jump else None
 
 
 def _told(**lines: Any) -> dict[str, Any]:

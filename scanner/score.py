@@ -10,9 +10,10 @@ Sums are exact (fsum) and sorted by value: neither the order of the input nor an
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import NamedTuple, get_args
 
 from .errors import UsageError
@@ -63,16 +64,16 @@ class Weakness(NamedTuple):
 
 def weaknesses(asset: Asset, findings: Iterable[Finding], controls: Controls, policy: Policy) -> list[Weakness]:
     """Every failed finding of one asset as v and l, those that come to nothing included."""
-    return _weak(findings, _Rates(asset, controls, policy), inherent=False)
+    return _weak(asset, findings, _Rates(asset, controls, policy), inherent=False)
 
 
-def _weak(findings: Iterable[Finding], rates: _Rates, inherent: bool) -> list[Weakness]:
+def _weak(asset: Asset, findings: Iterable[Finding], rates: _Rates, inherent: bool) -> list[Weakness]:
     """inherent: take every judged finding as failed in full: what the controls hold back."""
-    id, service, parts = rates.asset.id, rates.asset.service, rates.asset.parts
+    id, service, parts = asset.id, asset.service, asset.parts
     found = []
     for finding in findings:
         if finding.outcome is Outcome.FAIL or (inherent and finding.outcome is Outcome.PASS):
-            of = rates.of_part(finding.subject) if parts else rates
+            of = rates.of_worth(asset.criticality_of(finding.subject)) if parts else rates
             cause, v, l = of[finding.baseline, finding.control]  # noqa: E741
             v = v if inherent else v * _share(finding)
             found.append(Weakness(id, service, cause, v if v >= NEGLIGIBLE else 0.0, l, finding))
@@ -80,7 +81,9 @@ def _weak(findings: Iterable[Finding], rates: _Rates, inherent: bool) -> list[We
 
 
 class _Rates(dict[tuple[str, str], tuple[str, float, float]]):
-    """Control → its cause, its v where it is missing as a whole, and its l, on one asset; reckoned when first asked."""
+    """Control → its cause, its v where it is missing as a whole, and its l, on assets like this one; reckoned when
+    first asked.
+    """
 
     def __init__(self, asset: Asset, controls: Controls, policy: Policy) -> None:
         super().__init__()
@@ -89,9 +92,8 @@ class _Rates(dict[tuple[str, str], tuple[str, float, float]]):
         self.worth = (steps[of.c - 1], steps[of.i - 1], steps[of.a - 1])
         self.by_worth: dict[Criticality, _Rates] = {of: self}
 
-    def of_part(self, subject: str) -> _Rates:
+    def of_worth(self, of: Criticality) -> _Rates:
         """The rates of one part of the asset, which may be worth more, or less, than the whole."""
-        of = self.asset.criticality_of(subject)
         if of not in self.by_worth:
             self.by_worth[of] = _Rates(replace(self.asset, criticality=of), self.controls, self.policy)
         return self.by_worth[of]
@@ -166,44 +168,67 @@ class Curve:
 
 def curve(open: Iterable[Weakness], policy: Policy) -> Curve:
     """The loss curve of any set of weaknesses: one asset, one cause, one service."""
-    return _curves(open, policy)[0]
+    return _curves(_holes(open), policy)[0]
 
 
-def _curves(open: Iterable[Weakness], policy: Policy) -> tuple[Curve, dict[str, Curve]]:
-    """The loss curve of a set of weaknesses, and that of each of its causes alone: from the largest loss downwards."""
-    at_loss: dict[float, dict[str, dict[str, float]]] = {}
+Hole = tuple[tuple[float, float], ...]
+"""What one cause opens on one host: (loss, chance per attempt), the largest loss first."""
+Holes = dict[str, Counter[Hole]]
+"""Cause → how many hosts have which hole by it. Hosts that are alike count; which they are does not."""
+
+
+def _holes(open: Iterable[Weakness], into: Holes | None = None) -> Holes:
+    """The holes of some weaknesses, added to those of other hosts where there are any."""
+    by_host: dict[tuple[str, str], dict[float, float]] = {}
     for asset, _, cause, v, loss, _ in open:
         if v > 0 and loss > 0:
-            hosts = at_loss.setdefault(loss, {}).setdefault(cause, {})
-            if v > hosts.get(asset, 0.0):
-                hosts[asset] = v
-    strongest: dict[str, dict[str, float]] = defaultdict(dict)
+            held = by_host.setdefault((cause, asset), {})
+            if v > held.get(loss, 0.0):
+                held[loss] = v
+    found: Holes = {} if into is None else into
+    for (cause, _), held in by_host.items():
+        hole = tuple(sorted(held.items(), reverse=True)) if len(held) > 1 else tuple(held.items())
+        found.setdefault(cause, Counter())[hole] += 1
+    return found
+
+
+def _curves(holes: Holes, policy: Policy) -> tuple[Curve, dict[str, Curve]]:
+    """The loss curve of a set of holes, and that of each of its causes alone: from the largest loss downwards."""
+    at_loss: dict[float, set[str]] = {}
+    for cause, kinds in holes.items():
+        for loss in {loss for hole in kinds for loss, _ in hole}:
+            at_loss.setdefault(loss, set()).add(cause)
     withstood: dict[str, float] = {}
     steps: list[tuple[float, float]] = []
     alone: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for loss in sorted(at_loss, reverse=True):
-        for cause, hosts in at_loss[loss].items():
-            held = strongest[cause]
-            for host, v in hosts.items():
-                if v > held.get(host, 0.0):
-                    held[host] = v
-            withstood[cause] = _withstood(held.values(), policy.shared_fault)
+        for cause in at_loss[loss]:
+            withstood[cause] = _withstood(_strongest(holes[cause], loss), policy.shared_fault)
             alone[cause].append((loss, -math.expm1(withstood[cause])))
         steps.append((loss, -math.expm1(math.fsum(withstood.values()))))
     by_cause = {cause: Curve(tuple(reversed(found)), policy.attempts) for cause, found in alone.items()}
     return Curve(tuple(reversed(steps)), policy.attempts), by_cause
 
 
-def _withstood(chances: Iterable[float], shared_fault: float) -> float:
+def _strongest(kinds: Counter[Hole], loss: float) -> Counter[float]:
+    """Chance of one attempt to cost at least so much on a host → how many hosts have that."""
+    found: Counter[float] = Counter()
+    for hole, hosts in kinds.items():
+        chances = [v for step, v in hole if step >= loss]
+        if chances:
+            found[max(chances)] += hosts
+    return found
+
+
+def _withstood(chances: Counter[float], shared_fault: float) -> float:
     """The logarithm of the chance that all hosts of one cause withstand one attempt; -inf where none can."""
-    ordered = sorted(chances, reverse=True)
-    if ordered[0] >= 1:
+    strongest = max(chances)
+    if strongest >= 1:
         return -math.inf
-    first = math.log1p(-ordered[0])
-    if len(ordered) == 1:
-        return first
+    first = math.log1p(-strongest)
     alone = shared_fault - 1
-    return first + math.fsum([math.log1p(alone * v) for v in ordered[1:]])
+    others = (repeat(math.log1p(alone * v), hosts - (v == strongest)) for v, hosts in chances.items())
+    return first + math.fsum(chain.from_iterable(others))
 
 
 def _level(chance: float) -> int:
@@ -276,19 +301,20 @@ def assess(pairs: Iterable[tuple[Asset, Sequence[Finding]]], controls: Controls,
     """Score every asset, service and risk, and the organisation. Services are in the order of their names."""
     assets: dict[str, Score] = {}
     open: dict[str, list[Weakness]] = {}
-    held: dict[str, list[Weakness]] = {}
+    held: dict[str, Holes] = {}
     covered: dict[str, Coverage] = {}
+    alike: dict[Hashable, _Rates] = {}
     for asset, findings in pairs:
-        rates = _Rates(asset, controls, policy)
-        found = _weak(findings, rates, inherent=False)
+        rates = alike.setdefault(_standing_of(asset), _Rates(asset, controls, policy))
+        found = _weak(asset, findings, rates, inherent=False)
         seen = coverage(findings)
         assets[asset.id] = _score(curve(found, policy), policy.tolerances.asset, seen, policy)
         open.setdefault(asset.service, []).extend(found)
-        held.setdefault(asset.service, []).extend(_weak(findings, rates, inherent=True))
+        _holes(_weak(asset, findings, rates, inherent=True), held.setdefault(asset.service, {}))
         covered[asset.service] = covered.get(asset.service, Coverage()) + seen
-    both = {name: _curves(open[name], policy) for name in sorted(open)}
+    both = {name: _curves(_holes(open[name]), policy) for name in sorted(open)}
     now = {name: of for name, (of, _) in both.items()}
-    bare = [curve(held[name], policy) for name in sorted(held)]
+    bare = [_curves(held[name], policy)[0] for name in sorted(held)]
     everything = sum(covered.values(), Coverage())
     return Assessment(
         organisation=_organisation(list(now.values()), everything, policy),
@@ -297,6 +323,12 @@ def assess(pairs: Iterable[tuple[Asset, Sequence[Finding]]], controls: Controls,
         risks=_risks(open, {name: causes for name, (_, causes) in both.items()}, controls, policy),
         inherent=_organisation(bare, everything, policy),
     )
+
+
+def _standing_of(asset: Asset) -> Hashable:
+    """All that a control's rates ask of an asset."""
+    seen = asset.network is not None and asset.network.viewpoint == "internet"
+    return asset.zone, asset.criticality, tuple(sorted(asset.seen_from.items())), seen
 
 
 def service_curves(

@@ -1,7 +1,8 @@
 """Scans that are killed at random moments and resumed: a driver that forks, so that a hundred of them take seconds.
 
 Run as a program: python -m tests.kills FOLDER REGISTER KILLS SEED [COMMAND …]. FOLDER holds what `site` makes. COMMAND,
-where there is one, is run now and then in the middle of a scan, such as one that restarts the database's server. With
+where there is one, is run now and then in the middle of a scan, such as one that restarts the database's server; a
+COMMAND of `file` means that the register is a file on a small disk, which is filled, or locked by another program. With
 `at-once` in the place of KILLS, SEED scans and as many gates are begun together instead, and none is disturbed.
 It prints one JSON object: how the attempts ended.
 """
@@ -13,6 +14,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -103,10 +105,32 @@ def disturbed(child: int, how: str, draw: random.Random, command: list[str]) -> 
         elif how == "visit":
             if (visit := one_visit_of(child)) is not None:
                 os.kill(visit, signal.SIGKILL)
+        elif how == "full":
+            fill(Path(command[0]).parent)
+        elif how == "locked":
+            locked_for(Path(command[0]), draw.uniform(0.1, 0.5))
         else:
             subprocess.run(command, check=True, capture_output=True, timeout=60)
     _, status = os.waitpid(child, 0)
     return "killed" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
+
+
+def fill(disk: Path) -> None:
+    """Leave no room on a disk."""
+    with contextlib.suppress(OSError), (disk / "filling").open("wb", buffering=0) as filling:
+        for size in (1 << 16, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while filling.write(bytes(size)):
+                    pass
+
+
+def locked_for(register: Path, seconds: float) -> None:
+    """Hold a register's file as another program would, for so long."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(register, timeout=1)) as other:
+        other.isolation_level = None
+        other.execute("BEGIN EXCLUSIVE")
+        time.sleep(seconds)
+        other.execute("ROLLBACK")
 
 
 def main(folder: str, register: str, kills: str, seed: str, *command: str) -> None:
@@ -119,13 +143,16 @@ def main(folder: str, register: str, kills: str, seed: str, *command: str) -> No
     words = ["scan", *JUDGING, "--register", register, "--at-once", "4", "-q", "--output", "run.json"]
     left, resume = int(kills), False
     ways = ["parent", "group", "visit", *(["command"] if command else [])]
+    if command == ("file",):
+        ways, command = ["parent", "group", "visit", "full", "full", "locked"], (register,)
     while left:
         child = begun([*words, *(["--resume"] if resume else [])])
         how = disturbed(child, draw.choice(ways), draw, list(command))
         left -= how == "killed" or bool(command)
         ended[how] += 1
+        (Path(register).parent / "filling").unlink(missing_ok=True)
         # 2: nothing to resume; 5: the server has not noticed yet that its client is gone
-        resume = how not in {"0", "1", "3", "2"}
+        resume = how not in {"0", "1", "2"}
     for _ in range(100):
         _, status = os.waitpid(begun([*words, *(["--resume"] if resume else [])]), 0)
         code = os.WEXITSTATUS(status)

@@ -96,6 +96,28 @@ def test_an_ansible_inventory_gives_the_same_assets_in_each_of_its_forms(text: s
     assert "hunter2" not in as_inventory(found)
 
 
+def test_jump_hosts_keys_and_every_group_above_come_along() -> None:
+    text = """
+[pg]
+db1 ansible_ssh_private_key_file=~/.ssh/audit ansible_ssh_common_args='-o ProxyJump=gate@bastion:2222'
+db2 ansible_ssh_extra_args="-J bastion"
+db3 ansible_ssh_common_args='-o ProxyCommand="nc -x proxy %h %p"'
+[db:children]
+pg
+[prod:children]
+pg
+[prod:vars]
+ansible_user=audit
+"""
+    found = from_ansible(text, "hosts.ini")
+    assert found.assets["db1"]["access"] == {
+        "ssh": {"user": "audit", "key": "~/.ssh/audit", "jump": "gate@bastion:2222"}
+    }
+    assert found.assets["db2"]["access"]["ssh"]["jump"] == "bastion"
+    assert found.left_out == ["db3: its ProxyCommand; write `jump:` for it if it leads through a host"]
+    assert set(found.assets["db1"]["groups"]) == {"pg", "db", "prod"}
+
+
 def test_a_table_becomes_assets_with_owner_worth_and_tags(tmp_path: Path) -> None:
     table = (
         "\ufeffID;Address;Access;User;Owner;Service;Zone;Criticality;Groups;Tags\r\n"

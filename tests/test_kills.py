@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -51,3 +52,22 @@ def test_scans_killed_at_random_moments_judge_every_asset_exactly_once(tmp_path:
     register = open_register(str(tmp_path / "register.db"))
     hold(register)
     register.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_scans_on_a_full_disk_or_a_locked_file_lose_nothing_and_judge_nothing_twice(tmp_path: Path) -> None:
+    kills.site(tmp_path)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
+    try:
+        ended = driven(tmp_path, str(disk / "register.db"), 25, 5, "file")
+        assert "last 1" in ended
+        assert ended["3"] >= 1, "no scan met the full disk"
+        assert "disk is full" in (tmp_path / "said").read_text()
+        register = open_register(str(disk / "register.db"))
+        hold(register)
+        register.close()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

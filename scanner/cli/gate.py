@@ -13,13 +13,14 @@ import click
 
 from scanner.errors import UsageError
 
-from . import choosing
+from . import choosing, pacing
 from . import options as given
 
 if TYPE_CHECKING:
     from scanner.drift import FactChange
     from scanner.gate import ChangeReport, GatePolicy
     from scanner.model import Run
+    from scanner.pipeline import Engine
     from scanner.plan import Plan
     from scanner.register import Register
 
@@ -49,6 +50,7 @@ _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,79}\Z")
     help="For the scan: the risk policy (see policy.example.yaml). Default: that of the last run.",
 )
 @given.feeds_option
+@pacing.pace_options
 @choosing.who_option
 @given.register_option
 @click.option("--dry-run", is_flag=True, help="Answer, but record nothing.")
@@ -76,6 +78,7 @@ def gate(
     select: tuple[str, ...],
     policy_path: Path | None,
     folder: Path,
+    pace: pacing.Pace,
     who: str,
     register_url: str,
     dry_run: bool,
@@ -108,7 +111,8 @@ def gate(
         if dry_run:
             raise UsageError("--dry-run records nothing, but a scan does: name a RUN, such as latest")
         plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, reach=True)
-        run_id = _scanned(ctx, plan, register_url, policy_path, folder)
+        engine = pace.made(plan.inventory.at_once, baselines, select)
+        run_id = _scanned(ctx, plan, register_url, policy_path, folder, engine)
     with contextlib.closing(open_register(register_url)) as register:
         held = choosing.run_of(register, run_id)
         other = choosing.run_of(register, against) if against else choosing.Held(register, _earlier(register, held.run))
@@ -132,7 +136,9 @@ def gate(
     ctx.exit(EXIT_CODE[found.answer])
 
 
-def _scanned(ctx: click.Context, plan: Plan, register_url: str, policy_path: Path | None, folder: Path) -> str:
+def _scanned(
+    ctx: click.Context, plan: Plan, register_url: str, policy_path: Path | None, folder: Path, engine: Engine
+) -> str:
     """Visit what is planned now; the new run's id. Where it is cut short, what it missed blocks."""
     from scanner import pipeline
 
@@ -144,7 +150,7 @@ def _scanned(ctx: click.Context, plan: Plan, register_url: str, policy_path: Pat
         policy = choosing.policy_of(register, policy_path)
         stop = stack.enter_context(interruptible())
         run = pipeline.new_run(plan, policy)
-        options = pipeline.Options(policy=policy, threats=threats)
+        options = pipeline.Options(policy=policy, threats=threats, engine=engine)
         return pipeline.execute(plan, run, register, options, None, stop).id
 
 

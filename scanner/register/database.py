@@ -24,6 +24,7 @@ from . import tables
 BUSY_S = 30
 """How long a writer waits for another one's transaction before it gives up."""
 _LOCK_KEY = 0x5269736B6C696E65  # an advisory lock's name is a number; this one reads "Riskline"
+_LEAST_ROOM = 1 << 16
 _BESIDE = ("", "-wal", "-shm", "-journal", ".lock")
 
 
@@ -188,7 +189,17 @@ def speaking(database: Database) -> Iterator[None]:
             raise LockedError(f"{database.name} is held by another program ({said}); wait for it to end") from error
         if "not a database" in said:
             raise UsageError(f"{database.name} is not a Riskline register; name another one with --register") from error
+        if "disk is full" in said or ("disk I/O error" in said and _is_full(database)):
+            said = "its disk is full; what was stored is kept, and `riskline scan --resume` goes on once there is room"
         raise RegisterError(f"the register {database.name} cannot be used: {said}") from error
+
+
+def _is_full(database: Database) -> bool:
+    """SQLite calls it an I/O error where the room was needed for what it shares between processes."""
+    if not isinstance(database, SqliteFile):
+        return False
+    room = os.statvfs(database.path.parent)
+    return room.f_bavail * room.f_frsize < _LEAST_ROOM
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +199,18 @@ def told(run: Run) -> dict[str, Any]:
     return {"visited": visited, "risks": run.risks, "organisation": run.organisation, "controls": run.controls}
 
 
+def lasting(lab: Lab, register: str) -> dict[str, Any]:
+    """What a register holds beside its runs, without instants and ids."""
+    with contextlib.closing(open_register(str(lab.folder / register))) as opened:
+        risks = [(r.fingerprint, r.asset, r.control, r.subject, r.cause, r.weakness, r.state) for r in opened.risks()]
+        events = [(e.asset, e.fingerprint, e.change, e.who, e.why) for _, e in opened.events()]
+        assert opened.verify() == []
+        (run,) = opened.runs()
+        held = {one.asset.id: opened.evidence(run.id, one.asset.id) for one in opened.run(run.id).visited}
+    answers = {asset: one and {k: replace(r, took_s=0) for k, r in one.replies.items()} for asset, one in held.items()}
+    return {"risks": risks, "events": sorted(events), "answers": answers}
+
+
 def await_(what: Callable[[], bool], limit_s: float = 40) -> None:
     until = time.monotonic() + limit_s
     while not what():
@@ -227,8 +239,26 @@ def test_a_killed_workers_visits_are_made_by_another_and_counted_once(lab: Lab) 
     near, far = lab.run("local.db"), lab.run("far.db")
     assert len(far.visited) == 2 * EACH + 1
     assert told(far) == told(near)
+    assert lasting(lab, "far.db") == lasting(lab, "local.db")
     assert [one.asset.id for one in far.visited] == [one.asset.id for one in near.visited]
     assert lab.visited("north") >= EACH
+
+
+def test_a_site_whose_line_is_cut_for_a_while_is_visited_all_the_same_and_counted_once(lab: Lab) -> None:
+    before = lab.visited("south")
+    with lab.worker("south"):
+        scan = lab.scan("cut.db", *lab.far("--site-wait", "60", "--limit", "south-*"))
+        await_(lambda: lab.visited("south") > before)
+        for state in ("down", "up"):
+            subprocess.run([*lab.hub, "ip", "link", "set", "south", state], check=True)
+            time.sleep(2.5 if state == "down" else 0)
+        subprocess.run([*lab.inside["south"], "ip", "route", "replace", "10.77.0.1/32", "via", "10.77.2.1"], check=True)
+        said = scan.communicate(timeout=120)[0]
+    assert scan.returncode == 1, said
+    visited = lab.run("cut.db").visited
+    assert len(visited) == EACH
+    assert not [one.failures for one in visited if one.failures]
+    assert {event[2] for event in lasting(lab, "cut.db")["events"]} == {"opened"}
 
 
 def test_a_site_without_a_worker_is_told_of(lab: Lab) -> None:
@@ -238,6 +268,20 @@ def test_a_site_without_a_worker_is_told_of(lab: Lab) -> None:
     (one,) = lab.run("nobody.db").visited
     assert {finding.reason for finding in one.findings} == {"unreachable"}
     assert "riskline worker --site west" in one.failures["ssh"]
+
+
+def test_a_gate_has_assets_of_other_sites_visited_by_their_workers(lab: Lab) -> None:
+    with lab.worker("south"):
+        limits = ["--limit", "south-10.77.2.2", "--limit", "south-10.77.2.3"]
+        said = lab.scan("gate.db", *lab.far("--site-wait", "40", *limits)).communicate(timeout=60)[0]
+        words = ["gate", "--change", "CHG-1", "--who", "anna", "--register", str(lab.folder / "gate.db"), *limits]
+        words += ["--baselines", str(lab.folder / "ours"), "-b", "fleet", *lab.far("--site-wait", "40")]
+        line = [*lab.hub, *lab.riskline(*words)]
+        done = subprocess.run(line, env=lab.env(), cwd=lab.folder, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "CHG-1: approve"), said + done.stdout + done.stderr
+    with contextlib.closing(open_register(str(lab.folder / "gate.db"))) as opened:
+        last = opened.run(opened.runs()[0].id)
+    assert [one.failures for one in last.visited] == [{}, {}]
 
 
 def test_a_worker_with_another_baseline_refuses_and_says_so(lab: Lab) -> None:
