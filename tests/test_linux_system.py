@@ -21,7 +21,7 @@ from scanner.plan import PlannedTerm, make_plan
 CATALOGUE = Catalogue()
 ROOMS = (
     *("sysctl", "kernel", "modules", "mounts", "services", "packages", "network", "audit", "auditd", "integrity"),
-    *("boot", "time", "journald", "logging", "apparmor", "firewall", "updates"),
+    *("boot", "time", "journald", "logging", "apparmor", "firewall", "updates", "gnome"),
 )
 READERS: dict[Callable[[str], Any], None] = {
     fact.parse: None
