@@ -18,16 +18,25 @@ def _only(found: dict[str, Stat | None], path: str) -> Stat:
     return state
 
 
+def _named(name: str, number: int) -> str:
+    """The kernel knows number 0 alone as root, whatever a list of accounts calls it, or another number."""
+    if number == 0:
+        return "root"
+    return f"root, but of number {number}" if name == "root" else name
+
+
 @check("linux.files.owner", STATE)
 def owner(found: dict[str, Stat | None], path: str) -> str:
-    """Name of the user who owns `path`; stat(1) says UNKNOWN where no account has the number."""
-    return _only(found, path).user
+    """Name of the user who owns `path`, root for number 0; UNKNOWN where no account has the number."""
+    state = _only(found, path)
+    return _named(state.user, state.uid)
 
 
 @check("linux.files.group", STATE)
 def group(found: dict[str, Stat | None], path: str) -> str:
-    """Name of the group that owns `path`."""
-    return _only(found, path).group
+    """Name of the group that owns `path`, root for number 0."""
+    state = _only(found, path)
+    return _named(state.group, state.gid)
 
 
 @check("linux.files.mode", STATE)

@@ -5,104 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from scanner import Fact, Unparsable, check, parse, sh
+from scanner import Fact, Undetermined, Unparsable, check, parse, sh
 from scanner import files as texts
 
+from . import nft_rules
 from .network import LISTENING, Socket
+from .packages import PACKAGES
 from .services import UNITS, Units
 
 Words = tuple[str, ...]
-RED_HAT_NFT = "/etc/sysconfig/nftables.conf"
 UFW_CONF = "/etc/ufw/ufw.conf"
 UFW_DEFAULTS = "/etc/default/ufw"
 UFW_RULES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
 UFW_BEFORE = ("/etc/ufw/before.rules", "/etc/ufw/before6.rules")
 """What ufw always puts before the rules of its user, one file for each family."""
 SAVED = {"ipv4": "/etc/iptables/rules.v4", "ipv6": "/etc/iptables/rules.v6"}
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """One nftables chain. hook: "" for one that only others jump to; policy: accept unless it says drop."""
-
-    family: str
-    table: str
-    name: str
-    hook: str
-    policy: str
-    rules: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ruleset:
-    """nftables' tables, as (family, name), and chains."""
-
-    tables: frozenset[tuple[str, str]]
-    chains: tuple[Chain, ...]
-
-
-def ruleset(text: str) -> Ruleset:
-    """'table inet filter {\\n chain input {\\n type filter hook input priority 0; policy drop;\\n …' -> Ruleset.
-
-    Nested braces of sets and maps stay inside their rule. Source: nft(8).
-    """
-    tables: dict[tuple[str, str], None] = {}
-    chains: dict[tuple[str, str, str], list[str]] = {}
-    table: tuple[str, str] | None = None
-    chain: tuple[str, str, str] | None = None
-    depth = 0
-    for line in re.sub(r"\\\n", " ", text).split("\n"):
-        bare = _without_comment(line).strip()
-        if not bare:
-            continue
-        if bare.startswith("flush ruleset"):
-            tables.clear()
-            chains.clear()
-        opened = re.match(r"(?:add\s+)?table\s+(?:(ip6?|inet|arp|bridge|netdev)\s+)?([\w-]+)\s*\{", bare)
-        inner = re.match(r"chain\s+([\w-]+)\s*\{(.*)\Z", bare)
-        if depth == 0 and opened:
-            table = (opened[1] or "ip", opened[2])
-            tables[table] = None
-        elif table and depth == 1 and inner:
-            chain = (*table, inner[1])
-            chains.setdefault(chain, [])
-            chains[chain] += [inner[2].rstrip("}").strip()] if inner[2].strip(" }") else []
-        elif chain and depth == 2 and bare != "}":
-            chains[chain].append(bare)
-        depth = max(0, depth + bare.count("{") - bare.count("}"))
-        chain = chain if depth >= 2 else None
-        table = table if depth >= 1 else None
-    return Ruleset(frozenset(tables), tuple(_chain(key, lines) for key, lines in chains.items()))
-
-
-def _without_comment(line: str) -> str:
-    return re.sub(r'("[^"]*")|#.*', lambda found: found[1] or "", line)
-
-
-def _chain(key: tuple[str, str, str], lines: list[str]) -> Chain:
-    statements = [part.strip() for line in lines for part in line.split(";") if part.strip()]
-    hooks = [found[1] for part in statements if (found := re.match(r"type\s+filter\s+hook\s+(\w+)", part))]
-    policies = [found[1] for part in statements if (found := re.match(r"policy\s+(\w+)", part))]
-    rules = tuple(part for part in statements if not re.match(r"(type|policy|comment)\s", part))
-    return Chain(*key, hooks[0] if hooks else "", policies[-1] if policies else "accept", rules)
-
-
-def nft_files(text: str) -> Ruleset:
-    """The file that nftables.service loads and those that it includes -> Ruleset; other files are not read."""
-    found: Mapping[str, str] = parse.files(text)
-    main = found.get(RED_HAT_NFT, found.get("/etc/nftables.conf", ""))
-    included = re.findall(
-        r'^[ \t]*include[ \t]+"([^"\n]+)"', "\n".join(map(_without_comment, main.split("\n"))), re.MULTILINE
-    )
-    parts = [main, *(found[path] for path in found if path in _matching(included, found))]
-    return ruleset("\n".join(parts))
-
-
-def _matching(patterns: list[str], found: Mapping[str, str]) -> set[str]:
-    whole = [pattern if pattern.startswith("/") else f"/etc/{pattern}" for pattern in patterns]
-    return {path for path in found for pattern in whole if fnmatchcase(path, pattern)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +101,14 @@ def both(text: str) -> dict[str, Table]:
 
 
 NFT_FILES = Fact(
-    texts("/etc/nftables.conf", RED_HAT_NFT, "/etc/nftables/*", "/etc/nftables.d/*", "/etc/*.rules", sudo=True),
-    nft_files,
+    texts(*nft_rules.PLACES, sudo=True),
+    nft_rules.nft_files,
 )
 _COUNTED = r"\[\d+:\d+\]$|^# (Generated|Completed) .*"
 """What iptables-save says of this moment: how much came by, and when it was asked."""
 NFT_NOW = Fact(
     sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20),
-    ruleset,
+    nft_rules.ruleset,
     fleeting=r"packets \d+ bytes \d+",
 )
 UFW = Fact(texts(UFW_CONF, UFW_DEFAULTS, *UFW_RULES, *UFW_BEFORE, sudo=True), ufw)
@@ -269,86 +187,64 @@ def ufw_unruled_ports(found: Ufw, sockets: tuple[Socket, ...]) -> list[str]:
     return [f"{p}/{kind}" for p, kind in exposed if not {(str(p), kind), (str(p), "any")} & ruled]
 
 
-def _hooks(found: Ruleset) -> list[str]:
-    return sorted({chain.hook for chain in found.chains if chain.hook})
-
-
-def _policy(found: Ruleset, hook: str) -> str:
-    """drop where every packet of both IP versions meets a base chain that drops it unless a rule takes it."""
-    dropping = {chain.family for chain in found.chains if chain.hook == hook and _drops(chain)}
-    if "inet" in dropping or {"ip", "ip6"} <= dropping:
-        return "drop"
-    return "accept" if any(chain.hook == hook for chain in found.chains) else "none"
-
-
-def _drops(chain: Chain) -> bool:
-    return chain.policy == "drop" or (
-        bool(chain.rules) and re.fullmatch(r"(counter\s+)?(drop|reject)", chain.rules[-1]) is not None
-    )
-
-
-def _loopback(found: Ruleset) -> list[str]:
-    rules = [rule for chain in found.chains if chain.hook in {"input", ""} for rule in chain.rules]
-    elsewhere = r"(iif(name)?\s+!=\s+\"?lo\"?\s+)?"
-    wanted = {
-        "take what comes from lo": r"iif(name)?\s+\"?lo\"?\s+(counter\s+(packets \d+ bytes \d+\s+)?)?accept.*",
-        "drop 127.0.0.0/8 from elsewhere": rf"{elsewhere}ip\s+(saddr|daddr)\s+127\.0\.0\.0/8\s+.*(drop|reject).*",
-        "drop ::1 from elsewhere": rf"{elsewhere}ip6\s+(saddr|daddr)\s+::1(/128)?\s+.*(drop|reject).*",
-    }
-    return [name for name, pattern in wanted.items() if not any(re.match(pattern, rule) for rule in rules)]
-
-
-def _established(found: Ruleset) -> bool:
-    pattern = r".*\bct\s+state\s+(\{\s*)?(established|related)\b.*\baccept\b"
-    return any(re.match(pattern, rule) for chain in found.chains if chain.hook in {"input", ""} for rule in chain.rules)
+def _whole(found: nft_rules.Ruleset) -> nft_rules.Ruleset:
+    if found.unread:
+        raise Undetermined(f"nftables' file includes {found.unread[0]}, which was not read")
+    return found
 
 
 @check("linux.firewall.nft_tables", NFT_FILES)
-def nft_tables(found: Ruleset) -> list[str]:
+def nft_tables(found: nft_rules.Ruleset) -> list[str]:
     """nftables' tables by its files: "inet filter"."""
-    return sorted(f"{family} {name}" for family, name in found.tables)
+    return sorted(f"{family} {name}" for family, name in _whole(found).tables)
 
 
 @check("linux.firewall.nft_tables_now", NFT_NOW)
-def nft_tables_now(found: Ruleset) -> list[str]:
+def nft_tables_now(found: nft_rules.Ruleset) -> list[str]:
     """nftables' tables in the kernel: "inet filter"."""
     return sorted(f"{family} {name}" for family, name in found.tables)
 
 
 @check("linux.firewall.nft_hooks", NFT_FILES)
-def nft_hooks(found: Ruleset) -> list[str]:
+def nft_hooks(found: nft_rules.Ruleset) -> list[str]:
     """The ways of a packet (input, forward, output) that a filter of nftables' files looks at."""
-    return _hooks(found)
+    return nft_rules.hooks(_whole(found))
 
 
 @check("linux.firewall.nft_hooks_now", NFT_NOW)
-def nft_hooks_now(found: Ruleset) -> list[str]:
+def nft_hooks_now(found: nft_rules.Ruleset) -> list[str]:
     """The ways of a packet (input, forward, output) that a filter in the kernel looks at."""
-    return _hooks(found)
+    return nft_rules.hooks(found)
 
 
 @check("linux.firewall.nft_policy", NFT_FILES)
-def nft_policy(found: Ruleset, hook: str) -> str:
+def nft_policy(found: nft_rules.Ruleset, hook: str) -> str:
     """What becomes of a packet at `hook` that no rule of nftables' files names: drop, accept, or none looks at it."""
-    return _policy(found, hook)
+    return nft_rules.policy(_whole(found), hook)
 
 
 @check("linux.firewall.nft_policy_now", NFT_NOW)
-def nft_policy_now(found: Ruleset, hook: str) -> str:
+def nft_policy_now(found: nft_rules.Ruleset, hook: str) -> str:
     """What becomes of a packet at `hook` that no rule in the kernel names: drop, accept, or none looks at it."""
-    return _policy(found, hook)
+    return nft_rules.policy(found, hook)
 
 
 @check("linux.firewall.nft_loopback", NFT_FILES)
-def nft_loopback(found: Ruleset) -> list[str]:
+def nft_loopback(found: nft_rules.Ruleset) -> list[str]:
     """Which rules about the host's own loop are missing in nftables' files."""
-    return _loopback(found)
+    return nft_rules.loopback(_whole(found))
 
 
 @check("linux.firewall.nft_established", NFT_FILES)
-def nft_established(found: Ruleset) -> bool:
+def nft_established(found: nft_rules.Ruleset) -> bool:
     """Whether nftables' files let answers in to connections that this host began."""
-    return _established(found)
+    return nft_rules.established(_whole(found))
+
+
+@check("linux.firewall.iptables_kept", PACKAGES, IPTABLES)
+def iptables_kept(packages: Mapping[str, str], found: dict[str, Table]) -> bool:
+    """Whether rules of iptables are saved here, or what loads saved ones at boot is installed."""
+    return bool(found) or "iptables-persistent" in packages
 
 
 @check("linux.firewall.iptables_policy", IPTABLES)
