@@ -56,6 +56,8 @@ class Server:
     url: str = ""
     calls: list[tuple[Call, str]] = field(default_factory=list)
     faults: list[tuple[Callable[[Call], bool], str]] = field(default_factory=list)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    session: Any = None
 
     @contextmanager
     def refuse(self, which: Callable[[Call], bool], fault: str) -> Iterator[None]:
@@ -67,17 +69,32 @@ class Server:
             self.faults.pop()
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
-        """A plain boto3 client, for seeding."""
+        """A plain boto3 client, for seeding; made once, for making one costs more than a call."""
+        if (service, region) not in self.clients:
+            self.clients[service, region] = self._make(service, region)
+        return self.clients[service, region]
+
+    def _make(self, service: str, region: str) -> Any:
         import boto3
         from botocore.config import Config
 
-        return boto3.client(  # type: ignore[call-overload]
+        from scanner.transports.aws_session import _ask_by_number
+
+        if self.session is None:
+            self.session = boto3.Session()
+            self.session.events.register("before-sign.s3-control", _ask_by_number)
+        return self.session.client(
             service,
             region_name=region,
             endpoint_url=self.url,
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
-            config=Config(inject_host_prefix=False, s3={"addressing_style": "path"}),
+            config=Config(
+                inject_host_prefix=False,
+                read_timeout=600,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+            ),
         )
 
 
@@ -147,6 +164,7 @@ class _Quiet(WSGIRequestHandler):
 def moto_server(seed: Callable[[Server], None] | None = None) -> Iterator[Server]:
     """A fresh account on a free port of loopback. seed: what to put into it; its calls are not counted."""
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    os.environ["MOTO_ACM_VALIDATION_WAIT"] = "0"  # one that is issued half way would change verdicts between visits
     from moto.moto_api._internal.models import moto_api_backend
 
     moto_api_backend.reset()
