@@ -140,6 +140,7 @@ def test_what_cannot_be_judged_makes_the_run_incomplete(site: Site) -> None:
     assert site.scan().returncode == 3
 
 
+@pytest.mark.fault("I12")
 def test_a_checks_bug_ends_with_4_and_the_other_controls_are_judged(site: Site) -> None:
     site.controls("a", "bug")
     done = site.scan("--format", "json")
@@ -161,6 +162,7 @@ def test_a_checks_bug_ends_with_4_and_the_other_controls_are_judged(site: Site) 
         (["--at-once", "0"], "at-once"),
     ],
 )
+@pytest.mark.fault("R8")
 def test_wrong_usage_ends_with_2_before_anything_is_visited(site: Site, words: list[str], said: str) -> None:
     done = site.scan(*words)
     assert done.returncode == 2
@@ -169,6 +171,7 @@ def test_wrong_usage_ends_with_2_before_anything_is_visited(site: Site, words: l
     assert not (site.at / "register.db").exists()
 
 
+@pytest.mark.fault("I5")
 def test_a_mistake_in_the_inventory_is_said_with_its_line(site: Site) -> None:
     (site.at / "inventory.yaml").write_text("version: 1\nassets:\n  here:\n    acess: local\n")
     done = site.scan()
@@ -235,6 +238,7 @@ def test_metrics_can_be_read_by_the_program_that_collects_them_and_no_half_file_
     assert not list(site.at.glob(".risk.prom*"))
 
 
+@pytest.mark.fault("P6")
 def test_quiet_says_nothing_but_the_exit_code(site: Site) -> None:
     done = site.scan("--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -293,6 +297,7 @@ def test_old_evidence_is_judged_by_a_new_baseline_without_a_visit(site: Site) ->
     assert found == {"S-b": "pass", "S-c": "fail"}
 
 
+@pytest.mark.fault("S3")
 def test_a_second_run_at_the_same_time_ends_with_5(site: Site) -> None:
     _slow(site)
     first = subprocess.Popen(
@@ -310,6 +315,7 @@ def test_a_second_run_at_the_same_time_ends_with_5(site: Site) -> None:
     assert site.scan().returncode == 0
 
 
+@pytest.mark.fault("P8")
 def test_a_run_whose_time_is_up_keeps_what_it_has_and_can_go_on(site: Site) -> None:
     _slow(site)
     assets = "".join(f"  host{number}: {{access: {{local: {{sudo: never}}}}}}\n" for number in range(3))
@@ -326,6 +332,7 @@ def test_a_run_whose_time_is_up_keeps_what_it_has_and_can_go_on(site: Site) -> N
     assert (listed["state"], listed["assets"]) == ("complete", 3)
 
 
+@pytest.mark.fault("P1")
 def test_an_interrupted_run_ends_with_130_and_keeps_what_it_has(site: Site) -> None:
     _slow(site)
     (site.at / "inventory.yaml").write_text(
@@ -353,6 +360,7 @@ def test_an_interrupted_run_ends_with_130_and_keeps_what_it_has(site: Site) -> N
     assert "another inventory or baseline" in resumed.stderr
 
 
+@pytest.mark.fault("S1")
 def test_a_killed_run_is_resumed_and_judges_only_what_is_missing(site: Site) -> None:
     names = ["one", "two", "three"]
     lines = "".join(f"  {name}: {{access: {{local: {{sudo: never}}}}}}\n" for name in names)
@@ -458,12 +466,14 @@ def test_every_verb_explains_itself(site: Site) -> None:
         assert "Usage: riskline" in done.stdout
 
 
+@pytest.mark.fault("R5")
 def test_a_reader_who_leaves_early_is_no_error(site: Site) -> None:
     piped = f"{sys.executable} -m scanner.cli check list | head -n 1"
     done = subprocess.run(["bash", "-c", piped], cwd=site.at, env=site.env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.fault("I6")
 def test_a_literal_password_is_refused_and_not_repeated(site: Site) -> None:
     (site.at / "inventory.yaml").write_text(
         "version: 1\nassets:\n  w:\n    address: 127.0.0.1\n    access: {winrm: {user: u, password: hunter2secret}}\n"

@@ -35,7 +35,7 @@ def hold(register: Register) -> None:
         run = register.run(id)
         assert [one.asset.id for one in run.visited] == names
         assert [one.asset for one in run.findings] == names
-    changes = Counter(event.change for _, event in register.events())
+    changes = Counter(event.change for _, event in register.events() if event.change != "sealed")
     assert changes == {"opened": kills.ASSETS}, "a risk was opened twice, or closed by what could not be seen"
     assert {risk.state for risk in register.risks()} == {"open"}
     assert register.verify() == []
@@ -43,6 +43,7 @@ def hold(register: Register) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.fault("S1")
 def test_scans_killed_at_random_moments_judge_every_asset_exactly_once(tmp_path: Path, seed: int) -> None:
     kills.site(tmp_path)
     ended = driven(tmp_path, str(tmp_path / "register.db"), 25, seed)

@@ -32,6 +32,7 @@ def go(asset: Asset, probes: Sequence[Probe], bounds: Bounds | None = None) -> M
     return transport("ssh").visit(asset, probes, bounds or Bounds(60))
 
 
+@pytest.mark.fault("T2", "T3", "T4")
 def test_ten_megabytes_on_both_streams_and_a_line_of_fifty_are_cut_and_nothing_waits(server: Sshd) -> None:
     both = sh("head -c 10000000 /dev/zero | tee /proc/self/fd/2", max_bytes=100_000)
     line = sh("head -c 50000000 /dev/zero | tr '\\0' x", max_bytes=100_000)
@@ -39,6 +40,7 @@ def test_ten_megabytes_on_both_streams_and_a_line_of_fifty_are_cut_and_nothing_w
     assert (found[both].problem, found[line].problem, found[WHO].text) == ("truncated", "truncated", "root\n")
 
 
+@pytest.mark.fault("T31")
 def test_keys_that_are_agreed_upon_anew_and_a_single_session_change_no_answer() -> None:
     long = sh("seq 1 150000", max_bytes=2 << 20)
     with sshd(RekeyLimit="100K", MaxSessions="1") as running:
@@ -54,6 +56,7 @@ def test_keys_that_are_agreed_upon_anew_and_a_single_session_change_no_answer() 
         ("19000:0:1:7:::", "password"),  # its password is too old
     ],
 )
+@pytest.mark.fault("T12")
 def test_an_account_that_ended_or_must_change_its_password_is_named_and_never_waited_for(
     fields: str, reason: str
 ) -> None:
@@ -80,6 +83,7 @@ def test_an_account_that_ended_or_must_change_its_password_is_named_and_never_wa
     ],
     ids=["password", "tty", "lecture", "another", "broken", "none"],
 )
+@pytest.mark.fault("T13")
 def test_a_sudo_that_asks_lectures_or_wants_a_terminal_denies_what_needs_root_and_no_more(rules: str) -> None:
     with sshd() as running:
         (running.folder / "etc" / "sudoers").write_text(f"root ALL=(ALL) ALL\n{rules}")
@@ -92,6 +96,7 @@ def test_a_sudo_that_asks_lectures_or_wants_a_terminal_denies_what_needs_root_an
     assert found[file("/etc/passwd")].text.startswith("root:")
 
 
+@pytest.mark.fault("T19")
 def test_files_that_are_none_end_as_such_and_endless_ones_at_their_limit(server: Sshd, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to("circle")
@@ -113,6 +118,7 @@ def test_files_that_are_none_end_as_such_and_endless_ones_at_their_limit(server:
         assert found[WHO].problem is None
 
 
+@pytest.mark.fault("T20")
 def test_a_file_that_is_replaced_over_and_over_is_read_as_one_of_its_states(tmp_path: Path) -> None:
     path, over = tmp_path / "conf", threading.Event()
     states = ["a = 1\n" * 20_000, "b = 2\n" * 30_000]
@@ -141,6 +147,7 @@ def test_a_file_that_is_replaced_over_and_over_is_read_as_one_of_its_states(tmp_
         writer.join()
 
 
+@pytest.mark.fault("T26")
 def test_programs_aliases_and_functions_of_the_login_answer_no_question() -> None:
     """A lie costs more than a word in a home folder: programs are taken from the system's own folders alone."""
     asked = [sh("uname -s"), sh("command -v dpkg || command -v rpm"), WHO, stat("/etc/passwd")]
@@ -160,6 +167,7 @@ def test_programs_aliases_and_functions_of_the_login_answer_no_question() -> Non
         assert go(running.asset(user="chatty", sudo="never"), asked) == honest
 
 
+@pytest.mark.fault("T18")
 def test_a_million_users_and_packages_are_counted_within_bounds_or_cut_and_never_passed(tmp_path: Path) -> None:
     users = tmp_path / "passwd"
     with users.open("w") as made:

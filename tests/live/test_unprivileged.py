@@ -37,6 +37,7 @@ def findings(planned: PlannedAsset, prefix: Sequence[str]) -> list[Finding]:
 
 
 @pytest.mark.parametrize("baseline", ["debian-12"])
+@pytest.mark.fault("T16")
 def test_without_root_a_control_keeps_its_verdict_or_is_unknown(baseline: str) -> None:
     here = Inventory("i", (Asset("here", access=Access(local=Local()), baselines=(baseline,)),))
     (planned,) = make_plan(here, Catalogue()).assets
