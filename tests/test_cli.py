@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -13,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,6 +271,21 @@ def test_a_run_replayed_from_its_evidence_gives_the_same_verdicts(site: Site) ->
     done = site.run(*words)
     assert done.returncode == 1
     assert "here: S-a of site: pass then, fail now" in done.stdout
+
+
+def test_a_run_names_what_it_was_judged_by_and_answers_that_were_altered_since_are_told(site: Site) -> None:
+    run = json.loads(site.scan("--format", "json").stdout)
+    assert len(run["tool_digest"]) == len(run["inventory_digest"]) == len(run["baselines"]["site"]) == 64
+    words = ("replay", "--register", "register.db", "--checks", "checks")
+    assert site.run(*words).returncode == 0
+    with contextlib.closing(sqlite3.connect(site.at / "register.db", isolation_level=None)) as db:
+        (kept,) = db.execute("SELECT c.body FROM visits v JOIN contents c ON c.digest = v.evidence").fetchone()
+        text = zlib.decompress(kept).replace(b"b = 1", b"b =  1")
+        db.execute("INSERT INTO contents VALUES (?, ?)", (hashlib.sha256(text).digest(), zlib.compress(text)))
+        db.execute("UPDATE visits SET evidence = ?", (hashlib.sha256(text).digest(),))
+    done = site.run(*words)
+    assert done.returncode == 1
+    assert "here: evidence of the visit: as recorded then, other answers now" in done.stdout
 
 
 def test_a_report_can_be_of_some_assets_alone(site: Site) -> None:
