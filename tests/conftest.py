@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
-from . import test_faults
+pytest.register_assert_rewrite("tests.test_faults")
+from . import test_faults  # noqa: E402 - its own asserts are to be explained as well
 
 # tests say what happens, never how fast: a busy machine is no fault of the code
 settings.register_profile("riskline", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
