@@ -33,7 +33,7 @@ turns to *pass*. Each test carries the fault's id (`pytest -m fault`, `@pytest.m
 
 
 @cache
-def tests_of() -> Mapping[str, tuple[str, ...]]:
+def carriers() -> Mapping[str, tuple[str, ...]]:
     """Fault -> the tests that say they make it."""
     found = defaultdict(list)
     for file in sorted(HERE.rglob("*.py")):
@@ -53,7 +53,7 @@ def _ids(test: ast.FunctionDef) -> Iterator[str]:
 def rows(outcomes: Mapping[str, str]) -> Iterator[str]:
     """The table, with what became of each fault's tests."""
     for one in FAULTS:
-        by = [f"`{name}`" for name in tests_of().get(one["id"], ())]
+        by = [f"`{name}`" for name in carriers().get(one["id"], ())]
         by += [f"*{'open' if not by else 'not all of it'}: {one['open']}*"] if "open" in one else []
         outcome = outcomes.get(one["id"], NOT_TRIED)
         yield f"| {one['id']} | {one['fault']} | {one['expected']} | {'<br>'.join(by)} | {outcome} |"
@@ -77,11 +77,11 @@ def test_every_fault_of_the_catalogue_is_named_once() -> None:
 
 @pytest.mark.parametrize("id", [one["id"] for one in FAULTS])
 def test_a_fault_is_tried_by_a_test_of_its_id(id: str) -> None:
-    assert tests_of().get(id)
+    assert carriers().get(id)
 
 
 def test_no_test_names_a_fault_that_is_in_no_catalogue() -> None:
-    assert set(tests_of()) <= {one["id"] for one in FAULTS}
+    assert set(carriers()) <= {one["id"] for one in FAULTS}
 
 
 def test_the_page_names_the_tests_of_today_and_all_of_them_held() -> None:
