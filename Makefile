@@ -2,6 +2,7 @@
 # make test    set up all that the tests need (as root: also Debian packages), then lint, types, contracts, all tests
 # make docs    write the pages and schemas that are made from the baselines and the code anew
 # make fuzz     push RUNS hostile inputs (1,000,000) into every reader of foreign bytes, by atheris
+# make faults   run the tests that make faults happen, and write docs/faults.md from what became of them
 # make sbom     write what the product is made of to out/sbom.cdx.json (CycloneDX)
 # make audit-packages  ask PyPI for known flaws of what the product is made of (needs the network)
 # make versions   hold the order of 1,000,000 pairs of versions against apt and librpm (two minutes)
@@ -16,7 +17,7 @@ PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iprout
   nginx-light debsecan python3-apt rpm gpg
 JOBS ?= 4
 
-.PHONY: audit test lint types contracts pytest fuzz versions sbom audit-packages wheel packages docs lock clean
+.PHONY: audit test lint types contracts pytest faults fuzz versions sbom audit-packages wheel packages docs lock clean
 
 audit: $(STAMP)
 	@mkdir -p out
@@ -53,6 +54,9 @@ contracts: $(STAMP)
 
 pytest: $(STAMP)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+faults: $(STAMP)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m fault --faults
 
 fuzz: $(STAMP)
 	$(BIN)/python -m fuzz --runs $(or $(RUNS),1000000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import logging
 import queue
 import threading
@@ -12,12 +11,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from .allowance import Allowance, is_exhausted, visits_with_open_files
 from .errors import RisklineError, TargetError, VisitFailed
-from .model import Asset, Courtesy, Evidence, Probe, Problem, Reply, utc_now
+from .model import Asset, Courtesy, Evidence, Probe, Problem, Reply, answers_digest, utc_now
 from .plan import PlannedAsset
 from .redaction import redacted, redacted_text
 from .transports import Bounds, transport
@@ -45,6 +45,18 @@ def tool_version() -> str:
         return metadata.version("riskline")
     except metadata.PackageNotFoundError:
         return "0+unknown"
+
+
+@functools.cache
+def tool_digest() -> str:
+    """SHA-256 over the names and texts of all that Riskline runs: its engine, its own checks, its reports."""
+    here = Path(__file__).parent
+    beside = [here.parent / name for name in ("checks", "reports")]  # in a checkout; a wheel has them inside
+    files = sorted(file for place in (here, *beside) for file in place.rglob("*.py"))
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(f"{file.relative_to(here.parent)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
 
 
 def collect(
@@ -244,10 +256,7 @@ def _unanswered(probe: Probe) -> Reply:
 
 def make_evidence(asset: str, replies: Mapping[str, Reply], failures: Mapping[str, str]) -> Evidence:
     """Evidence of now, with its digest over asset, replies and failures (not over when, nor how long it took)."""
-    said = {key: {**asdict(reply), "took_s": 0} for key, reply in replies.items()}
-    canonical = json.dumps([asset, said, dict(failures)], sort_keys=True, ensure_ascii=True)
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return Evidence(asset, utc_now(), tool_version(), replies, failures, digest)
+    return Evidence(asset, utc_now(), tool_version(), replies, failures, answers_digest(asset, replies, failures))
 
 
 def describe(asset: Asset) -> str:

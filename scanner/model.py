@@ -10,8 +10,10 @@ Units stand in names (`timeout_s`, `max_bytes`); instants end in `_at` and are a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -731,6 +733,7 @@ class Run:
     not judged before the run ended) or "running". history: what the register adds, where one is kept; not stored.
     inherent: the organisation if no control held at all; None in runs of earlier releases. scope: digest of the ids of
     the assets that were to be visited: what makes two runs the same job; "" in runs of earlier releases.
+    tool_digest: SHA-256 over Riskline's own code; feeds: feed → SHA-256 of the list that known flaws were looked up in.
     """
 
     id: str
@@ -750,11 +753,20 @@ class Run:
     history: History | None = None
     inherent: Score | None = None
     scope: str = ""
+    tool_digest: str = ""
+    feeds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings, in the order of the inventory."""
         return tuple(finding for visited in self.visited for finding in visited.findings)
+
+
+def answers_digest(asset: str, replies: Mapping[str, Reply], failures: Mapping[str, str]) -> str:
+    """SHA-256 over what was answered, not over when nor how long it took: the same answers give the same digest."""
+    said = {key: {**asdict(reply), "took_s": 0} for key, reply in replies.items()}
+    canonical = json.dumps([asset, said, dict(failures)], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def utc_now() -> datetime:

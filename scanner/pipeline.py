@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from . import score, worth
-from .collect import Collected, collect, tool_version
+from .collect import Collected, collect, tool_digest, tool_version
 from .evaluate import Judge
 from .exposure import rules
 from .exposure.across import Estate, Resolve
@@ -138,6 +138,7 @@ def new_run(plan: Plan, policy: score.Policy) -> Run:
         state="running",
         policy=asdict(policy),
         scope=plan.scope,
+        tool_digest=tool_digest(),
     )
 
 
@@ -150,6 +151,8 @@ def execute(
     stop: threading.Event | None = None,
 ) -> Run:
     """Visit and judge everything that is planned and not yet done. Gives the finished run; `stop` makes it partial."""
+    if options.threats is not None:
+        run = replace(run, feeds=options.threats.digests())
     if register is not None and not options.done:
         register.begin(run)
     judge = Judge()

@@ -145,10 +145,10 @@ class DecisionContract:
     @pytest.mark.parametrize(
         ("tampering", "seen"),
         [
-            ("UPDATE events SET details = replace(details, '2026', '2036') WHERE seq = 3", "event 3 is not what"),
-            ("UPDATE events SET details = '' WHERE seq = 3", "event 3 is not what"),
+            ("UPDATE events SET details = replace(details, '2026', '2036') WHERE seq = 4", "event 4 is not what"),
+            ("UPDATE events SET details = '' WHERE seq = 4", "event 4 is not what"),
             ("UPDATE events SET details = '{}' WHERE seq = 1", "event 1 is not what"),
-            ("DELETE FROM events WHERE seq = 3", "events 3 to 3 are missing"),
+            ("DELETE FROM events WHERE seq = 4", "events 4 to 4 are missing"),
         ],
     )
     def test_a_decision_cannot_be_altered_unseen(self, url: str, tampering: str, seen: str) -> None:
@@ -246,6 +246,7 @@ class DecisionContract:
         assert charges["users.empty"] == ("carla", 1)
         assert told.head == register.head()
 
+    @pytest.mark.fault("I11")
     def test_a_file_of_waivers_is_applied_once_and_says_what_nothing_needs(
         self, register: Register, tmp_path: Path
     ) -> None:
@@ -278,6 +279,7 @@ class DecisionContract:
             ("owner: anna, approver: bert, reason: '', until: 2026-12-01", "reason"),
         ],
     )
+    @pytest.mark.fault("I11")
     def test_a_waiver_that_may_not_be_refuses_the_whole_file(
         self, register: Register, tmp_path: Path, line: str, complaint: str
     ) -> None:

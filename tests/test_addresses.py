@@ -36,6 +36,7 @@ def test_addresses_blocks_and_names_are_told_apart(text: str, form: str, family:
      "ff02::1", "fe80::1%eth0", "255.255.255.255", "a/b", "a,b", "a;b", "a\n", "é", "1e9",
      "x" * 64, "010.0.0.1", "@f", "a..b"],
 )  # fmt: skip
+@pytest.mark.fault("I3")
 def test_everything_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         target(text)
@@ -52,6 +53,7 @@ def test_what_passes_holds_no_blank_and_begins_no_option(text: str) -> None:
     assert not set(found.text) & set(" \t\r\n,;*@%$`\"'\\")
 
 
+@pytest.mark.fault("N15")
 def test_more_addresses_than_a_visit_can_end_with_are_refused() -> None:
     with pytest.raises(UsageError, match="split it"):
         targets(["10.0.0.0/22", "10.1.0.1"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -13,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +143,7 @@ def test_what_cannot_be_judged_makes_the_run_incomplete(site: Site) -> None:
     assert site.scan().returncode == 3
 
 
+@pytest.mark.fault("I12")
 def test_a_checks_bug_ends_with_4_and_the_other_controls_are_judged(site: Site) -> None:
     site.controls("a", "bug")
     done = site.scan("--format", "json")
@@ -161,6 +165,7 @@ def test_a_checks_bug_ends_with_4_and_the_other_controls_are_judged(site: Site) 
         (["--at-once", "0"], "at-once"),
     ],
 )
+@pytest.mark.fault("R8")
 def test_wrong_usage_ends_with_2_before_anything_is_visited(site: Site, words: list[str], said: str) -> None:
     done = site.scan(*words)
     assert done.returncode == 2
@@ -169,6 +174,7 @@ def test_wrong_usage_ends_with_2_before_anything_is_visited(site: Site, words: l
     assert not (site.at / "register.db").exists()
 
 
+@pytest.mark.fault("I5")
 def test_a_mistake_in_the_inventory_is_said_with_its_line(site: Site) -> None:
     (site.at / "inventory.yaml").write_text("version: 1\nassets:\n  here:\n    acess: local\n")
     done = site.scan()
@@ -235,6 +241,7 @@ def test_metrics_can_be_read_by_the_program_that_collects_them_and_no_half_file_
     assert not list(site.at.glob(".risk.prom*"))
 
 
+@pytest.mark.fault("P6")
 def test_quiet_says_nothing_but_the_exit_code(site: Site) -> None:
     done = site.scan("--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -266,6 +273,21 @@ def test_a_run_replayed_from_its_evidence_gives_the_same_verdicts(site: Site) ->
     assert "here: S-a of site: pass then, fail now" in done.stdout
 
 
+def test_a_run_names_what_it_was_judged_by_and_answers_that_were_altered_since_are_told(site: Site) -> None:
+    run = json.loads(site.scan("--format", "json").stdout)
+    assert len(run["tool_digest"]) == len(run["inventory_digest"]) == len(run["baselines"]["site"]) == 64
+    words = ("replay", "--register", "register.db", "--checks", "checks")
+    assert site.run(*words).returncode == 0
+    with contextlib.closing(sqlite3.connect(site.at / "register.db", isolation_level=None)) as db:
+        (kept,) = db.execute("SELECT c.body FROM visits v JOIN contents c ON c.digest = v.evidence").fetchone()
+        text = zlib.decompress(kept).replace(b"b = 1", b"b =  1")
+        db.execute("INSERT INTO contents VALUES (?, ?)", (hashlib.sha256(text).digest(), zlib.compress(text)))
+        db.execute("UPDATE visits SET evidence = ?", (hashlib.sha256(text).digest(),))
+    done = site.run(*words)
+    assert done.returncode == 1
+    assert "here: evidence of the visit: as recorded then, other answers now" in done.stdout
+
+
 def test_a_report_can_be_of_some_assets_alone(site: Site) -> None:
     site.scan()
     words = ("report", "--register", "register.db", "--format", "json", "--limit")
@@ -293,6 +315,7 @@ def test_old_evidence_is_judged_by_a_new_baseline_without_a_visit(site: Site) ->
     assert found == {"S-b": "pass", "S-c": "fail"}
 
 
+@pytest.mark.fault("S3")
 def test_a_second_run_at_the_same_time_ends_with_5(site: Site) -> None:
     _slow(site)
     first = subprocess.Popen(
@@ -310,6 +333,7 @@ def test_a_second_run_at_the_same_time_ends_with_5(site: Site) -> None:
     assert site.scan().returncode == 0
 
 
+@pytest.mark.fault("P8")
 def test_a_run_whose_time_is_up_keeps_what_it_has_and_can_go_on(site: Site) -> None:
     _slow(site)
     assets = "".join(f"  host{number}: {{access: {{local: {{sudo: never}}}}}}\n" for number in range(4))
@@ -326,6 +350,7 @@ def test_a_run_whose_time_is_up_keeps_what_it_has_and_can_go_on(site: Site) -> N
     assert (listed["state"], listed["assets"]) == ("complete", 4)
 
 
+@pytest.mark.fault("P1")
 def test_an_interrupted_run_ends_with_130_and_keeps_what_it_has(site: Site) -> None:
     _slow(site)
     (site.at / "inventory.yaml").write_text(
@@ -353,6 +378,7 @@ def test_an_interrupted_run_ends_with_130_and_keeps_what_it_has(site: Site) -> N
     assert "another inventory or baseline" in resumed.stderr
 
 
+@pytest.mark.fault("S1")
 def test_a_killed_run_is_resumed_and_judges_only_what_is_missing(site: Site) -> None:
     names = ["one", "two", "three"]
     lines = "".join(f"  {name}: {{access: {{local: {{sudo: never}}}}}}\n" for name in names)
@@ -458,12 +484,14 @@ def test_every_verb_explains_itself(site: Site) -> None:
         assert "Usage: riskline" in done.stdout
 
 
+@pytest.mark.fault("R5")
 def test_a_reader_who_leaves_early_is_no_error(site: Site) -> None:
     piped = f"{sys.executable} -m scanner.cli check list | head -n 1"
     done = subprocess.run(["bash", "-c", piped], cwd=site.at, env=site.env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.fault("I6")
 def test_a_literal_password_is_refused_and_not_repeated(site: Site) -> None:
     (site.at / "inventory.yaml").write_text(
         "version: 1\nassets:\n  w:\n    address: 127.0.0.1\n    access: {winrm: {user: u, password: hunter2secret}}\n"

@@ -154,6 +154,7 @@ def test_a_text_of_another_shape_is_unparsable(catalogue: Catalogue) -> None:
         ("writes", "File too large"),
     ],
 )
+@pytest.mark.fault("I12")
 def test_what_goes_wrong_is_told_and_the_next_check_is_run(
     catalogue: Catalogue, tmp_path: Path, name: str, said: str
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_check_sees_nothing_of_our_environment(catalogue: Catalogue, monkeypat
     assert fresh.looks.observe("x") == "nothing"
 
 
+@pytest.mark.fault("I12")
 def test_a_check_that_hangs_again_and_again_is_given_up(folder: Path) -> None:
     worker = Worker(folder, limit_s=1.0)
     check: Check = worker.module("own.bad", folder / "own" / "bad.py").leaves
@@ -193,6 +195,7 @@ def test_a_check_that_hangs_again_and_again_is_given_up(folder: Path) -> None:
         ("def f(:", "SyntaxError"),
     ],
 )
+@pytest.mark.fault("I12")
 def test_a_module_that_cannot_be_imported_is_refused_with_its_file(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "bad.py").write_text(text)
     with pytest.raises(UsageError, match=said) as refused:
@@ -210,6 +213,7 @@ def test_probes_and_observations_come_back_equal() -> None:
         assert read_observed(json.loads(json.dumps(plain_observed(value)))) == value
 
 
+@pytest.mark.fault("I12")
 def test_a_run_goes_on_past_a_check_that_ends_its_process(folder: Path, tmp_path: Path) -> None:
     term = "check: own.bad.{}, given: {{path: /etc/hostname}}, expect: {{equals: quiet}}"
     controls = "".join(

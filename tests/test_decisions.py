@@ -185,14 +185,14 @@ def test_the_export_holds_every_risk_and_no_formula(verb: Verb, tmp_path: Path) 
     verb("export", "--format", "json", "--output", str(tmp_path / "all.json"))
     told = json.loads((tmp_path / "all.json").read_text())
     assert len(told["risks"]) == 3
-    assert [event["change"] for event in told["events"]] == ["opened"] * 3 + ["accepted"] * 2
+    assert [event["change"] for event in told["events"]] == ["opened"] * 3 + ["sealed"] + ["accepted"] * 2
     assert told["head"] in verb("verify").output
 
 
 def test_verify_says_what_was_altered_and_leaves_with_1(verb: Verb, tmp_path: Path) -> None:
     accept(verb, SSH)
     good = verb("verify")
-    assert (good.exit_code, good.output.splitlines()[0]) == (0, "4 events, nothing altered or removed")
+    assert (good.exit_code, good.output.splitlines()[0]) == (0, "5 events, nothing altered or removed")
     head = good.output.split("head: ")[1].strip()
     verb("note", BOB, "--text", "later")
     assert verb("verify", "--head", head).exit_code == 0
@@ -204,7 +204,7 @@ def test_verify_says_what_was_altered_and_leaves_with_1(verb: Verb, tmp_path: Pa
         connection.exec_driver_sql("UPDATE events SET why = 'fine' WHERE change = 'accepted'")
     opened.close()
     bad = verb("verify")
-    assert (bad.exit_code, "altered: event 4 is not what was written" in bad.output) == (1, True)
+    assert (bad.exit_code, "altered: event 5 is not what was written" in bad.output) == (1, True)
 
 
 @pytest.mark.parametrize("details", ["", "{", "{}", '{"owner": "x", "approver": "y", "until": "never"}'])

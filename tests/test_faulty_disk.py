@@ -31,6 +31,7 @@ def place(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.fault("S10")
 def test_whichever_write_fails_the_run_says_so_and_nothing_old_is_lost(place: Path) -> None:
     disk = faulty_disk.built("faulty_disk", place.parent)
     assert ran(["scanner.cli", *faulty_disk.WORDS], place).returncode == 1
@@ -41,6 +42,7 @@ def test_whichever_write_fails_the_run_says_so_and_nothing_old_is_lost(place: Pa
     assert ended["3"] >= 20, "most writes are missed when they fail"
 
 
+@pytest.mark.fault("S9")
 def test_what_is_renamed_or_reported_is_on_the_disk_before(place: Path) -> None:
     disk = faulty_disk.built("faulty_disk", place.parent)
     log = place.parent / "log"

@@ -168,6 +168,7 @@ def test_the_verb_writes_a_file_that_can_be_used(tmp_path: Path) -> None:
     assert len(read_inventory(tmp_path / "inventory.yaml").assets) == 5
 
 
+@pytest.mark.fault("I3")
 def test_a_list_that_gives_no_sound_inventory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,address\nx,-oProxyCommand=evil\n")
     assert isinstance(run("csv", str(tmp_path / "a.csv")).exception, UsageError)

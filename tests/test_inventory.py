@@ -116,6 +116,7 @@ def test_a_literal_password_is_refused_and_never_repeated(tmp_path: Path, field:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.fault("I5")
 def test_an_inventory_that_anybody_may_change_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "assets: {a: {access: local}}\n")
     path.chmod(0o666)
@@ -156,5 +157,6 @@ def test_addresses_and_host_names_are_taken(good: str) -> None:
 @pytest.mark.parametrize(
     "bad", ["-oN", "a b", "$(x)", "a;b", "", "a/b", "a\nb", "x" * 254, "127.0.0.1 -oN /tmp/x", "é"]
 )
+@pytest.mark.fault("I3")
 def test_nothing_else_is_an_address(bad: str) -> None:
     assert not valid_address(bad)

@@ -36,7 +36,7 @@ def hold(register: Register) -> None:
         run = register.run(id)
         assert [one.asset.id for one in run.visited] == names
         assert [one.asset for one in run.findings] == names
-    changes = Counter(event.change for _, event in register.events())
+    changes = Counter(event.change for _, event in register.events() if event.change != "sealed")
     assert changes == {"opened": kills.ASSETS}, "a risk was opened twice, or closed by what could not be seen"
     assert {risk.state for risk in register.risks()} == {"open"}
     assert register.verify() == []
@@ -44,6 +44,7 @@ def hold(register: Register) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.fault("S1")
 def test_scans_killed_at_random_moments_judge_every_asset_exactly_once(tmp_path: Path, seed: int) -> None:
     kills.site(tmp_path)
     ended = driven(tmp_path, str(tmp_path / "register.db"), 25, seed)
@@ -54,6 +55,7 @@ def test_scans_killed_at_random_moments_judge_every_asset_exactly_once(tmp_path:
     register.close()
 
 
+@pytest.mark.fault("S2")
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_scans_on_a_full_disk_or_a_locked_file_lose_nothing_and_judge_nothing_twice(tmp_path: Path) -> None:

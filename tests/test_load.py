@@ -15,6 +15,7 @@ def parse(text: str) -> dict[str, object]:
     return parse_document(text.encode(), "file.yaml")
 
 
+@pytest.mark.fault("I2")
 def test_only_true_and_false_are_booleans_and_only_plain_decimals_are_numbers() -> None:
     read = parse("a: no\nb: on\nc: true\nd: 0640\ne: 22:22\nf: 14\ng: '14'\nh: ~\ni: 1_000\nj: 0x10\nk: .5\n")
     assert read == {
@@ -44,12 +45,14 @@ def test_a_decimal_number_remembers_how_it_was_written() -> None:
         ("[" * 100_000, "nested too deep"),
     ],
 )
+@pytest.mark.fault("I2")
 def test_what_cannot_be_meant_is_refused_with_file_and_line(text: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint.replace("(", r"\(").replace("[", r"\[")):
         parse(text)
 
 
 @pytest.mark.timeout(20)
+@pytest.mark.fault("I1")
 def test_an_alias_bomb_ends() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
@@ -58,6 +61,7 @@ def test_an_alias_bomb_ends() -> None:
 
 
 @given(st.binary(max_size=400))
+@pytest.mark.fault("I1")
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
         parse_document(data, "f")
@@ -65,6 +69,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         assert str(error).startswith("f:")
 
 
+@pytest.mark.fault("I4")
 def test_every_mistake_of_an_asset_is_named_at_once() -> None:
     text = "id: x\naccess: {ssh: {usr: a, port: '22'}}\nzone: moon\ncriticality: {c: 9}\n"
     with pytest.raises(UsageError) as caught:

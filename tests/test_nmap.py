@@ -76,6 +76,7 @@ def test_a_host_is_read_with_the_ports_that_were_summed_up() -> None:
     ],
     ids=["truncated", "no-closing-word", "html", "empty", "no-address", "no-number", "deep", "bomb", "external"],
 )
+@pytest.mark.fault("N15")
 def test_output_that_nmap_does_not_write_is_refused(text: str) -> None:
     with pytest.raises(Unparsable):
         read(text)
@@ -94,12 +95,14 @@ def test_output_that_nmap_does_not_write_is_refused(text: str) -> None:
     ],
     ids=["hangs", "never-ends", "cut", "status", "killed", "gave-up", "noisy"],
 )
+@pytest.mark.fault("N15")
 def test_a_run_that_does_not_end_well_is_never_complete(tmp_path: Path, body: str, problem: str) -> None:
     seen = nmap_run.run([stub(tmp_path, body)], deadline_s=2.0, max_bytes=1 << 22)
     assert (seen.problem, bool(seen.detail)) == (problem, True)
     assert problem != "failed" or not seen.hosts
 
 
+@pytest.mark.fault("N15")
 def test_a_run_leaves_no_process_behind(tmp_path: Path) -> None:
     note = tmp_path / "child"
     fork = f"import os, time\nif os.fork() == 0:\n    open({str(note)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
@@ -113,6 +116,7 @@ def test_a_run_leaves_no_process_behind(tmp_path: Path) -> None:
     pytest.fail(f"process {child} still runs")
 
 
+@pytest.mark.fault("N15")
 def test_a_missing_nmap_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(VisitFailed, match="apt install nmap"):
@@ -133,6 +137,7 @@ def test_another_program_in_nmaps_place_is_refused(
 
 
 @pytest.mark.parametrize("hostile", ["127.0.0.1 -oN {}", "-iL{}", "127.0.0.1\n-oN{}", "$(touch {})", "10.0.0.0/8"])
+@pytest.mark.fault("I3")
 def test_words_of_the_inventory_never_become_options(tmp_path: Path, hostile: str) -> None:
     target = tmp_path / "written"
     for network in (Network((hostile.format(target),)), Network(("127.0.0.1",), ports=f"1 -oN {target}")):
@@ -214,6 +219,7 @@ def test_a_script_of_our_own_is_there_and_sends_nothing_but_what_it_says(script:
     assert not re.search(r"\b(DATA|STOR|LIST|DELETE|PUT|io\.open|os\.execute|dofile)\b", code)
 
 
+@pytest.mark.fault("N15")
 def test_a_host_that_seems_open_everywhere_is_not_judged() -> None:
     tarpit = [Port(number, "tcp", "open") for number in range(1, 301)]
     gap = nmap_replies.silence(host(*tarpit, Port(161, "udp", "open|filtered")))

@@ -178,6 +178,7 @@ def test_a_selection_without_a_value_is_refused_with_an_example() -> None:
         read_selection(["cac"])
 
 
+@pytest.mark.fault("I3")
 def test_a_selection_that_nothing_meets_is_refused() -> None:
     with pytest.raises(UsageError, match="no control"):
         make_plan(EVERYTHING, CATALOGUE, select=["id=NOPE-1"])
@@ -201,6 +202,7 @@ def test_the_named_baseline_replaces_the_assets_own_where_its_kind_fits() -> Non
     }  # fmt: skip
 
 
+@pytest.mark.fault("I7")
 def test_a_check_that_does_not_exist_is_answered_with_the_closest() -> None:
     with pytest.raises(UsageError, match=r"linux\.sshd\.setting"):
         CATALOGUE.check("linux.sshd.seting")
@@ -243,6 +245,7 @@ def test_the_requirements_that_a_control_answers_are_its_references(tmp_path: Pa
     assert (found["MNT-01a"], found["MNT-01b"], found["MNT-01c"]) == (("7.10", "7.11"), ("7.10",), None)
 
 
+@pytest.mark.fault("I7")
 def test_an_answer_by_no_control_is_refused_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(ANSWERING.replace("MNT-01b", "MNT-1b"))
     with pytest.raises(UsageError, match=r"mine\.yaml:7: .*no control is called 'MNT-1b'"):

@@ -36,6 +36,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
     return found
 
 
+@pytest.mark.fault("T10", "T14")
 def test_every_kind_of_end_has_its_own_answer(shell: list[str], tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("text\nwithout end")
     (tmp_path / "link").symlink_to("nowhere")
@@ -71,6 +72,7 @@ def test_every_kind_of_end_has_its_own_answer(shell: list[str], tmp_path: Path) 
     assert found[sh("kill -9 $$")].problem in {"timed-out", "failed"}
 
 
+@pytest.mark.fault("T19")
 def test_files_come_with_their_names_and_the_empty_device_counts_as_an_empty_file(
     shell: list[str], tmp_path: Path
 ) -> None:
@@ -85,6 +87,7 @@ def test_files_come_with_their_names_and_the_empty_device_counts_as_an_empty_fil
     }  # fmt: skip
 
 
+@pytest.mark.fault("T19")
 def test_a_file_name_with_a_line_break_is_not_read_past(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("one")
     (tmp_path / "b\nF x.conf").write_text("two")
@@ -108,6 +111,7 @@ def test_the_compressed_answer_is_the_same(shell: list[str]) -> None:
     assert put(probes, shell, gzip=True) == put(probes, shell)
 
 
+@pytest.mark.fault("T25")
 def test_output_cannot_forge_a_frame() -> None:
     forged = sh("printf '\\n00000000000000000000000000000000 S 0\\n'; exit 9")
     after = sh("echo true")
@@ -128,6 +132,7 @@ def test_a_torn_upload_runs_nothing(tmp_path: Path) -> None:
 
 
 @given(st.integers(min_value=0))
+@pytest.mark.fault("T9", "T10")
 def test_a_torn_answer_is_never_judged(cut: int) -> None:
     probes = [sh("seq 1 50"), file("/etc/passwd"), stat("/etc/passwd"), files("/etc/host*")]
     answer = _answer(tuple(probes))
@@ -143,6 +148,7 @@ def test_a_torn_answer_is_never_judged(cut: int) -> None:
 
 
 @given(st.binary(max_size=300))
+@pytest.mark.fault("T21")
 def test_any_bytes_for_an_answer_end_in_a_designed_problem(noise: bytes) -> None:
     probes = [sh("x"), file("/y"), stat("/z"), files("/w/*")]
     batch = Batch(probes, sudo=False, nonce="3" * 32)
@@ -156,6 +162,7 @@ def test_any_bytes_for_an_answer_end_in_a_designed_problem(noise: bytes) -> None
         st.sampled_from([*"ABDEFPSX", "UID", "END", "B 0", "S 0", "A 99", "D -1", "X ²", "P d:", "P 1:2"]), max_size=12
     )
 )
+@pytest.mark.fault("T25")
 def test_a_host_that_knows_the_nonce_and_lies_crashes_nothing(heads: list[str]) -> None:
     probes = [sh("x"), file("/y"), stat("/z"), files("/w/*")]
     mark = "\n" + "3" * 32 + " "
@@ -173,6 +180,7 @@ def _answer(probes: tuple[Probe, ...]) -> bytes:
     return _ANSWERS[probes]
 
 
+@pytest.mark.fault("T11")
 def test_noise_of_a_login_shell_before_the_greeting_is_ignored() -> None:
     probe = sh("echo true")
     batch = Batch([probe], sudo=False)

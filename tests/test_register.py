@@ -41,6 +41,7 @@ def path(tmp_path: Path) -> Path:
 # ── who may read it ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.fault("S6")
 def test_only_its_owner_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
@@ -59,6 +60,7 @@ def test_only_its_owner_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}
 
 
+@pytest.mark.fault("S6")
 def test_a_file_that_others_could_read_is_closed_to_them(path: Path) -> None:
     open_register(str(path)).close()
     path.chmod(0o644)
@@ -67,6 +69,7 @@ def test_a_file_that_others_could_read_is_closed_to_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal", ".lock"])
+@pytest.mark.fault("S7")
 def test_a_symbolic_link_in_its_place_is_refused(tmp_path: Path, suffix: str) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b"precious")
@@ -90,6 +93,7 @@ def test_a_file_that_is_something_else_is_refused_and_left_alone(path: Path, con
     assert path.read_bytes() == content
 
 
+@pytest.mark.fault("S5")
 def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE bookmarks (url TEXT)")
@@ -107,6 +111,7 @@ def test_a_url_that_is_no_register_is_refused_without_its_password(url: str) -> 
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.fault("S5")
 def test_a_damaged_page_is_an_error_with_a_name(path: Path) -> None:
     register = open_register(str(path))
     record(register, 0, {f"a{i}": [fail("ssh", str(n)) for n in range(50)] for i in range(5)})
@@ -144,6 +149,7 @@ def writer(path: Path, hosts: int) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(hosts)], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.fault("S1")
 def test_a_run_killed_at_any_moment_loses_nothing_that_was_stored_and_can_go_on(path: Path) -> None:
     hosts, draw = 60, random.Random(6)
     stored: set[str] = set()
@@ -174,6 +180,7 @@ def test_a_run_killed_at_any_moment_loses_nothing_that_was_stored_and_can_go_on(
     register.close()
 
 
+@pytest.mark.fault("S4")
 def test_the_lock_of_a_killed_run_is_free_again_and_names_its_holder_before(path: Path) -> None:
     script = textwrap.dedent("""
         import sys, time
@@ -226,6 +233,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.fault("S2")
 def test_a_full_disk_is_said_plainly_and_keeps_what_was_stored(small_disk: Path) -> None:
     register = open_register(str(small_disk / "register.db"))
     run = begun("run-0")

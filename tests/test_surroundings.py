@@ -66,6 +66,7 @@ needs_prlimit = pytest.mark.skipif(not shutil.which("prlimit"), reason="needs pr
 
 
 @needs_prlimit
+@pytest.mark.fault("P2")
 def test_few_open_files_mean_fewer_visits_at_once_and_the_same_verdicts(place: Path) -> None:
     done = scan(place, "prlimit", "--nofile=64", quiet=False)
     assert done.returncode == 1, done.stderr
@@ -74,6 +75,7 @@ def test_few_open_files_mean_fewer_visits_at_once_and_the_same_verdicts(place: P
 
 
 @needs_prlimit
+@pytest.mark.fault("P2")
 def test_no_open_files_at_all_are_unknown_and_never_a_pass(place: Path) -> None:
     done = scan(place, "prlimit", "--nofile=12")
     assert done.returncode == 3, done.stderr
@@ -83,6 +85,7 @@ def test_no_open_files_at_all_are_unknown_and_never_a_pass(place: Path) -> None:
 
 
 @needs_prlimit
+@pytest.mark.fault("P3")
 def test_a_visit_for_which_memory_runs_out_is_unknown_and_the_others_are_judged(place: Path) -> None:
     (place / "checks" / "site" / "fat.py").write_text(FAT_CHECK)
     text = (place / "site.yaml").read_text().replace("id: site", "id: fat").replace("site.kills.text", "site.fat.size")
@@ -107,6 +110,7 @@ def test_a_visit_for_which_memory_runs_out_is_unknown_and_the_others_are_judged(
     os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, whom no such limit binds, to be somebody else"
 )
 @pytest.mark.parametrize("processes", [1, 4, 12, 40])
+@pytest.mark.fault("P5")
 def test_no_more_processes_or_threads_end_in_unknown_and_a_plain_message(place: Path, processes: int) -> None:
     user = str(61000 + processes)
     reads = "+dac_override"  # for the case that the interpreter is below a folder of root's
@@ -121,6 +125,7 @@ def test_no_more_processes_or_threads_end_in_unknown_and_a_plain_message(place: 
         assert re.search("thread|processes", done.stderr), done.stderr
 
 
+@pytest.mark.fault("P6")
 def test_without_home_user_terminal_and_standard_input_it_works(place: Path) -> None:
     words = [sys.executable, "-m", "scanner.cli", "scan", *WORDS, "-q"]
     bare = ["env", "-i", f"PYTHONPATH={ROOT}", "sh", "-c", 'exec "$@" <&-', "sh", *words]
@@ -129,6 +134,7 @@ def test_without_home_user_terminal_and_standard_input_it_works(place: Path) -> 
     assert outcomes(place) == {"fail": kills.ASSETS}
 
 
+@pytest.mark.fault("P7")
 def test_warnings_as_errors_another_zone_language_and_order_of_sets_change_no_byte(place: Path) -> None:
     assert scan(place).returncode == 1
     made = []
@@ -153,6 +159,7 @@ def wrong_clock(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(built("wrong_clock", tmp_path_factory.mktemp("clock")))
 
 
+@pytest.mark.fault("S8")
 def test_a_clock_that_was_set_back_between_runs_closes_no_risk_and_breaks_no_history(
     place: Path, wrong_clock: str
 ) -> None:
@@ -169,6 +176,7 @@ def test_a_clock_that_was_set_back_between_runs_closes_no_risk_and_breaks_no_his
         register.close()
 
 
+@pytest.mark.fault("S8")
 def test_a_clock_that_jumps_by_years_during_a_run_ends_no_visit_and_leaves_none_waiting(
     place: Path, wrong_clock: str
 ) -> None:

@@ -79,6 +79,7 @@ def html(path: Path) -> Path:
         (lambda path: archive(path, [{**one, "modified": "2020-01-01T00:00:00Z"} for one in many(20)]), "it ends 2020"),
     ],
 )
+@pytest.mark.fault("I9")
 def test_a_hostile_archive_is_refused_and_the_old_one_stays(tmp_path: Path, make: object, complaint: str) -> None:
     taken(tmp_path, "osv", archive(tmp_path / "good.zip", many(20)))
     before = store.path_of(tmp_path, "osv").read_bytes()
@@ -142,6 +143,7 @@ def test_a_chance_that_is_none_is_listed(tmp_path: Path, row: str) -> None:
     assert taken(tmp_path, "epss", epss_list(tmp_path / "e", ["CVE-2026-10002,0.1,0.1", row])).bad == 1
 
 
+@pytest.mark.fault("I9")
 def test_cut_scores_are_refused(tmp_path: Path) -> None:
     path = epss_list(tmp_path / "e", ["CVE-2026-10001,0.1,0.1"])
     path.write_bytes(path.read_bytes()[:-9])
@@ -154,6 +156,7 @@ def test_cut_scores_are_refused(tmp_path: Path) -> None:
         taken(tmp_path, "epss", path)
 
 
+@pytest.mark.fault("I10")
 def test_one_bad_record_among_forty_five_thousand_is_listed_and_the_rest_used(tmp_path: Path) -> None:
     head = '{"modified": "2025-11-01T10:00:00Z", "affected": [], "id": "DEBIAN-CVE-2026-'
     records = [f'{head}{10000 + n}"}}' for n in range(44_999)]
@@ -195,6 +198,7 @@ def bytes_of(made: Path) -> bytes:
         (lambda p: written(p, b"[" * 1_000_000), "not a list"),
     ],
 )
+@pytest.mark.fault("I9")
 def test_a_hostile_list_of_exploited_flaws_is_refused_and_the_old_one_stays(
     tmp_path: Path, make: Callable[[Path], Path], complaint: str
 ) -> None:
@@ -215,6 +219,7 @@ def test_a_hostile_list_of_exploited_flaws_is_refused_and_the_old_one_stays(
         (lambda p: written(p, gzip.compress(bytes(40_000_000))), "longer than|not a whole list"),
     ],
 )
+@pytest.mark.fault("I9")
 def test_hostile_scores_are_refused_and_the_old_ones_stay(
     tmp_path: Path, make: Callable[[Path], Path], complaint: str
 ) -> None:

@@ -25,6 +25,9 @@ _DECIDED = {"assigned", "treated", "accepted", "renewed", "noted"}
 """What people do to a risk that is known; its state stays what it is."""
 GATED = "gated"
 """The answer to a change; it is about no single risk."""
+SEALED = "sealed"
+"""A run has ended, and these are the digests of what was kept of it; it is about no single risk."""
+_OF_NO_RISK = {GATED, SEALED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[s
             found.append(f"event {seq} is not what was written")
         if not _may_follow(event, states):
             found.append(f"event {seq} ({event.change}) cannot follow what was before it")
-        if event.change not in _DECIDED and event.change != GATED:
+        if event.change not in _DECIDED | _OF_NO_RISK:
             states[event.fingerprint] = _STATE_AFTER.get(event.change, "?")
         head, last, met = stored, seq, met or stored == known_head
     end = connection.execute(sa.select(tables.chain.c.seq, tables.chain.c.hash)).one_or_none()
@@ -111,7 +114,7 @@ def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[s
 
 def _may_follow(event: Event, states: Mapping[str, str]) -> bool:
     before = states.get(event.fingerprint)
-    if event.change == GATED:
+    if event.change in _OF_NO_RISK:
         return event.fingerprint == ""
     if event.change in _DECIDED:
         return before is not None and (event.change != "accepted" or before == "open")

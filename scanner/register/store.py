@@ -14,7 +14,7 @@ from scanner.errors import UsageError
 from scanner.model import Control, Evidence, Finding, Outcome, Run, TrendPoint, Visited
 from scanner.scoring.standing import Acceptance, Compensation
 
-from . import chain, codec, tables
+from . import chain, codec, proof, tables
 from .codec import column
 from .database import Database, make_ready, reading, writing
 from .deciding import Answer, Decision, answers, decide, retire, treatments, write_answer
@@ -112,6 +112,7 @@ class Register:
             known = tables.runs.c.id == run.id
             if not connection.execute(tables.runs.update().where(known).values(**run_columns(run))).rowcount:
                 raise UsageError(f"run {run.id} was never begun in {self.database.name}")
+            proof.seal(connection, run.id)
 
     def _controls_of(self, run_id: str) -> tuple[bytes, Controls]:
         if run_id not in self._controls:
@@ -284,4 +285,5 @@ class Register:
     def verify(self, known_head: str | None = None) -> list[str]:
         """What was altered or removed behind the register's back; an empty list where nothing was."""
         with reading(self.database) as connection:
-            return chain.faults(connection, bytes.fromhex(known_head) if known_head else None)
+            found = chain.faults(connection, bytes.fromhex(known_head) if known_head else None)
+            return [*found, *proof.faults(connection)]

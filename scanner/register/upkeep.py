@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from scanner.errors import RegisterError, UsageError
 
-from . import chain, codec, tables
+from . import chain, codec, proof, tables
 from .database import Database, SqliteFile, reading, upgrade, version_of, writing
 from .recording import instant
 from .store import Register
@@ -38,7 +38,7 @@ def check(database: Database) -> list[str]:
         damage = _page_faults(connection)
         if damage:
             return damage
-        return [*_content_faults(connection), *chain.faults(connection)]
+        return [*_content_faults(connection), *chain.faults(connection), *proof.faults(connection)]
 
 
 def _page_faults(connection: sa.Connection) -> list[str]:

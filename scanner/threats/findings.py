@@ -6,6 +6,7 @@ package that nobody watches any more, a feed too old to say "no known flaws", a 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -50,6 +51,14 @@ class Threats:
     endings: dict[tuple[str, str], tuple[str | None, str | None]] = field(default_factory=dict)
     controls: dict[Hit, Control] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
+
+    def digests(self) -> dict[str, str]:
+        """Feed -> SHA-256 of its stored list: what a run was judged by."""
+        found = {}
+        for name in self.standings:
+            with store.path_of(self.folder, name).open("rb") as stored:
+                found[name] = hashlib.file_digest(stored, "sha256").hexdigest()
+        return found
 
     def __enter__(self) -> Threats:
         for name in store.stored(self.folder):

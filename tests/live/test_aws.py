@@ -224,6 +224,7 @@ def inside(query: str) -> Callable[[Call], bool]:
         ("get_bucket_acl", inside("acl"), "s3:GetBucketAcl"),
     ],
 )
+@pytest.mark.fault("N16")
 def test_a_denied_action_turns_exactly_its_own_controls_unknown(
     server: Server, healthy: list[Finding], operation: str, which: Callable[[Call], bool], action: str
 ) -> None:
@@ -258,6 +259,7 @@ def test_a_trail_that_cannot_be_read_is_never_a_missing_trail(server: Server) ->
     assert outcomes(findings, "LOG-01") == {"": "unknown"}
 
 
+@pytest.mark.fault("N16")
 def test_throttling_that_does_not_end_is_unknown(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws_session, "ATTEMPTS", 2)
     with server.refuse(named("DescribeDBInstances"), "throttled"):
@@ -272,6 +274,7 @@ def test_throttling_that_ends_loses_nothing(server: Server) -> None:
     assert set(outcomes(findings, "RDS-01").values()) == {"fail", "pass"}
 
 
+@pytest.mark.fault("N16")
 def test_credentials_that_expire_on_the_way_keep_what_was_answered(server: Server) -> None:
     with server.refuse(lambda call: call.operation == "GetKeyRotationStatus", "expired"):
         collected, findings = scan(access(server), select=("id=KMS-01", "id=EBS-01"))
@@ -357,6 +360,7 @@ def test_the_bytes_run_out_anywhere_and_nothing_is_judged_otherwise(
     assert judged(findings) - judged(healthy) == set()
 
 
+@pytest.mark.fault("P8")
 def test_the_deadline_ends_in_unknown_and_never_in_a_pass(server: Server, healthy: list[Finding]) -> None:
     _, findings = scan(access(server), Bounds(deadline_s=1.0))
     assert judged(findings) <= judged(healthy)

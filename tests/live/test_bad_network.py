@@ -92,6 +92,7 @@ def called(server: Sshd, name: str, limit_s: float = 2.0) -> Asset:
     return Asset(name, name, way)
 
 
+@pytest.mark.fault("N8")
 def test_names_that_nobody_has_or_nobody_answers_for_are_unreachable_in_time() -> None:
     with network_of_ones_own(), resolver(), sshd() as server:
         with pytest.raises(Unreachable, match="not known"):
@@ -102,6 +103,7 @@ def test_names_that_nobody_has_or_nobody_answers_for_are_unreachable_in_time() -
 
 
 @pytest.mark.parametrize("name", ["six-first.test", "two.test"])
+@pytest.mark.fault("N8")
 def test_of_several_addresses_a_dead_one_hides_no_other(name: str) -> None:
     with network_of_ones_own(), resolver(), sshd() as server:
         drop(None, "-d", "127.9.9.9")
@@ -152,6 +154,7 @@ def _carry(one: socket.socket, other: socket.socket, delay_s: float) -> None:
     way.put((time.monotonic() + delay_s, b""))
 
 
+@pytest.mark.fault("N9")
 def test_a_line_that_delays_and_loses_changes_no_answer() -> None:
     """A tenth of a second there and back beside what is lost and sent again: one packet in ten."""
     probes = [sh(f"seq {n} {n + 3000}") for n in range(20)]
@@ -166,6 +169,7 @@ def test_a_line_that_delays_and_loses_changes_no_answer() -> None:
     assert {reply.problem for reply in far.values()} == {None}
 
 
+@pytest.mark.fault("N17")
 def test_proxies_of_the_environment_are_not_used_for_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
     with sshd() as server, socket.create_server(("127.0.0.1", 0)) as proxy:
         for name in (

@@ -77,6 +77,7 @@ def opened(browser: Browser, folder: Path, run: Run, width: int = 1000) -> Page:
     return page
 
 
+@pytest.mark.fault("R2")
 def test_it_says_no_error_and_asks_nobody(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "board.html"
     file.write_bytes(board.render(run_of()))

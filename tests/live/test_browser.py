@@ -58,6 +58,7 @@ def opened(browser: Browser, folder: Path, run: Run, hash: str = "", width: int 
     return seen
 
 
+@pytest.mark.fault("R2")
 def test_it_says_no_error_and_asks_nobody(browser: Browser, tmp_path: Path) -> None:
     seen = opened(browser, tmp_path, run_of())
     assert seen.errors == []
@@ -66,6 +67,7 @@ def test_it_says_no_error_and_asks_nobody(browser: Browser, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[repr(text)[:30] for text in HOSTILE])
+@pytest.mark.fault("T23")
 def test_hostile_text_in_every_field_stays_text(browser: Browser, tmp_path: Path, text: str) -> None:
     calm = opened(browser, tmp_path, run_of("calm ".__add__)).page.locator("*:not(.self)").count()
     seen = opened(browser, tmp_path, run_of(text.__add__))
@@ -120,6 +122,7 @@ def test_a_permalink_opens_its_finding_even_where_the_filter_hides_it(browser: B
         assert outcome == "pass" or row.get_attribute("open") is not None
 
 
+@pytest.mark.fault("R4")
 def test_a_whole_estate_is_told_by_control_and_can_be_searched_sorted_and_linked(
     browser: Browser, tmp_path: Path
 ) -> None:

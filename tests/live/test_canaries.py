@@ -219,12 +219,14 @@ def test_the_scan_saw_what_was_planted_and_tells_fingerprints(scan: Scan) -> Non
     assert motd == issue, "the same secrets in two places have the same fingerprints"
 
 
+@pytest.mark.fault("R3")
 def test_no_canary_is_in_what_was_said_logged_or_traced(scan: Scan) -> None:
     assert "check-bug" in scan.stdout + scan.stderr + (scan.folder / "out/report.html").read_text()
     assert found_in(scan.stdout) == []
     assert found_in(scan.stderr) == []
 
 
+@pytest.mark.fault("R3")
 def test_no_canary_is_in_any_report_or_export(scan: Scan) -> None:
     written = sorted((scan.folder / "out").iterdir())
     assert len(written) == len(FORMATS) + 1, scan.stderr[-2000:]
@@ -232,6 +234,7 @@ def test_no_canary_is_in_any_report_or_export(scan: Scan) -> None:
         assert found_in(path.read_bytes().decode(errors="replace")) == [], path.name
 
 
+@pytest.mark.fault("R3")
 def test_no_canary_is_in_the_database(scan: Scan) -> None:
     cells = list(stored(scan.register))
     assert sum(map(len, cells)) > 100_000, "it was read at all"
@@ -240,6 +243,7 @@ def test_no_canary_is_in_the_database(scan: Scan) -> None:
     assert found_in(raw) == []
 
 
+@pytest.mark.fault("R3")
 def test_no_canary_is_in_the_arguments_or_environment_of_a_child(scan: Scan) -> None:
     """All but the environment of the password manager's own command: it may need what the user gave it."""
     children = [json.loads(line) for line in (scan.folder / "children").read_text().splitlines()]

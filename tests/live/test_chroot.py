@@ -135,6 +135,7 @@ def test_a_debian_root_answers_as_debian(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
+@pytest.mark.fault("T27")
 def test_the_jail_changes_no_answer_of_the_shipped_baseline() -> None:
     debian = debian_root("openssh-server")
     asset = Asset("root", access=Access(chroot=Chroot(str(debian))), baselines=("debian-12",))

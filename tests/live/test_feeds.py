@@ -105,6 +105,7 @@ def test_what_has_not_changed_is_not_sent_again_and_counts_as_fresh(tmp_path: Pa
         (lambda a: Answer(bytes(500), etag="2", pause_s=0.05), "not done within"),
     ],
 )
+@pytest.mark.fault("N3", "I9")
 def test_a_hostile_server_leaves_the_old_feed_in_force(tmp_path: Path, change: object, complaint: str) -> None:
     first, folder = Answer(good(tmp_path)), tmp_path / "f"
     with served(first) as url:
@@ -153,6 +154,7 @@ def riskline(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(feeds.feeds, [words[0], "--feeds", str(folder), *words[1:]])
 
 
+@pytest.mark.fault("I10")
 def test_the_verbs_take_refuse_tell_and_roll_back(tmp_path: Path) -> None:
     folder, answer = tmp_path / "f", Answer(good(tmp_path))
     with served(answer) as url:

@@ -65,6 +65,7 @@ def test_a_gateway_that_drops_its_connections_is_entered_again(fleet: Sshd, tmp_
         assert len(found) == 6
 
 
+@pytest.mark.fault("T31")
 def test_a_busy_server_that_turns_callers_away_is_visited_all_the_same() -> None:
     with sshd(MaxStartups="3:100:3") as server:
         way = server.way()
@@ -74,6 +75,7 @@ def test_a_busy_server_that_turns_callers_away_is_visited_all_the_same() -> None
         assert len(answered) >= 7, [one.evidence.failures for one in found]
 
 
+@pytest.mark.fault("P4")
 def test_dead_hosts_are_reported_and_hold_nobody_up(fleet: Sshd) -> None:
     with socket.socket() as full:
         full.bind(("127.2.0.1", 0))

@@ -19,6 +19,7 @@ BEFORE, AFTER, LAST = (sh(f"echo {word}", timeout_s=1) for word in ("before", "a
 
 
 @pytest.mark.skipif(not USABLE, reason=WHY)
+@pytest.mark.fault("T17")
 def test_a_share_that_hangs_costs_its_own_questions_alone(tmp_path: Path) -> None:
     with hung(tmp_path / "share", "read") as share, sshd() as running:
         reads = [sh(f"cat {share.file} # {n}", timeout_s=1) for n in range(2)]
@@ -29,6 +30,7 @@ def test_a_share_that_hangs_costs_its_own_questions_alone(tmp_path: Path) -> Non
     assert [found[one].problem for one in reads] == ["timed-out", "timed-out"]
 
 
+@pytest.mark.fault("T17")
 def test_a_share_whose_attributes_never_come_stops_neither_the_visit_nor_other_paths(tmp_path: Path) -> None:
     here = Asset("here", access=Access(local=Local()))
     with hung(tmp_path / "share", "look") as share:
@@ -40,6 +42,7 @@ def test_a_share_whose_attributes_never_come_stops_neither_the_visit_nor_other_p
     assert '"/etc": ["755"' in found[others].text
 
 
+@pytest.mark.fault("T17")
 def test_a_host_that_hangs_at_question_after_question_is_given_up_in_time(tmp_path: Path) -> None:
     here = Asset("here", access=Access(local=Local()))
     with hung(tmp_path / "share", "read") as share:

@@ -164,6 +164,7 @@ def test_a_filtered_port_is_not_open_and_a_closed_one_is_said_to_be_closed(tmp_p
 
 
 @pytest.mark.skipif(not NAMESPACES, reason="needs root, ip and iptables")
+@pytest.mark.fault("N2", "N15")
 def test_a_host_that_drops_everything_passes_nothing(tmp_path: Path) -> None:
     with another_machine() as (space, address):
         drop(space)
@@ -173,6 +174,7 @@ def test_a_host_that_drops_everything_passes_nothing(tmp_path: Path) -> None:
     assert {found.reason for found in said.values()} == {"unreachable"}
 
 
+@pytest.mark.fault("N8")
 def test_an_address_that_nobody_has_passes_nothing(tmp_path: Path) -> None:
     said = look(tmp_path, "{addresses: [nobody.invalid], ports: '22'}")
     assert {found.outcome for found in said.values()} == {Outcome.UNKNOWN}

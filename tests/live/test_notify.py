@@ -91,6 +91,7 @@ def test_what_came_back_and_what_can_no_longer_be_judged_is_told(url: str, monke
     assert "- b: unreachable: no route" in done.output
 
 
+@pytest.mark.fault("R6")
 def test_an_address_that_does_not_answer_is_said_without_naming_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = open_register(url)
     record(opened, 0, {"a": [fail("ssh")]})

@@ -199,6 +199,7 @@ register.close()
     register.close()
 
 
+@pytest.mark.fault("S1")
 def test_scans_killed_at_random_moments_while_the_server_restarts_judge_every_asset_exactly_once(
     server: Server, url: str, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_known_host_key_is_told_with_its_fingerprint(server: Sshd) -> None:
     assert told == {"state": "known", "seen": fingerprint, "expected": fingerprint}
 
 
+@pytest.mark.fault("N5")
 def test_a_changed_host_key_is_told_and_the_server_is_not_logged_in_to(tmp_path: Path) -> None:
     with sshd() as running:
         known = tmp_path / "known"
@@ -83,6 +84,7 @@ def test_a_changed_host_key_is_told_and_the_server_is_not_logged_in_to(tmp_path:
         assert "userauth-request" not in running.log
 
 
+@pytest.mark.fault("N5")
 def test_a_changed_host_key_fails_its_control_and_leaves_all_others_unknown(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "known").write_text(f"[127.0.0.1]:{server.port} {(server.folder / 'other_key.pub').read_text()}")
     asset = replace(server.asset(known_hosts=(str(tmp_path / "known"),)), baselines=("debian-12",))
@@ -96,6 +98,7 @@ def test_a_changed_host_key_fails_its_control_and_leaves_all_others_unknown(serv
     assert came.evidence.failures["ssh"].startswith("auth-failed: ")
 
 
+@pytest.mark.fault("N7")
 def test_another_type_of_key_than_the_known_one_is_a_changed_key(server: Sshd, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", tmp_path / "rsa"], check=True)
     (tmp_path / "known").write_text(f"[127.0.0.1]:{server.port} {(tmp_path / 'rsa.pub').read_text()}")
@@ -104,6 +107,7 @@ def test_another_type_of_key_than_the_known_one_is_a_changed_key(server: Sshd, t
     assert state(refused.value.answered) == "changed"
 
 
+@pytest.mark.fault("N6")
 def test_an_unknown_host_is_refused_and_its_key_not_called_good(server: Sshd, tmp_path: Path) -> None:
     with pytest.raises(AuthFailed, match="is unknown; compare it and add") as refused:
         go(server.asset(known_hosts=(str(tmp_path / "none"),)))
@@ -147,6 +151,7 @@ def test_a_key_is_learned_on_a_line_of_its_own_and_nothing_else_changes(server: 
         ("[127.0.0.1]:{port} ssh-rsa {key}", "unknown"),
     ],
 )
+@pytest.mark.fault("I8")
 def test_known_hosts_is_read_as_ssh_reads_it(server: Sshd, tmp_path: Path, line: str, expected: str) -> None:
     other = " ".join((server.folder / "other_key.pub").read_text().split()[:2])
     (tmp_path / "known").write_text(line.format(key=server.host_key, other=other, port=server.port) + "\n")
@@ -169,6 +174,7 @@ def _openssh_agrees(server: Sshd, known: Path) -> bool:
     return done.returncode == 255 and b"verification failed" in done.stderr
 
 
+@pytest.mark.fault("I8")
 def test_hashed_names_are_found(server: Sshd, tmp_path: Path) -> None:
     known = tmp_path / "known"
     shutil.copy(server.known_hosts, known)
@@ -180,6 +186,7 @@ def test_hashed_names_are_found(server: Sshd, tmp_path: Path) -> None:
 # ── credentials ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.fault("N11")
 def test_a_wrong_key_is_tried_once_and_the_host_key_is_told_all_the_same() -> None:
     with sshd() as running:
         with pytest.raises(AuthFailed, match=r"the server refused .*other_key; the server takes publickey") as refused:
@@ -188,6 +195,7 @@ def test_a_wrong_key_is_tried_once_and_the_host_key_is_told_all_the_same() -> No
         assert running.log.count("Failed publickey") == 1
 
 
+@pytest.mark.fault("N11")
 def test_a_password_opens_and_a_wrong_one_is_tried_once(
     with_passwords: Sshd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -316,6 +324,7 @@ def test_an_encrypted_key_that_the_agent_holds_needs_no_passphrase(
         assert server.log.count("Failed publickey") == before, "a key that nobody named was tried"
 
 
+@pytest.mark.fault("N11")
 def test_a_second_factor_is_told_as_the_reason(tmp_path: Path) -> None:
     settings = {"AuthenticationMethods": "publickey,password", "PasswordAuthentication": "yes"}
     with sshd(**settings) as running, pytest.raises(AuthFailed, match="the server takes password"):

@@ -85,6 +85,7 @@ def test_the_password_of_a_host_never_goes_to_its_jump_host(
         assert "method password" not in jump.log
 
 
+@pytest.mark.fault("N12")
 def test_a_jump_host_that_cannot_go_on_is_named(server: Sshd) -> None:
     with sshd(AllowTcpForwarding="no") as jump:
         known = (str(server.known_hosts), str(jump.known_hosts))
@@ -95,6 +96,7 @@ def test_a_jump_host_that_cannot_go_on_is_named(server: Sshd) -> None:
         go(server.asset(jump=f"plain@127.0.0.1:{jump.port}", known_hosts=known))
 
 
+@pytest.mark.fault("N12")
 def test_a_jump_host_that_dies_half_way_leaves_what_was_said(server: Sshd) -> None:
     slow = sh("sleep 100", timeout_s=120)
     with sshd() as jump, ThreadPoolExecutor(1) as pool:
@@ -205,12 +207,14 @@ TALKS: dict[str, tuple[Callable[[socket.socket], None], str]] = {
 
 
 @pytest.mark.parametrize("name", TALKS)
+@pytest.mark.fault("N10")
 def test_a_server_that_does_not_speak_ssh_is_left_in_time(name: str) -> None:
     talk, reason = TALKS[name]
     with fake(talk) as (port, _), pytest.raises(Unreachable, match=reason):
         go(Asset("x", "127.0.0.1", Access(ssh=Ssh(port=port, config="none", connect_timeout_s=1.0))))
 
 
+@pytest.mark.fault("T31", "N3")
 def test_a_server_that_hangs_up_at_once_is_tried_a_few_times() -> None:
     def hang_up(opened: socket.socket) -> None:
         opened.shutdown(socket.SHUT_RDWR)
@@ -231,6 +235,7 @@ def test_a_server_that_hangs_up_at_once_is_tried_a_few_times() -> None:
         ("..", "no valid host name|not found|: "),
     ],
 )
+@pytest.mark.fault("N1")
 def test_a_host_that_is_not_there_is_unreachable(address: str, reason: str) -> None:
     with pytest.raises(Unreachable, match=reason) as gone:
         go(Asset("x", address, Access(ssh=Ssh(port=free_port(), config="none", connect_timeout_s=5.0))))
@@ -238,6 +243,7 @@ def test_a_host_that_is_not_there_is_unreachable(address: str, reason: str) -> N
     assert gone.value.problem == "unreachable"
 
 
+@pytest.mark.fault("T32")
 def test_a_server_without_an_algorithm_in_common_is_told_so() -> None:
     with sshd(Ciphers="chacha20-poly1305@openssh.com") as old, pytest.raises(Unreachable, match="no algorithm in"):
         go(old.asset())

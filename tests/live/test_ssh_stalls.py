@@ -97,6 +97,7 @@ def stalling(stage: str, folder: Path) -> Iterator[Asset]:
         ("output", VisitFailed, "did not answer in time"),
     ],
 )
+@pytest.mark.fault("N4")
 def test_a_server_that_stalls_is_left_at_the_deadline(
     tmp_path: Path, stage: str, kind: type[TargetError], reason: str
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_server_that_stalls_is_left_at_the_deadline(
     assert '"known"' in left.value.answered[HOST_KEY].text
 
 
+@pytest.mark.fault("T5")
 def test_output_a_byte_at_a_time_is_cut_at_the_byte_limit_too(tmp_path: Path) -> None:
     with stalling("output", tmp_path) as asset, pytest.raises(VisitFailed, match="did not run /bin/sh"):
         transport("ssh").visit(asset, [WHO], Bounds(100, max_bytes=50))

@@ -66,6 +66,7 @@ def wrong_verdicts(as_root: Sequence[Finding], as_nobody: Sequence[Finding]) -> 
     }
 
 
+@pytest.mark.fault("T16")
 def test_without_root_a_control_keeps_its_verdict_or_is_unknown() -> None:
     planned = planned_here()
     assert wrong_verdicts(findings(planned, []), findings(planned, AS_NOBODY)) == {}

@@ -154,6 +154,7 @@ def test_a_workstation_of_the_same_build_is_not_judged_as_a_server() -> None:
 
 
 @pytest.mark.parametrize("language", ["de", "ja"])
+@pytest.mark.fault("T15")
 def test_the_display_language_changes_no_finding(language: str) -> None:
     machine = described_machine()
     machine.language = language

@@ -91,6 +91,7 @@ def test_a_server_that_lets_anybody_in_gets_no_question_in_clear_text() -> None:
         assert not any(b"Envelope" in body for body in server.seen)
 
 
+@pytest.mark.fault("N13")
 def test_an_unknown_authority_is_refused_before_the_password_is_used() -> None:
     with winrm_server(described_machine()) as server:
         with pytest.raises(AuthFailed, match="ca_file"):
@@ -104,6 +105,7 @@ def test_a_pinned_certificate_needs_no_authority() -> None:
         assert problems(visit(access(server, ca_file=None, fingerprint=pinned))) == {None}
 
 
+@pytest.mark.fault("N13")
 def test_another_certificate_than_the_pinned_one_is_not_talked_to() -> None:
     with winrm_server(described_machine()) as server:
         with pytest.raises(HostKeyChanged, match="pinned"):
@@ -111,6 +113,7 @@ def test_another_certificate_than_the_pinned_one_is_not_talked_to() -> None:
         assert server.seen == []
 
 
+@pytest.mark.fault("N13")
 def test_a_name_that_the_certificate_does_not_have_is_refused() -> None:
     with winrm_server(described_machine()) as server, pytest.raises(AuthFailed, match="certificate"):
         asset = Asset("srv", address="127.0.0.1", access=Access(winrm=access(server)))
@@ -126,6 +129,7 @@ def test_a_wrong_password_is_auth_failed(how: Any, monkeypatch: pytest.MonkeyPat
         assert server.requests == []
 
 
+@pytest.mark.fault("I6")
 def test_a_password_that_is_not_set_is_auth_failed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RISKLINE_TEST_PASSWORD")
     with winrm_server(described_machine()) as server, pytest.raises(AuthFailed, match="RISKLINE_TEST_PASSWORD"):
@@ -158,6 +162,7 @@ def test_a_way_to_log_in_that_is_not_installed_says_how_to_install_it(how: Any) 
         visit(access(server, transport=how))
 
 
+@pytest.mark.fault("N1")
 def test_a_closed_port_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -165,6 +170,7 @@ def test_a_closed_port_is_unreachable() -> None:
         visit(Winrm(USER, "env:RISKLINE_TEST_PASSWORD", port=port))
 
 
+@pytest.mark.fault("N10")
 def test_a_port_without_tls_is_unreachable_and_says_so() -> None:
     with winrm_server(described_machine(), tls=False) as server, pytest.raises(Unreachable, match="HTTPS"):
         visit(replace(access(server), scheme="https"))
@@ -209,6 +215,7 @@ def test_a_port_without_tls_is_unreachable_and_says_so() -> None:
         (Faults(output=lambda out: out.replace(b"A", b"!")), VisitFailed, "failed", "unpacked"),
     ],
 )
+@pytest.mark.fault("N14")
 def test_a_fault_ends_as_its_designed_reason(faults: Faults, kind: type[TargetError], problem: str, words: str) -> None:
     with pytest.raises(kind, match=words) as caught:
         visit_with(faults)
@@ -259,11 +266,13 @@ def test_a_row_of_another_shape_is_never_an_answer(row: Any) -> None:
     assert all(reply.problem for reply in replies.values())
 
 
+@pytest.mark.fault("N14")
 def test_a_small_answer_that_unpacks_to_a_huge_one_is_bounded() -> None:
     with pytest.raises(VisitFailed, match="larger than"):
         visit_with(Faults(output=packed(b" " * (200 << 20))), Bounds(30, 1 << 20))
 
 
+@pytest.mark.fault("N14")
 def test_an_endless_envelope_ends_at_the_byte_limit() -> None:
     faults = Faults(at="Receive", rewrite=lambda body: body + b" " * (64 << 20))
     assert problems(visit_with(faults, Bounds(30, 1 << 20))) == {"truncated"}
@@ -286,15 +295,18 @@ def test_a_machine_that_never_has_anything_to_say_ends_at_the_deadline() -> None
 
 @pytest.mark.parametrize("drip", ["headers", "body"])
 @pytest.mark.parametrize("tls", [True, False])
+@pytest.mark.fault("T5")
 def test_a_machine_that_drips_its_answer_ends_at_the_deadline(drip: str, tls: bool) -> None:
     with pytest.raises(Unreachable, match="deadline"):
         visit_with(Faults(drip=drip), Bounds(1.5, 1 << 20), tls)
 
 
+@pytest.mark.fault("T6")
 def test_a_machine_that_hangs_while_it_works_is_timed_out() -> None:
     assert problems(visit_with(Faults(at="Receive", hang=True), Bounds(1.5, 1 << 20))) == {"timed-out"}
 
 
+@pytest.mark.fault("N4")
 def test_a_port_that_takes_the_connection_and_says_nothing_ends_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Unreachable):
         port = silent.getsockname()[1]
@@ -326,6 +338,7 @@ def visit_machine(machine: Machine, probes: list[Probe] | None = None) -> Mappin
 
 
 @pytest.mark.parametrize("language", ["de", "ja"])
+@pytest.mark.fault("T15")
 def test_the_display_language_changes_no_answer(language: str) -> None:
     english, other = described_machine(), described_machine()
     other.language = language
