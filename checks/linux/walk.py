@@ -25,7 +25,7 @@ if [ -r $m ]; then
 '
   for d in $(while IFS=' ' read -r _ p t _; do
     case $t in ext[234] | xfs | btrfs | f2fs | zfs | jfs | reiserfs | bcachefs) ;;
-      overlay) case $p in */merged | */rootfs) continue;; esac;;  # the root of a container, wherever its engine keeps it
+      overlay) case $p in */merged | */rootfs) continue;; esac;;  # the root of a container, wherever it is kept
       tmpfs) case $p in /tmp | /var/tmp | /dev/shm) ;; *) continue;; esac;;
       *) continue;;
     esac
