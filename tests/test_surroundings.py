@@ -108,7 +108,6 @@ def test_a_visit_for_which_memory_runs_out_is_unknown_and_the_others_are_judged(
         "1",
     ]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    argv += ["--at-once", "1"]
     limited = ["prlimit", f"--as={280 << 20}", *argv]
     done = subprocess.run(limited, cwd=place, env=env, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 1, done.stderr
