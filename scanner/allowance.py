@@ -25,9 +25,15 @@ class Allowance:
     """Seconds and bytes of answers for all visits together. over: nothing of one of them is left."""
 
     def __init__(self, seconds: float | None = None, size_bytes: int = DEFAULT_BYTES) -> None:
-        self._until = None if seconds is None else time.monotonic() + seconds
+        self._seconds = seconds
+        self._until: float | None = None
         self._left = size_bytes
         self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """The seconds count from the first visit on."""
+        if self._seconds is not None and self._until is None:
+            self._until = time.monotonic() + self._seconds
 
     def of(self, bounds: Bounds) -> Bounds:
         """What a visit that begins now may take. Raises VisitFailed where the run has nothing left."""

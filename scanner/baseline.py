@@ -45,6 +45,9 @@ def read_baseline(path: Path, catalogue: Catalogue) -> Baseline:
     for key in ("id", "version", "title", "applies_to"):
         if key not in document:
             raise complain(document.place, f"the baseline has no {key!r}; add it")
+        kind, name = (LocatedDict, "a mapping") if key == "applies_to" else (str, "a text")
+        if not isinstance(load.written(document[key]), kind):
+            raise complain(document.places[key], f"{key!r} must be {name}")
     applies = load.validate(AppliesTo, _normal_terms(document["applies_to"]), "applies_to")
     mistakes: list[str] = []
     found = []

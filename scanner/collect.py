@@ -74,6 +74,7 @@ def collect(
     the fleet. After `stop` is set no further visit begins; those under way end within their bounds.
     """
     allowance = allowance or Allowance()
+    allowance.begin()
     at_once = max(1, min(at_once, MAX_VISITS, len(assets) or 1))
     if (room := visits_with_open_files()) < at_once:
         LOG.warning("open files are limited: %d visits at once instead of %d (ulimit -n)", room, at_once)

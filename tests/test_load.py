@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner.baseline import read_baseline
+from scanner.catalogue import Catalogue
 from scanner.errors import UsageError
 from scanner.load import WrittenFloat, parse_document, validate
 from scanner.model import Asset, Control
@@ -84,3 +88,14 @@ def test_every_mistake_of_an_asset_is_named_at_once() -> None:
 def test_a_missing_line_is_named() -> None:
     with pytest.raises(UsageError, match=r"c\.yaml:1: control has no 'fix'; add it"):
         validate(Control, parse_document(b"id: X\ntitle: t\nwhy: w\n", "c.yaml"), "control")
+
+
+@pytest.mark.fault("I7")
+@pytest.mark.parametrize("line", ["applies_to:", "applies_to: x", "applies_to: []", "id:", "version: [1]", "title: {}"])
+def test_a_baseline_whose_head_is_of_another_shape_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
+    good = {"id": "x", "version": "'1'", "title": "T", "applies_to": "{kind: linux}", "controls": "[]"}
+    key = line.partition(":")[0]
+    text = "".join(f"{line}\n" if name == key else f"{name}: {value}\n" for name, value in good.items())
+    (tmp_path / "b.yaml").write_text(text)
+    with pytest.raises(UsageError, match=rf"b\.yaml:\d: '{key}' must be"):
+        read_baseline(tmp_path / "b.yaml", Catalogue())

@@ -123,8 +123,11 @@ def scan(
         stack.enter_context(_ending(stop, deadline))
         progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
         run = pipeline.execute(plan, run, register, chosen, progress, stop)
-        if allowance.is_over:
-            click.echo(f"riskline: {allowance.why_over}: no further visit begins; --resume goes on", err=True)
+        if allowance.is_over or (stop.is_set() and not stop.number):
+            click.echo(
+                f"riskline: {allowance.why_over or 'its time is over'}: no further visit begins; --resume goes on",
+                err=True,
+            )
         found = telling.Since() if register is None else telling.since(register, run)
         if register is not None:
             run = choosing.remembered(register, run)
