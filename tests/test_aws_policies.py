@@ -186,7 +186,15 @@ def test_a_deny_of_all_but_one_leaves_that_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "principal", ["*", ["*"], {"AWS": "*"}, {"AWS": ["arn:aws:iam::111122223333:root", "*"]}, {"CanonicalUser": "*"}]
+    "principal",
+    [
+        "*",
+        ["*"],
+        {"AWS": "*"},
+        {"AWS": ["arn:aws:iam::111122223333:root", "*"]},
+        {"CanonicalUser": "*"},
+        {"AWS": "arn:aws:iam::*:root"},
+    ],
 )
 def test_everybody_is_found_in_every_form(principal: object) -> None:
     assert policies.public({"Statement": asked(Principal=principal)}) == ["s3:GetObject"]

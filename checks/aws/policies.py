@@ -15,6 +15,7 @@ from scanner import Unparsable
 
 from .conditions import Statement, clauses, narrowed, spares_known_only, words
 
+_ANYBODY = re.compile(r"\*|arn:[^:]*:iam::\*:.*")
 _ANYTHING = re.compile(r"(arn:(aws[a-z-]*)?)?[*:?]*\*[*:?]*")
 """'*', 'arn:*', 'arn:aws:*:*:*:*'."""
 
@@ -59,7 +60,7 @@ def everyone(statement: Statement) -> bool:
         return True
     principal = statement.get("Principal")
     if isinstance(principal, Mapping):
-        return any("*" in words(entry) for entry in principal.values())
+        return any(_ANYBODY.fullmatch(name) for entry in principal.values() for name in words(entry))
     return "*" in words(principal)
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from tests.live.moto_programs import seed_programs
+from tests.live.moto_stores import seed_stores
+
 if TYPE_CHECKING:
     from tests.live.moto_server import Server
 
@@ -29,6 +32,8 @@ def seed(server: Server) -> None:
     _watching(server)
     _alarms(server)
     _running(server)
+    seed_stores(server)
+    seed_programs(server)
 
 
 def tls_only(bucket: str) -> str:
@@ -164,7 +169,7 @@ def _trails(server: Server, key: str) -> None:
         TrailName="everywhere", EventSelectors=[{"ReadWriteType": "All", "IncludeManagementEvents": True}]
     )
     local = server.client("cloudtrail", "eu-west-1")
-    local.create_trail(Name="here", S3BucketName=TRAIL_BUCKET)
+    local.create_trail(Name="here", S3BucketName=GOOD_BUCKET)
 
 
 def _databases(server: Server) -> None:

@@ -56,6 +56,8 @@ class Server:
     url: str = ""
     calls: list[tuple[Call, str]] = field(default_factory=list)
     faults: list[tuple[Callable[[Call], bool], str]] = field(default_factory=list)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    session: Any = None
 
     @contextmanager
     def refuse(self, which: Callable[[Call], bool], fault: str) -> Iterator[None]:
@@ -67,11 +69,21 @@ class Server:
             self.faults.pop()
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
-        """A plain boto3 client, for seeding."""
+        """A plain boto3 client, for seeding; made once, for making one costs more than a call."""
+        if (service, region) not in self.clients:
+            self.clients[service, region] = self._make(service, region)
+        return self.clients[service, region]
+
+    def _make(self, service: str, region: str) -> Any:
         import boto3
         from botocore.config import Config
 
-        return boto3.client(  # type: ignore[call-overload]
+        from scanner.transports.aws_session import _ask_by_number
+
+        if self.session is None:
+            self.session = boto3.Session()
+            self.session.events.register("before-sign.s3-control", _ask_by_number)
+        return self.session.client(
             service,
             region_name=region,
             endpoint_url=self.url,
