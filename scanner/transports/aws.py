@@ -18,7 +18,7 @@ from scanner.errors import AuthFailed, TargetError, Unreachable, VisitFailed
 from scanner.model import Asset, Gap, Probe, Problem, Reply
 
 from . import Bounds
-from .aws_call import Answer, Told, put
+from .aws_call import Answer, Told, of_another, put, same_call
 from .aws_members import members
 from .aws_permissions import read_form
 from .aws_report import put_report
@@ -87,13 +87,14 @@ class _Visit:
 
     def _begin(self, probe: Probe) -> list[tuple[str, Future[Answer]]]:
         """Hand the calls of one question to the pool: (subject, its answer to come)."""
-        return [
-            (
-                parent.subject if parent else region,
-                self._submit(probe, region, parent),
-            )
-            for region, parent in self._places(probe)
-        ]
+        asked: dict[str, Future[Answer]] = {}
+        calls = []
+        for region, parent in self._places(probe):
+            same = same_call(probe, self.account, region, parent)
+            if same not in asked:
+                asked[same] = self._submit(probe, region, parent)
+            calls.append((parent.subject if parent else region, asked[same]))
+        return calls
 
     def _submit(self, probe: Probe, region: str, parent: Told | None) -> Future[Answer]:
         if probe.ask[1:3] == ("iam", "get_credential_report"):
@@ -156,4 +157,4 @@ def _answer(about: str, future: Future[Answer]) -> Answer:
     if not future.done():
         future.cancel()
         return Answer(about, problem="timed-out", detail="the visit's time was over before this was answered")
-    return future.result()
+    return of_another(future.result(), about)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,6 +83,21 @@ def put(probe: Probe, clients: Clients, account: Account, region: str, parent: T
         if problem == "unreachable" and not clients.offered(service, region, account.partition):
             problem, detail = "unsupported", f"{service} is not offered in {region}"
     return Answer(about, problem=problem, detail=f"{service} {operation}: {detail}")
+
+
+def same_call(probe: Probe, account: Account, region: str, parent: Told | None) -> str:
+    """What is alike for calls that would be the same: two clusters with one group of parameters ask about it once."""
+    form = read_form(probe)
+    if parent is None or form["identity"]:  # an identity may name what was asked about
+        return f"{region} {parent.subject if parent else ''}"
+    return f"{region} {json.dumps(_plain(_params(form, account, parent)), sort_keys=True)}"
+
+
+def of_another(answer: Answer, about: str) -> Answer:
+    """The answer to a call that was put once for several things, as that about another of them."""
+    if answer.about == about:
+        return answer
+    return replace(answer, about=about, told=tuple(replace(row, subject=about, of=about) for row in answer.told))
 
 
 def _params(form: Mapping[str, Any], account: Account, parent: Told | None) -> dict[str, Any]:

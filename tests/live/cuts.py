@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from scanner.model import Evidence, Gap, Probe, Reply
+from scanner.transports.aws_permissions import read_form
 
 
 def without(reply: Reply, column: str, value: str) -> Reply:
@@ -17,20 +18,24 @@ def without(reply: Reply, column: str, value: str) -> Reply:
     return replace(reply, text=json.dumps(rows), gaps=(*reply.gaps, Gap(value, "denied", "taken away")))
 
 
-def parts(reply: Reply, regions: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The calls that an answer was put together from: ("of", things asked about) or ("region", regions)."""
-    things = sorted({row["of"] for row in json.loads(reply.text) if row["of"]})
-    return ("of", things) if things else ("region", sorted(regions))
+def parts(probe: Probe, reply: Reply, regions: tuple[str, ...]) -> tuple[str, list[str]]:
+    """The calls that an answer was put together from: ("of", things asked about) or ("region", regions).
+
+    A question to the account as a whole is one call, whose answer is whole or not there.
+    """
+    if probe.each is not None:
+        return "of", sorted({row["of"] for row in json.loads(reply.text)})
+    return "region", sorted(regions) if read_form(probe)["everywhere"] else [""]
 
 
-def lacking(evidence: Evidence, regions: tuple[str, ...]) -> Iterator[Evidence]:
+def lacking(evidence: Evidence, probes: tuple[Probe, ...], regions: tuple[str, ...]) -> Iterator[Evidence]:
     """The same evidence with one gap more in one answer, for every answer and everything it tells of."""
-    for key, reply in evidence.replies.items():
-        if not key.startswith("aws:api") or not reply.text.startswith("["):
-            continue
-        column, names = parts(reply, regions)
-        for value in names:
-            yield replace(evidence, replies={**evidence.replies, key: without(reply, column, value)})
+    for probe in probes:
+        reply = evidence.replies[probe.key]
+        if probe.ask[0] == "api" and reply.text.startswith("["):
+            column, names = parts(probe, reply, regions)
+            for value in filter(None, names):
+                yield replace(evidence, replies={**evidence.replies, probe.key: without(reply, column, value)})
 
 
 def cut(evidence: Evidence, probes: tuple[Probe, ...], regions: tuple[str, ...], seed: int) -> Evidence:
@@ -42,7 +47,8 @@ def cut(evidence: Evidence, probes: tuple[Probe, ...], regions: tuple[str, ...],
         reply = replies[probe.key]
         if probe.ask[0] == "api" and reply.text.startswith("["):
             parent = replies.get(probe.each.key) if probe.each else None
-            replies[probe.key] = _some(reply, parent, regions, kept, chance)
+            column, names = parts(probe, reply, regions)
+            replies[probe.key] = _some(reply, parent, column, names, lambda: chance.random() > kept)
     return replace(evidence, replies=replies)
 
 
@@ -50,17 +56,16 @@ def _depth(probe: Probe) -> int:
     return 0 if probe.each is None else 1 + _depth(probe.each)
 
 
-def _some(reply: Reply, parent: Reply | None, regions: tuple[str, ...], kept: float, chance: random.Random) -> Reply:
+def _some(reply: Reply, parent: Reply | None, column: str, names: list[str], lose: Callable[[], bool]) -> Reply:
     """An answer of which each part came with a chance; a part of the second wave only where its thing was told of."""
     if parent is not None and parent.problem:
         return Reply(problem=parent.problem, detail=parent.detail)
     rows: list[dict[str, Any]] = json.loads(reply.text)
-    column, names = parts(reply, regions)
     if parent is not None:
         told = {row["subject"] for row in json.loads(parent.text)}
         rows = [row for row in rows if row["of"] in told]
         names = [name for name in names if name in told]
-    lost = {name for name in names if chance.random() > kept}
+    lost = {name for name in names if lose()}
     if names and lost == set(names):
         return Reply(problem="truncated", detail="the visit's bytes were used up")
     gaps = [Gap(name, "truncated", "cut") for name in sorted(lost)] + list(parent.gaps if parent else ())

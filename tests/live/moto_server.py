@@ -89,7 +89,12 @@ class Server:
             endpoint_url=self.url,
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
-            config=Config(inject_host_prefix=False, s3={"addressing_style": "path"}),
+            config=Config(
+                inject_host_prefix=False,
+                read_timeout=600,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+            ),
         )
 
 

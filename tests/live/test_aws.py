@@ -101,6 +101,7 @@ def test_nothing_that_is_sent_could_change_the_account(server: Server) -> None:
         "Get",
         "List",
         "Describe",
+        "BatchGet",
         "GenerateCredentialReport",
         "POST /getAlternateContact?",
         "POST /getContactInformation?",
@@ -160,6 +161,11 @@ def test_what_runs_is_judged_one_by_one(healthy: list[Finding]) -> None:
 
 def test_a_route_into_all_of_a_joined_network_is_too_wide(healthy: list[Finding]) -> None:
     assert sorted(outcomes(healthy, "VPC-20").values()) == ["fail", "pass"]
+
+
+def test_what_is_asked_once_for_several_things_is_said_of_each(healthy: list[Finding]) -> None:
+    clusters = f"arn:aws:redshift:us-east-1:{ACCOUNT}:cluster:{{}}".format  # of one group of parameters
+    assert set(outcomes(healthy, "RED-02")) == {clusters("good"), clusters("bad")}
 
 
 def test_another_account_that_could_open_a_bucket_is_found(healthy: list[Finding]) -> None:
@@ -322,7 +328,7 @@ def test_the_cap_on_bytes_ends_in_unknown_and_never_in_a_pass(server: Server, he
 def test_what_one_answer_lacks_never_changes_a_verdict(visited: tuple[Collected, list[Finding]]) -> None:
     collected, findings = visited
     judge, before, lost = Judge(), judged(findings), 0
-    for evidence in lacking(collected.evidence, REGIONS):
+    for evidence in lacking(collected.evidence, collected.planned.visits["aws"], REGIONS):
         after = judged(judge.findings(collected.planned, evidence))
         assert after <= before
         lost += after < before
