@@ -121,6 +121,8 @@ class _Visit:
             return
         wait([future for _, future in calls], timeout=self.budget.left_s + GRACE_S)
         answers = [_answer(about, future) for about, future in calls]
+        if probe.each is not None:
+            answers = [of_another(answer, about) for answer, (about, _) in zip(answers, calls, strict=True)]
         told = [row for answer in answers for row in answer.told]
         told.sort(key=lambda row: (row.region, row.subject))  # services answer in any order; evidence is the same
         self.rows[probe] = tuple(told)
