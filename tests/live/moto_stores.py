@@ -42,11 +42,11 @@ def _relational(server: Server) -> None:
             MasterUsername="shopkeeper", MasterUserPassword=PASSWORD, Port=6033, DBSubnetGroupName="own",
             MonitoringInterval=60, MonitoringRoleArn=f"arn:aws:iam::{ACCOUNT}:role/watch",
             EnableCloudwatchLogsExports=[logs], StorageEncrypted=True, MultiAZ=True,
-            CopyTagsToSnapshot=True, EnableIAMDatabaseAuthentication=True,
+            CopyTagsToSnapshot=True, EnableIAMDatabaseAuthentication=True, PubliclyAccessible=False,
         )  # fmt: skip
     rds.create_db_instance(
         DBInstanceIdentifier="lent", DBInstanceClass="db.t3.micro", Engine="mysql", AllocatedStorage=20, Port=3306,
-        MasterUsername="admin", MasterUserPassword=PASSWORD,
+        MasterUsername="admin", MasterUserPassword=PASSWORD, PubliclyAccessible=False,
     )  # fmt: skip
     for name, source in (("good-copy", "kept-mysql"), ("bad-copy", "lent")):
         rds.create_db_snapshot(DBSnapshotIdentifier=name, DBInstanceIdentifier=source)
