@@ -6,8 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from scanner import Fact, NotApplicable, check, file, parse, sh
+from scanner import Fact, NotApplicable, Undetermined, check, file, parse, sh
 
+KEYWORDS = frozenset(
+    {
+        *("local_events", "write_logs", "log_file", "log_group", "log_format", "priority_boost", "flush", "freq"),
+        *("num_logs", "name_format", "max_log_file", "max_log_file_action", "verify_email", "action_mail_acct"),
+        *("space_left", "space_left_action", "admin_space_left", "admin_space_left_action", "disk_full_action"),
+        *("disk_error_action", "q_depth", "overflow_action", "max_restarts", "plugin_dir", "dispatcher"),
+    }
+)
+"""Settings that auditd.conf(5) names, and that one or another of its releases writes into the file."""
 What = Literal["log", "log_folder", "settings", "merged", "rules", "programs"]
 # The folder of the log is where auditd.conf says; the name is used as a path and nothing else.
 LIST = r"""
@@ -61,8 +70,10 @@ ENTRIES = Fact(sh(LIST, sudo=True), entries)
 def setting(found: Mapping[str, str], key: str, default: str | None = None) -> str | None:
     """What auditd.conf(5) says under `key`, lower-cased, an action without the program that it names.
 
-    default: what counts where it says nothing.
+    default: what counts where it says nothing; unknown where nothing in the file is a setting of the service.
     """
+    if default is not None and not KEYWORDS & found.keys():
+        raise Undetermined("nothing in auditd.conf is a setting of the audit service")
     said = found.get(key, default)
     return said.split()[0] if said and key.endswith("_action") else said
 
