@@ -119,11 +119,11 @@ class Options:
 
 
 def new_run(plan: Plan, policy: score.Policy) -> Run:
-    """A run that has begun and holds nothing yet. Its id tells the second: 20261123T154003Z-5f3a."""
+    """A run that has begun and holds nothing yet. Its id tells the second: 20261123T154003Z-5f3a9c07."""
     started = datetime.now(UTC)  # to the microsecond: a gate's run may begin in the second of the run before it
     nothing = score.assess([], {}, policy)
     return Run(
-        id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+        id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
         started_at=started,
         finished_at=None,
         tool_version=tool_version(),
