@@ -38,7 +38,8 @@ def hold(register: Register) -> None:
         assert [one.asset for one in run.findings] == names
     changes = Counter(event.change for _, event in register.events() if event.change != "sealed")
     assert changes == {"opened": kills.ASSETS}, "a risk was opened twice, or closed by what could not be seen"
-    assert {risk.state for risk in register.risks()} == {"open"}
+    # where one run took all the kills and was resumed each time, no later one found its risks again
+    assert {risk.state for risk in register.risks()} == {"open" if len(complete) > 1 else "new"}
     assert register.verify() == []
 
 

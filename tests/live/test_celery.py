@@ -258,7 +258,7 @@ def test_a_site_whose_line_is_cut_for_a_while_is_visited_all_the_same_and_counte
     visited = lab.run("cut.db").visited
     assert len(visited) == EACH
     assert not [one.failures for one in visited if one.failures]
-    assert {event[2] for event in lasting(lab, "cut.db")["events"]} == {"opened"}
+    assert {event[2] for event in lasting(lab, "cut.db")["events"]} == {"opened", "sealed"}
 
 
 def test_a_site_without_a_worker_is_told_of(lab: Lab) -> None:
