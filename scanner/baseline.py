@@ -14,7 +14,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,13 @@ def read_baseline(path: Path, catalogue: Catalogue) -> Baseline:
         tuple(found),
         {name: value for name, (value, _) in parameters.items()},
     )
-    canonical = json.dumps(asdict(baseline), sort_keys=True, default=list)
+    canonical = json.dumps(baseline, sort_keys=True, default=_plain)
     return replace(baseline, digest=hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def _plain(value: Any) -> Any:
+    """What the digest is taken of: the fields of a dataclass; everything else that JSON does not know as a list."""
+    return {field.name: getattr(value, field.name) for field in fields(value)} if is_dataclass(value) else list(value)
 
 
 Parameters = dict[str, tuple[Any, load.Place]]
@@ -89,7 +94,7 @@ def _gather(
         file = _extended(name, path, place, catalogue)
         if file.resolve() in above or file.resolve() == path.resolve():
             raise complain(place, f"{name!r} extends itself in a circle")
-        more, inherited = _gather(load.read_document(file), file, catalogue, (*above, path.resolve()))
+        more, inherited = _gather(load.read_shared(file), file, catalogue, (*above, path.resolve()))
         parameters |= more
         for id, entry in inherited.items():
             if id in controls:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import re
 import types
@@ -62,21 +63,30 @@ def complain(place: Place, message: str) -> UsageError:
 
 def read_document(path: Path) -> LocatedDict:
     """The mapping that a YAML file holds. Raises UsageError with file:line for whatever is wrong with it."""
+    return parse_document(_bytes_of(path), str(path))
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
         with path.open("rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
+            return opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    return parse_document(data, str(path))
+
+
+def read_shared(path: Path) -> LocatedDict:
+    """As `read_document`, of a file that several others take in: parsed once while it stays; never to be changed."""
+    return _parsed(_bytes_of(path), str(path))
+
+
+@functools.lru_cache(maxsize=128)
+def _parsed(data: bytes, name: str) -> LocatedDict:
+    return parse_document(data, name)
 
 
 def read_head(path: Path, key: str) -> LocatedDict:
     """What stands in a YAML file above the top-level `key`; all of it where the head alone cannot be understood."""
-    try:
-        with path.open("rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+    data = _bytes_of(path)
     head = re.split(rb"(?m)^%b[ \t]*:" % re.escape(key.encode()), data, maxsplit=1)[0]
     try:
         found = parse_document(head, str(path))
@@ -95,96 +105,174 @@ def parse_document(data: bytes, name: str) -> LocatedDict:
         line = data[: error.start].count(b"\n") + 1
         raise UsageError(f"{name}:{line}: not UTF-8 text") from error
     try:
-        _refuse_excess(text, name)
-        node = yaml.compose(text, Loader=_LOADER)
+        value = _Reader(name).read(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (name, mark.line + 1 if mark else 1)
         raise complain(place, f"not valid YAML: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{name}:1: not valid YAML: {str(error).splitlines()[0]}") from error
-    if node is None:
-        raise UsageError(f"{name}:1: the file is empty")
-    value = _Builder(name).build(node)
     if not isinstance(value, LocatedDict):
         raise UsageError(f"{name}:1: a mapping (key: value) is expected at the top")
     return value
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_KINDS = ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq")
+_KNOWN_TAGS = {None, "!", *(f"tag:yaml.org,2002:{name}" for name in _KINDS)}
 
 
-def _refuse_excess(text: str, name: str) -> None:
-    """Stream through the events first: the composer recurses, so depth must be known before."""
-    depth = 0
-    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH or count > MAX_NODES:
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            raise complain((name, line), "nested too deep or too long to be meant")
+@dataclasses.dataclass(slots=True)
+class _Open:
+    """A container that is being read. before: nodes of the document before it; height: of what stands in it so far."""
+
+    value: LocatedDict | LocatedList
+    anchor: str | None
+    before: int
+    key: str | None = None
+    height: int = 0
 
 
-class _Builder:
-    """Nodes → located values; counts what aliases unfold to."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What an alias stands for, and what it unfolds to."""
+
+    value: Any
+    nodes: int
+    height: int
+
+
+class _Reader:
+    """Events of PyYAML → located values, in one pass and without recursion; counts what aliases unfold to."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.nodes = 0
+        self.open: list[_Open] = []
+        self.anchors: dict[str | None, _Anchored | None] = {}
+        """None as long as what has the name is being read."""
+        self.found: list[Any] = []
 
-    def build(self, node: yaml.Node, depth: int = 0) -> Any:
+    def read(self, events: Iterator[yaml.Event]) -> Any:
+        """The one value that the events are of. Raises UsageError where there is none, more than one, or too much."""
+        for count, event in enumerate(events):
+            place = (self.name, event.start_mark.line + 1 if event.start_mark else 1)
+            if count > MAX_NODES or len(self.open) > MAX_DEPTH:
+                raise complain(place, "nested too deep or too long to be meant")
+            if isinstance(event, yaml.ScalarEvent):
+                self._refuse_strange(event.tag, event.anchor, place)
+                if event.anchor is not None:
+                    self.anchors[event.anchor] = _Anchored(event, 1, 0)
+                self._scalar(event, place)
+            elif isinstance(event, yaml.CollectionStartEvent):
+                self._refuse_strange(event.tag, event.anchor, place)
+                self._begin(event, place)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                self._end()
+            elif isinstance(event, yaml.AliasEvent):
+                self._alias(str(event.anchor), place)
+            elif isinstance(event, yaml.DocumentStartEvent) and self.found:
+                raise complain(place, "not valid YAML: another document begins here")
+        if not self.found:
+            raise UsageError(f"{self.name}:1: the file is empty")
+        return self.found[0]
+
+    def _scalar(self, event: yaml.ScalarEvent, place: Place) -> None:
+        holder = self.open[-1] if self.open else None
+        if holder and holder.key is None and isinstance(holder.value, LocatedDict):
+            self._key(event.value, holder, holder.value.places, place)
+        else:
+            self.nodes += 1
+            self._put(_plain(event), place, 0)
+
+    def _begin(self, event: yaml.CollectionStartEvent, place: Place) -> None:
+        holder = self.open[-1] if self.open else None
+        if holder and holder.key is None and isinstance(holder.value, LocatedDict):
+            raise complain(place, "a key must be a plain text")
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None
+        kind = LocatedDict if isinstance(event, yaml.MappingStartEvent) else LocatedList
+        self.open.append(_Open(kind(place), event.anchor, self.nodes))
         self.nodes += 1
-        place = (self.name, node.start_mark.line + 1)
-        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+
+    def _end(self) -> None:
+        closed = self.open.pop()
+        if closed.anchor is not None:
+            self.anchors[closed.anchor] = _Anchored(closed.value, self.nodes - closed.before, closed.height + 1)
+        self._put(closed.value, closed.value.place, closed.height + 1)
+
+    def _alias(self, anchor: str, place: Place) -> None:
+        if anchor not in self.anchors:
+            raise complain(place, f"not valid YAML: nothing is called &{anchor} above *{anchor}")
+        known = self.anchors[anchor]
+        if known is None or self.nodes + known.nodes > MAX_NODES or len(self.open) + known.height > MAX_DEPTH:
             raise complain(place, "aliases unfold to more than can be meant")
-        if node.tag not in _KNOWN_TAGS:
-            raise complain(place, f"the tag {node.tag} is not supported")
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, place, depth)
-        if isinstance(node, yaml.SequenceNode):
-            items = LocatedList(place)
-            for item in node.value:
-                items.append(self.build(item, depth + 1))
-                items.places.append((self.name, item.start_mark.line + 1))
-            return items
-        return self._scalar(node)
+        if isinstance(known.value, yaml.ScalarEvent):
+            self._scalar(known.value, place)
+            return
+        if self.open and self.open[-1].key is None and isinstance(self.open[-1].value, LocatedDict):
+            raise complain(place, "a key must be a plain text")
+        self.nodes += known.nodes
+        self._put(_again(known.value), place, known.height)
 
-    def _mapping(self, node: yaml.MappingNode, place: Place, depth: int) -> LocatedDict:
-        entries = LocatedDict(place)
-        for key_node, value_node in node.value:
-            at = (self.name, key_node.start_mark.line + 1)
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise complain(at, "a key must be a plain text")
-            key = str(key_node.value)
-            if key == "<<":
-                raise complain(at, "merge keys (<<) are not supported; use groups or extends")
-            if key in entries:
-                raise complain(at, f"the key {key!r} stands here twice; first on line {entries.places[key][1]}")
-            entries[key] = self.build(value_node, depth + 1)
-            entries.places[key] = at
+    def _refuse_strange(self, tag: str | None, anchor: str | None, place: Place) -> None:
+        if tag not in _KNOWN_TAGS:
+            raise complain(place, f"the tag {tag} is not supported")
+        if anchor in self.anchors:
+            raise complain(place, f"not valid YAML: something else is called &{anchor} already")
+
+    def _key(self, key: str, holder: _Open, places: dict[str, Place], place: Place) -> None:
+        if key == "<<":
+            raise complain(place, "merge keys (<<) are not supported; use groups or extends")
+        if key in places:
+            raise complain(place, f"the key {key!r} stands here twice; first on line {places[key][1]}")
+        holder.key = key
+        places[key] = place
+
+    def _put(self, value: Any, place: Place, height: int) -> None:
+        """A value is whole: it goes into what holds it."""
+        if not self.open:
+            self.found.append(value)
+            return
+        holder = self.open[-1]
+        holder.height = max(holder.height, height)
+        if isinstance(holder.value, LocatedList):
+            holder.value.append(value)
+            holder.value.places.append(place)
+        elif holder.key is not None:
+            holder.value[holder.key] = value
+            holder.key = None
+
+
+def _again(value: Any) -> Any:
+    """A copy that shares no container; as deep as MAX_DEPTH at the most."""
+    if isinstance(value, LocatedList):
+        items = LocatedList(value.place, [_again(item) for item in value])
+        items.places = [*value.places]
+        return items
+    if isinstance(value, LocatedDict):
+        entries = LocatedDict(value.place, {key: _again(item) for key, item in value.items()})
+        entries.places = {**value.places}
         return entries
+    return value
 
-    def _scalar(self, node: yaml.Node) -> Any:
-        text = str(node.value)
-        if getattr(node, "style", None) in {"'", '"', "|", ">"}:
-            return text
-        if text in {"", "~", "null"}:
-            return None
-        if text in {"true", "false"}:
-            return text == "true"
-        if _INT.match(text) and len(text) < 19:
-            return int(text)
-        if _FLOAT.match(text) and len(text) < 32:
-            number = WrittenFloat(text)
-            number.text = text
-            return number
+
+def _plain(event: yaml.ScalarEvent) -> Any:
+    """A scalar as our quiet subset reads it."""
+    text = str(event.value)
+    if event.style in {"'", '"', "|", ">"}:
         return text
-
-
-_KINDS = ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq")
-_KNOWN_TAGS = {"!", *(f"tag:yaml.org,2002:{name}" for name in _KINDS)}
+    if text in {"", "~", "null"}:
+        return None
+    if text in {"true", "false"}:
+        return text == "true"
+    if _INT.match(text) and len(text) < 19:
+        return int(text)
+    if _FLOAT.match(text) and len(text) < 32:
+        number = WrittenFloat(text)
+        number.text = text
+        return number
+    return text
 
 
 # ── validation ───────────────────────────────────────────────────────────────────────────────────────────────────────

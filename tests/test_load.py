@@ -99,3 +99,48 @@ def test_a_baseline_whose_head_is_of_another_shape_is_refused_with_its_line(tmp_
     (tmp_path / "b.yaml").write_text(text)
     with pytest.raises(UsageError, match=rf"b\.yaml:\d: '{key}' must be"):
         read_baseline(tmp_path / "b.yaml", Catalogue())
+
+
+def test_an_alias_stands_for_a_copy_of_its_own_and_for_a_key() -> None:
+    read = parse("a: &x {p: [1, &k two]}\nb: *x\n*k : 3\n")
+    assert read == {"a": {"p": [1, "two"]}, "b": {"p": [1, "two"]}, "two": 3}
+    assert read["a"] is not read["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a: 1\n---\nb: 2\n", "file.yaml:2: not valid YAML: another document"),
+        ("a: &x 1\nb: &x 2\n", "file.yaml:2: not valid YAML: something else is called &x"),
+        ("a: *x\n", "file.yaml:1: not valid YAML: nothing is called &x"),
+        ("!x a: 1\n", "file.yaml:1: the tag !x"),
+        ("a: &x [1]\n*x : 2\n", "file.yaml:2: a key must be a plain text"),
+    ],
+)
+def test_what_stands_for_something_else_is_refused_with_its_line_where_it_does_not(text: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        parse(text)
+
+
+def test_a_part_that_several_baselines_take_in_is_the_same_in_each_and_read_anew_once_it_changed(
+    tmp_path: Path,
+) -> None:
+    control = "{id: X-1, title: t, why: w, fix: f, manual: q, effort: hours, references: {cis: 1.1}}"
+    (tmp_path / "part.yaml").write_text(f"controls: [{control}]\n")
+    head = "version: '1'\ntitle: T\napplies_to: {kind: linux}\nextends: part.yaml\n"
+    for name, more in (("a", "answers: {iso: {A.1: X-1}}\n"), ("b", "")):
+        (tmp_path / f"{name}.yaml").write_text(f"id: {name}\n{head}{more}")
+    read = {name: read_baseline(tmp_path / f"{name}.yaml", Catalogue()) for name in ("a", "b", "a")}
+    assert [sorted(one.controls[0].references) for one in read.values()] == [["cis", "iso"], ["cis"]]
+    (tmp_path / "part.yaml").write_text(f"controls: [{control.replace('hours', 'weeks')}]\n")
+    assert read_baseline(tmp_path / "b.yaml", Catalogue()).controls[0].effort == "weeks"
+
+
+def test_the_digest_of_a_baseline_covers_every_parameter(tmp_path: Path) -> None:
+    digests = set()
+    for value in ("[a]", "[b]", "{c: 1}", "1"):
+        (tmp_path / "b.yaml").write_text(
+            f"id: b\nversion: '1'\ntitle: T\napplies_to: {{kind: linux}}\nparameters: {{p: {value}}}\n"
+        )
+        digests.add(read_baseline(tmp_path / "b.yaml", Catalogue()).digest)
+    assert len(digests) == 4

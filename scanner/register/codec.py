@@ -13,7 +13,7 @@ import json
 import types
 import typing
 import zlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar, cast
@@ -62,6 +62,8 @@ def column(text: str) -> str:
 
 def plain(value: Any) -> Any:
     """A frozen value as JSON: a dataclass as a mapping, a tuple as a list, an instant as ISO 8601."""
+    if type(value) in _AS_IT_IS:
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind: Any = type(value)
         return {field: plain(getattr(value, field)) for field in _fields(kind)}
@@ -76,6 +78,9 @@ def plain(value: Any) -> Any:
     return value
 
 
+_AS_IT_IS = {str, int, float, bool, type(None)}
+
+
 @functools.cache
 def _fields(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
@@ -84,24 +89,39 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 def revive(kind: type[T], stored: Any) -> T:
     """The value of that type: the inverse of `plain`."""
-    return cast(T, _revived(kind, stored))
+    return cast(T, _reviver(cast(Any, kind))(stored))
 
 
-def _revived(kind: Any, stored: Any) -> Any:
-    make: Any = kind
+def _same(stored: Any) -> Any:
+    return stored
+
+
+@functools.cache
+def _reviver(kind: Any) -> Callable[[Any], Any]:
+    """What makes a value of the type of JSON; the type is looked at once, not with every value."""
     if dataclasses.is_dataclass(kind):
-        return make(**{name: _revived(hint, stored[name]) for name, hint in _fields(make).items() if name in stored})
+        return _maker(kind, {name: _reviver(hint) for name, hint in _fields(cast(Any, kind)).items()})
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in {types.UnionType, typing.Union}:
         wanted = [each for each in inner if each is not type(None)]
-        return None if stored is None else _revived(wanted[0], stored) if len(wanted) == 1 else stored
+        one = _reviver(wanted[0]) if len(wanted) == 1 else _same
+        return lambda stored: None if stored is None else one(stored)
     if origin is tuple:
-        return tuple(_revived(inner[0], entry) for entry in stored)
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return {key: _revived(inner[1], entry) for key, entry in stored.items()}
+        each = _reviver(inner[0])
+        return lambda stored: tuple(map(each, stored)) if each is not _same else tuple(stored)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        of = _reviver(inner[1])
+        return lambda stored: {key: of(entry) for key, entry in stored.items()} if of is not _same else stored
     if kind is datetime:
-        return datetime.fromisoformat(stored)
-    return kind(stored) if isinstance(kind, type) and issubclass(kind, Enum) else stored
+        return datetime.fromisoformat
+    return kind if isinstance(kind, type) and issubclass(kind, Enum) else _same
+
+
+def _maker(kind: Any, fields: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def make(stored: Any) -> Any:
+        return kind(**{name: of(stored[name]) for name, of in fields.items() if name in stored})
+
+    return make
 
 
 # ── findings and evidence ────────────────────────────────────────────────────────────────────────────────────────────
