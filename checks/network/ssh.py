@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from scanner import Fact, Unclear, Unparsable, check, nse
@@ -36,6 +37,18 @@ def algorithms(
 ) -> dict[str, list[str] | Unclear]:
     """Per SSH port: the algorithms that the server offers of this kind."""
     return each(offered, lambda row: _offered(row, kind))
+
+
+@check("network.ssh.named_algorithms", OFFERED)
+def named_algorithms(
+    offered: list[Row], kind: Literal["kex", "host-key", "encryption", "mac"], like: list[str]
+) -> dict[str, list[str] | Unclear]:
+    """Per SSH port: the offered algorithms of this kind that one of the patterns `like` means, as `*-cbc` does.
+
+    Patterns are those of sshd_config: `*` is any text, `?` one character; lists of names alone would miss the makers'
+    own, such as `twofish256-cbc` or `rijndael-cbc@ssh.com`.
+    """
+    return each(offered, lambda row: [name for name in _offered(row, kind) if any(fnmatchcase(name, w) for w in like)])
 
 
 @check("network.ssh.prefix_can_be_cut", OFFERED)
