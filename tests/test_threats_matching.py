@@ -13,7 +13,8 @@ import pytest
 
 from scanner.model import Asset, Control, Evidence, Finding, Outcome, Problem, Reply
 from scanner.threats import packages, store
-from scanner.threats.findings import CLEAN, COVERED, WATCHED, Threats, findings
+from scanner.threats.controls import CLEAN, COVERED, WATCHED
+from scanner.threats.findings import Threats, findings
 from scanner.threats.reading import Limits
 from scanner.threats.store import Form
 from scanner.threats.support import ENDS, product_of

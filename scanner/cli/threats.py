@@ -126,7 +126,8 @@ def _looks(register: Register, run: Run, feeds: Threats, today: date) -> Iterato
 
 
 def _unchanged(findings: Iterable[Finding], same: frozenset[str]) -> list[Finding]:
-    from scanner.threats.findings import BASELINE, WATCHED
+    from scanner.threats.controls import WATCHED
+    from scanner.threats.findings import BASELINE
 
     return [one for one in findings if one.baseline == BASELINE and (one.observed in same or one.control == WATCHED)]
 

@@ -7,20 +7,19 @@ package that nobody watches any more, a feed too old to say "no known flaws", a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 from scanner.errors import Unparsable
-from scanner.model import Asset, Control, Effect, Evidence, Fact, Finding, Level, Outcome, Vector
-from scanner.scoring import deadlines, vulnerability
+from scanner.model import Asset, Control, Evidence, Fact, Finding, Outcome
 
 from . import packages, store
+from .controls import CLEAN, COVERED, STANDING, WATCHED, control_of
 from .matching import Hit, Matcher
 from .packages import Installed
 from .support import ENDS, free_until, product_of
@@ -29,9 +28,6 @@ T = TypeVar("T")
 BASELINE = "vulnerabilities"
 LIMIT_DAYS = 7
 MOST_REMEMBERED = 20_000
-WATCHED = "advisories-are-fresh"
-COVERED = "packages-are-covered"
-CLEAN = "no-known-flaws"
 
 
 @dataclass(slots=True)
@@ -105,7 +101,7 @@ class Threats:
         if known is None:
             if len(self.controls) >= MOST_REMEMBERED:
                 self.controls.clear()
-            known = self.controls[hit] = _control(hit, self)
+            known = self.controls[hit] = control_of(hit, self.exploited, self.chances, self.model)
         return known
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -147,7 +143,7 @@ def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tu
             controls[control.id] = control
             found.append(_finding(asset, control, hit))
     found.append(_clean(asset, watched, found))
-    return [*_STANDING, *controls.values()], found
+    return [*STANDING, *controls.values()], found
 
 
 _MANAGERS: Mapping[str, Fact[tuple[Installed, ...]]] = {
@@ -184,7 +180,7 @@ def what_is_there(evidence: Evidence) -> tuple[str, str, frozenset[str]]:
 
 
 def _both(found: list[Finding]) -> tuple[list[Control], list[Finding]]:
-    return list(_STANDING), found
+    return list(STANDING), found
 
 
 class _Missing(Exception):
@@ -298,111 +294,3 @@ def _finding(asset: Asset, control: Control, hit: Hit) -> Finding:
     return Finding(
         asset.id, BASELINE, control.id, hit.name, outcome, _REASONS.get(hit.state, ""), observed, expected, detail
     )
-
-
-def _control(hit: Hit, feed: Threats) -> Control:
-    """An advisory about one package as a control. Without a CVSS vector: over the network, partial effect, assumed."""
-    label = ", ".join(hit.cves[:3]) or hit.advisory
-    exploit, vector, effect = _weight(hit, feed)
-    _, _, _, automatable, total = _severity(hit.cvss)
-    listed = min((feed.exploited[cve] for cve in hit.cves if cve in feed.exploited), default="")
-    reboot, open = hit.state == "reboot", hit.state == "no-fix"
-    fix = f"Upgrade {hit.source} to {hit.fixed} or later, by {_by(hit.advisory)}."
-    if reboot:
-        fix = "Restart the machine: the mended kernel is installed, the old one runs."
-    elif not hit.fixed or hit.state != "fix":
-        fix = f"There is no update yet: limit who can reach what uses {hit.source}, or do without it."
-    return Control(
-        id=f"{hit.advisory}/{hit.name}" + ({"reboot": "/reboot", "fix": ""}.get(hit.state, f"/{hit.state}")),
-        title=f"{hit.name} has no flaw {label}",
-        why=_line(hit.summary) or f"{label} is a published flaw.",
-        fix=fix,
-        vector=vector,
-        exploit=exploit,
-        effect=effect,
-        root_cause="restart into the newest kernel"
-        if reboot
-        else f"{'no fix for' if open else 'upgrade'} {hit.source}",
-        effort="minutes" if not open else "days",
-        references={
-            "cve": hit.cves,
-            "advisory": (hit.advisory,),
-            **deadlines.references(listed, automatable, total, estimated=True),
-            **_chance(hit, feed),
-        },
-    )
-
-
-_COMMANDS = {
-    **dict.fromkeys(("DEBIAN", "DSA", "DLA", "UBUNTU", "USN"), "`apt update && apt upgrade`"),
-    **dict.fromkeys(("ALSA", "RHSA", "RLSA", "RXSA"), "`dnf upgrade`"),
-    **dict.fromkeys(("SUSE", "OPENSUSE"), "`zypper patch`"),
-    "ALPINE": "`apk upgrade`",
-}
-
-
-def _by(advisory: str) -> str:
-    """The command of the distribution that an advisory is from, by the beginning of its id."""
-    return _COMMANDS.get(advisory.partition("-")[0].upper(), "the system's package manager")
-
-
-def _chance(hit: Hit, feed: Threats) -> dict[str, tuple[str, ...]]:
-    """The highest chance of exploitation of its flaws, and the model that gave it: {'epss': ('0.00043', 'v2025…')}."""
-    chances = [feed.chances[cve] for cve in hit.cves if cve in feed.chances]
-    if not chances:
-        return {}
-    model = feed.model
-    return {deadlines.EPSS: (f"{max(chances):.6g}", model) if model else (f"{max(chances):.6g}",)}
-
-
-def _weight(hit: Hit, feed: Threats) -> tuple[Level, Vector, Effect]:
-    chances = [feed.chances[cve] for cve in hit.cves if cve in feed.chances]
-    exploited = any(cve in feed.exploited for cve in hit.cves)
-    chance = max(chances, default=None)
-    by_cvss, vector, effect, *_ = _severity(hit.cvss)
-    known = exploited or chance is not None
-    return vulnerability.exploit(exploited, chance, {}) if known else by_cvss, vector, effect
-
-
-@lru_cache(maxsize=1 << 14)
-def _severity(cvss: str) -> tuple[Level, Vector, Effect, bool, bool]:
-    """What a CVSS vector says: exploit level, way, effect, automatable, total. There are far fewer than flaws."""
-    try:
-        found = vulnerability.metrics(cvss)
-    except Unparsable:
-        return 3, "network", Effect(), *deadlines.automatable_and_total({})
-    level = vulnerability.exploit(False, None, found)
-    answers = deadlines.automatable_and_total(found)
-    return level, vulnerability.vector(found), vulnerability.effect(found), *answers
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _standing() -> Iterator[Control]:
-    """The three controls that every asset has."""
-    yield Control(
-        id=WATCHED,
-        title="Fresh advisories exist for what is installed",
-        why="A flaw that nobody reports any more is there all the same.",
-        fix="Run `riskline feeds update`; move to a release that still gets security updates.",
-        root_cause="vulnerabilities.watched",
-    )
-    yield Control(
-        id=COVERED,
-        title="Every package comes from where advisories speak of it",
-        why="Flaws of packages from other places are published elsewhere, or not at all.",
-        fix="Follow the announcements of whoever makes the package, or install the distribution's own.",
-        root_cause="vulnerabilities.covered",
-    )
-    yield Control(
-        id=CLEAN,
-        title="No flaw is known in what the advisories cover",
-        why="Attackers try published flaws first.",
-        fix="Install the updates named by the other findings.",
-        root_cause="vulnerabilities.clean",
-    )
-
-
-_STANDING: tuple[Control, ...] = tuple(_standing())
