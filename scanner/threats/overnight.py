@@ -15,7 +15,7 @@ from scanner.model import Asset, Control, Finding, Outcome
 from scanner.scoring import deadlines
 
 from .controls import WATCHED
-from .findings import BASELINE
+from .said import BASELINE
 
 Kind = Literal["exploited", "likelier", "published", "mendable", "minor", "gone"]
 ORDER: Mapping[Kind, str] = {
