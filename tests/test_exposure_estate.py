@@ -233,6 +233,16 @@ def test_an_address_is_known_by_its_name_by_the_hosts_own_word_or_though_its_ass
     assert {one.outcome for one in said(run, "unknown-asset").values()} == {Outcome.PASS}
 
 
+def test_the_machine_that_looks_is_no_stranger_and_is_said_to_be_what_it_is(register: Register) -> None:
+    look = [seen(22, host="10.0.0.9", named=False, own=True)]
+    run = run_of(register, inventory(web(), OFFICE), [evidence("office", outside=look)])
+    told = {subject: one.outcome for (_, subject), one in said(run, "unknown-asset").items()}
+    assert told == {"": Outcome.PASS, "10.0.0.9": Outcome.NOT_APPLICABLE}
+    look += [seen(22, host="10.0.0.7", named=False)]
+    run = run_of(register, inventory(web(), OFFICE), [evidence("office", outside=look)], 1)
+    assert failing(run, "unknown-asset") == {("office", "10.0.0.7")}
+
+
 def test_while_a_name_does_not_resolve_no_address_is_called_unknown(register: Register) -> None:
     known = replace(inventory(OFFICE), addresses=("10.0.0.0/28", "dead.example"))
     run = run_of(register, known, [evidence("office", outside=[seen(22, host="10.0.0.7", named=False)])])

@@ -260,7 +260,19 @@ def _port_list(wanted: Ports) -> str:
 
 
 def _by_inventory_name(host: Host, group: Group) -> Host:
-    return replace(host, name=host.name.lower() if group.named and host.name.lower() in group.texts else "")
+    name = host.name.lower() if group.named and host.name.lower() in group.texts else ""
+    return replace(host, name=name, own=host.up and _is_own(host.address))
+
+
+def _is_own(address: str) -> bool:
+    """Whether an address is one of this machine: only to such a one the kernel speaks from itself. Nothing is sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.connect((address, 9))
+        except OSError:
+            return False
+        return bool(tried.getsockname()[0] == address)
 
 
 def _unseen(group: Group, met: Sequence[Host], seen: Seen) -> list[Gap]:

@@ -1,6 +1,7 @@
 """From what nmap saw to replies: JSON in a fixed order, and a gap for every subject that could not be judged.
 
-ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}, where: {…}}]
+ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}, where: {…}}],
+                  and `own` where the host is the machine that looks
 services:         [{host, port, protocol, service, product, version, tunnel}], open ports that named themselves
 scripts A B:      the same with {script, output, structured}; port 0 where the script is about the host
 expected-states:  {"10.0.0.5:22/tcp": "open"}, for every host that the inventory names by itself
@@ -88,6 +89,7 @@ def ports(look: Look) -> Reply:
             where[f"{state}/{protocol}"] = ",".join(f"{low}-{high}" if high > low else f"{low}" for low, high in ranges)
         listed = [{"port": p.number, "protocol": p.protocol, "state": p.state} for p in host.ports]
         entry = {"host": called(host), "address": host.address, "named": called(host) in look.named}
+        entry |= {"own": True} if host.own else {}
         rows.append({**entry, "ports": listed, "rest": rest, "where": where})
     return _reply(rows, look.missed)
 
