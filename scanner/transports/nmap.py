@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from ipaddress import ip_address
 
 from scanner.addresses import Ports, Protocol, Target, expected, merged, ports, targets, without
 from scanner.errors import Unreachable, UsageError, VisitFailed
@@ -277,6 +278,8 @@ def _by_inventory_name(host: Host, group: Group) -> Host:
 
 def _is_own(address: str) -> bool:
     """Whether an address is one of this machine: only to such a one the kernel speaks from itself. Nothing is sent."""
+    if ip_address(address).is_loopback:
+        return True
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as tried:
         try:
