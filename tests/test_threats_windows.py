@@ -170,6 +170,26 @@ def test_a_hotpatched_machine_lacks_what_only_a_later_update_mends(tmp_path: Pat
     assert told(judged(tmp_path, based)[1]) == MENDED
 
 
+def test_a_machine_that_lists_a_hotpatch_takes_hotpatches_whatever_its_revision(tmp_path: Path) -> None:
+    take(tmp_path, flaw(ONE, FULL), flaw("CVE-2026-10002", ("5071417", "10.0.20348.4467", HOT[2], "")))
+    assert told(judged(tmp_path, machine(4470, updates=["KB5066782", "KB5071417"]))[1]) == UNSURE
+    assert told(judged(tmp_path, machine(4470, updates=["KB5066782"]))[1]) == [
+        ("CVE-2026-10002", "unknown", "could-not-compare")
+    ]
+
+
+def test_a_machine_older_than_every_hotpatch_takes_none(tmp_path: Path) -> None:
+    old = ("5060526", "10.0.20348.4000", "Security Update", "")
+    _, found = judged(tmp_path, machine(4100, updates=None), flaw(ONE, old), flaw("CVE-2026-10002", FULL, HOT))
+    assert told(found) == [("CVE-2026-10002", "fail", "")]
+
+
+def test_a_machine_with_the_build_of_an_update_is_not_taken_for_one_with_hotpatches(tmp_path: Path) -> None:
+    between = ("5070000", "10.0.20348.4380", "Security Update", "")  # above the hotpatch, and no hotpatch itself
+    _, found = judged(tmp_path, machine(4380, updates=None), flaw(ONE, FULL, HOT), flaw("CVE-2026-10002", between))
+    assert told(found) == FLAWED
+
+
 def test_a_hotpatch_without_a_build_is_told_by_the_list_of_updates(tmp_path: Path) -> None:
     nameless = flaw(ONE, FULL, ("5068840", "", "Security Hotpatch Update", ""))
     take(tmp_path, nameless)
@@ -215,6 +235,14 @@ def test_an_update_that_waits_for_a_restart_mends_nothing_yet(tmp_path: Path) ->
     [control] = [each for each in controls if each.id == one.control]
     assert control.cause == "restart into the updates of Windows Server 2022"
     assert control.fix.startswith("Restart the machine")
+
+
+def test_what_an_update_that_waits_would_replace_is_not_mended_by_it(tmp_path: Path) -> None:
+    nameless = flaw("CVE-2026-10002", ("5066782", "", "Security Update", ""))
+    take(tmp_path, flaw(ONE, FULL), nameless)  # KB5068787 supersedes KB5066782
+    waiting = told(judged(tmp_path, machine(4300, updates=["KB5068787"]))[1])
+    assert ("CVE-2026-10002", "unknown", "could-not-compare") in waiting
+    assert told(judged(tmp_path, machine(4405, updates=["KB5068787"]))[1]) == MENDED
 
 
 def test_a_flaw_without_an_update_is_a_failure_of_its_own(tmp_path: Path) -> None:
@@ -350,6 +378,40 @@ def test_a_record_of_another_shape_is_listed(tmp_path: Path, record: Any) -> Non
     assert (found.records, found.bad) == (1, 1)
 
 
+@pytest.mark.parametrize(("kind", "said"), [(3, FLAWED), (1, MENDED), ("3", MENDED)])
+def test_only_products_that_are_known_to_be_affected_have_the_flaw(
+    tmp_path: Path, kind: object, said: list[tuple[str, str, str]]
+) -> None:
+    named = {**flaw(ONE), "ProductStatuses": [{"Type": kind, "ProductID": [SERVER]}]}
+    take(tmp_path, flaw("CVE-2026-10002", FULL), named)
+    assert [one[0] for one in told(judged(tmp_path, machine(4405))[1])] == [one[0] for one in said]
+
+
+def test_an_update_for_a_product_says_that_it_is_affected(tmp_path: Path) -> None:
+    _, found = judged(tmp_path, machine(1), {**flaw(ONE, FULL), "ProductStatuses": []})
+    assert told(found) == FLAWED
+
+
+@pytest.mark.parametrize("kind", [0, 1, 3, 5, 6])
+def test_only_a_vendors_fix_mends(tmp_path: Path, kind: int) -> None:
+    note = {**fix("5068787", "10.0.20348.100", "Security Update", ""), "Type": kind}
+    _, found = judged(tmp_path, machine(200, updates=["KB5068787"]), {**flaw(ONE), "Remediations": [note]})
+    assert told(found) == [(ONE, "fail", "no-fix")]
+
+
+def test_a_flaw_weighs_in_each_product_as_it_does_there(tmp_path: Path) -> None:
+    weights = [
+        {"Vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "ProductID": [CORE]},
+        {"Vector": "CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H", "ProductID": [SERVER]},
+    ]
+    take(tmp_path, {**flaw(ONE, FULL), "CVSSScoreSets": weights})
+    vectors = [
+        [one.vector for one in judged(tmp_path, machine(1, installation=kind))[0] if "/" in one.id]
+        for kind in ("Server", "Server Core")
+    ]
+    assert vectors == [["local"], ["network"]]
+
+
 def test_what_is_no_flaw_of_windows_is_left_out(tmp_path: Path) -> None:
     found = take(
         tmp_path,
@@ -371,8 +433,8 @@ def test_a_month_takes_the_place_of_its_own_earlier_state_alone(tmp_path: Path) 
 
 
 def test_what_two_months_say_of_one_flaw_is_taken_together(tmp_path: Path) -> None:
-    take(tmp_path, flaw(ONE, FULL), id="2026-Oct", current="2026-10-20T08:00:00")
-    take(tmp_path, flaw(ONE, HOT, exploited=True))
+    take(tmp_path, flaw(ONE, FULL, exploited=True), id="2026-Oct", current="2026-10-20T08:00:00")
+    take(tmp_path, flaw(ONE, HOT))
     controls, found = judged(tmp_path, machine(4346, updates=None))
     assert told(found) == MENDED
     controls, found = judged(tmp_path, machine(1))
