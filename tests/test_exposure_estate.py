@@ -13,9 +13,11 @@ from scanner import pipeline, score
 from scanner.collect import Collected
 from scanner.evaluate import Judge
 from scanner.exposure.across import RENEWAL, Estate
+from scanner.exposure.sights import sight
 from scanner.model import Access, Asset, Evidence, Finding, Gap, Inventory, Network, Outcome, Reply, Run, Ssh
 from scanner.plan import Plan, plan_asset
 from scanner.register import Register, open_register
+from scanner.scoring.standing import with_last_known
 
 from .exposed import NOW, OWN, certificate, evidence, host_key, host_side, seen, socket, web
 
@@ -203,6 +205,20 @@ def test_a_shared_key_stays_open_while_the_other_machine_is_not_visited(register
     both = [evidence("web", keys=""), evidence("db", keys=OPENS)]
     run_of(register, PAIR, both, 2)
     assert states(register, "db", "lateral-key") == ["fixed"]
+
+
+def test_a_flaw_that_could_be_reached_stays_open_while_nobody_looks_flaws_up() -> None:
+    host = sight(web(), evidence("web", inside=host_side(NGINX), outside=[seen(443)]), [], {})
+    before = [
+        Finding("web", "exposure", "reachable-flaw/nginx", f"{OWN}:443/tcp nginx", Outcome.FAIL),
+        Finding("web", "exposure", "unlisted-exposure", f"{OWN}:9999/tcp", Outcome.FAIL),
+    ]
+    estate = Estate(inventory(web()))
+    estate.take(host, {}, before, NOW.date())
+    [(_, found)] = estate.joined(lambda _: before, lambda _: frozenset())
+    left = {one.control for one in with_last_known(found.findings, before) if one.outcome is not Outcome.PASS}
+    assert "reachable-flaw/nginx" in left
+    assert [one.subject for one in found.findings if one.control == "unlisted-exposure"] == [f"{OWN}:443/tcp"]
 
 
 # ── addresses of nobody ──────────────────────────────────────────────────────────────────────────────────────────────
