@@ -215,6 +215,14 @@ def test_a_weak_service_and_a_local_way_to_all_rights_are_one_path() -> None:
     assert found.controls[BASELINE, "reach-then-rise"].cause == "ssh.permit-root-login"
 
 
+def test_a_known_flaw_that_gives_all_rights_is_told_as_one() -> None:
+    told = evidence(inside=host_side(SSHD), outside=[seen(22)])
+    local = replace(FLAW, id="DSA-2/sudo", vector="local", effect=Effect("total", "total", "total"))
+    rise = local, failed(local, "vulnerabilities", "sudo", "sudo 1.9.1")
+    (sentence,) = hits(joined(web(), told, (ROOT_LOGIN, failed(ROOT_LOGIN)), rise), "reach-then-rise").values()
+    assert sentence.endswith("Whoever gets in there can gain all rights: sudo 1.9.1 has the flaw CVE-2026-1.")
+
+
 def test_a_local_weakness_alone_is_no_path() -> None:
     told = evidence(inside=host_side(NGINX), outside=[seen(443)])
     assert hits(joined(web(), told, (NO_PASSWORD, failed(NO_PASSWORD))), "reach-then-rise") == {}

@@ -12,7 +12,7 @@ from scanner.viewpoints import HERE, ZONES
 from .listening import Listener
 from .outside import Port, View
 from .rules import BASELINE, OF_HOSTS, RULES, WHOLE
-from .sights import Failure, Sight
+from .sights import FLAWS, Failure, Sight
 
 WHOLE_EFFECT = Effect("total", "total", "total")
 
@@ -244,7 +244,10 @@ def _rises(host: Sight, entries: Sequence[tuple[Control, str, str]]) -> Iterator
         control, subject, told = max(small, key=lambda entry: (entry[0].exploit, entry[1], entry[0].id))
         rise, finding = max(host.rises, key=lambda failure: (failure[0].exploit, failure[0].id))
         made = replace(RULES["reach-then-rise"], exploit=control.exploit, root_cause=control.cause)
-        detail = f"{told} Whoever gets in there can gain all rights: {rise.title} is not so ({finding.observed})."
+        how = f"{rise.title} is not so ({finding.observed})"
+        if finding.baseline == FLAWS:
+            how = f"{finding.observed} has the flaw {', '.join(rise.references.get('cve', ())[:3]) or rise.id}"
+        detail = f"{told} Whoever gets in there can gain all rights: {how}."
         yield Hit(made, "", subject, detail, Policy().exploit_steps[rise.exploit - 1])
 
 
