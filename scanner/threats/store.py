@@ -18,7 +18,6 @@ from typing import Literal
 
 from scanner.disk import keep_names, private_folder
 
-from .guide_store import GUIDE_TABLES, fill_guide
 from .reading import Advisory, Bad, FeedRefused, Limits, ends, epss, kev, osv
 
 Form = Literal["osv", "kev", "epss", "ends", "guide"]
@@ -180,6 +179,8 @@ def _fill(
     if source.stat().st_size > limits.max_bytes:
         raise FeedRefused(f"{source.name}: longer than {limits.max_bytes} bytes")
     if form == "guide":
+        from .guide_store import GUIDE_TABLES, fill_guide  # 2 MiB that no other feed needs
+
         db.executescript(GUIDE_TABLES)
         return *fill_guide(db, source, limits, kept), ""
     if form == "kev":
