@@ -24,7 +24,7 @@ from scanner.load import parse_document, read_document
 from scanner.model import Check, Fact
 from scanner.plan import PlannedTerm, plan_baseline
 from scanner.redaction import MARK, Redactor
-from scanner.threats import reading, versions
+from scanner.threats import guide, reading, versions
 from scanner.transports import hanging, ssh_hosts
 from scanner.transports.nmap_xml import Reader
 from scanner.transports.posix import Batch
@@ -218,6 +218,13 @@ def _osv(data: bytes) -> None:
         reading.advisory(reading.read_json(data))
 
 
+def _guide(data: bytes) -> None:
+    with contextlib.suppress(RisklineError):
+        guide.month("fuzzed", data)
+    with contextlib.suppress(RisklineError):
+        guide.issues(data)
+
+
 def _order(data: bytes) -> None:
     """Keys of versions order them: nothing is below itself, and equal keys are equal both ways."""
     left, _, right = _text(data).partition("\n")
@@ -266,6 +273,20 @@ _OSV = json.dumps(
                       "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "5.2-2"}]}]}],
     }
 ).encode()  # fmt: skip
+_GUIDE = json.dumps(
+    {
+        "DocumentTracking": {"Identification": {"ID": {"Value": "2026-Nov"}}, "CurrentReleaseDate": "2026-11-20"},
+        "ProductTree": {"FullProductName": [{"ProductID": "11923", "Value": "Windows Server 2022"}]},
+        "Vulnerability": [{
+            "CVE": "CVE-2026-10001", "Title": {"Value": "t"},
+            "ProductStatuses": [{"Type": 3, "ProductID": ["11923"]}],
+            "Threats": [{"Type": 1, "Description": {"Value": "Exploited:Yes"}}],
+            "CVSSScoreSets": [{"Vector": "CVSS:3.1/AV:N", "ProductID": ["11923"]}],
+            "Remediations": [{"Type": 2, "SubType": "Security Update", "Description": {"Value": "5068787"},
+                              "FixedBuild": "10.0.20348.4405", "Supercedence": "5066782", "ProductID": ["11923"]}],
+        }],
+    }
+).encode()  # fmt: skip
 _FRAMES = b"|HELLO RAW\n|A 0\n|B 0\nanswer|E 0 0\n|UID 0\n|END\n"
 _BOMB = b"a: &a [x, x]\nb: &b [*a, *a]\nc: {<<: [{x: 1}], y: *b}\n- {}\n"
 _OTHERS = (
@@ -277,6 +298,7 @@ _OTHERS = (
     Target("ws-man", _wsman, (_WSMAN,)),
     Target("nmap-xml", _nmap, (_NMAP,)),
     Target("osv", _osv, (_OSV,)),
+    Target("guide", _guide, (_GUIDE,)),
     Target("version-order", _order, (b"1:2.0~rc1-1+deb12u1\n2.0-1", b"5.14.0-427.13.1.el9_4\n5.14.0-427.el9")),
     Target("known-hosts", _known_hosts, (b"|1|c2FsdA==|aGFzaA== ssh-ed25519 AAAA\n@revoked [h]:22 ssh-rsa AAAA c\n",)),
     Target("imports", _imports, (b"[web]\nh[1:3] ansible_port=22\n[web:vars]\nx=1\n", b"id,address\na,h\n")),

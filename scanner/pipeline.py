@@ -201,8 +201,8 @@ def judged(
     findings = list(judge.findings(collected.planned, collected.evidence))
     own: dict[tuple[str, str], Control] = {}
     if threats is not None:
-        from .threats.findings import BASELINE
         from .threats.findings import findings as flaws
+        from .threats.said import BASELINE
 
         controls, found = flaws(asset, collected.evidence, threats, threats.now.date())
         findings += found

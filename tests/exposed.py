@@ -43,12 +43,19 @@ def host_side(*rows: Sequence[str], addresses: Sequence[str] = (OWN,)) -> Reply:
 
 
 def seen(
-    *opened: int, closed: str = "", filtered: str = "", host: str = OWN, named: bool = True, service: str = "http"
+    *opened: int,
+    closed: str = "",
+    filtered: str = "",
+    host: str = OWN,
+    named: bool = True,
+    service: str = "http",
+    own: bool = False,
 ) -> dict[str, Any]:
-    """One host of a look from outside: open ports, and ranges of the others."""
+    """One host of a look from outside: open ports, and ranges of the others. own: it is the machine that looked."""
     where = {f"{state}/tcp": text for state, text in (("closed", closed), ("filtered", filtered)) if text}
     listed = [{"port": port, "protocol": "tcp", "state": "open"} for port in opened]
-    return {"host": host, "address": host, "named": named, "ports": listed, "rest": {}, "where": where}
+    own_row: dict[str, Any] = {"own": True} if own else {}
+    return {"host": host, "address": host, "named": named, "ports": listed, "rest": {}, "where": where} | own_row
 
 
 def row(port: int, service: str = "http", host: str = OWN, **more: Any) -> dict[str, Any]:

@@ -59,9 +59,89 @@ def outcomes(found: Joined) -> dict[str, Outcome]:
     return {one.control: one.outcome for one in found.findings}
 
 
+WATCHED = Control(id="advisories-are-fresh", title="Fresh advisories exist", why="w", fix="f")
+FILTER = Control(id="FW-01", title="One tool sets the packet filter", why="w", fix="f", check="linux.firewall.tool")
+FRESH = WATCHED, Finding("web", "vulnerabilities", WATCHED.id, "", Outcome.PASS)
+
+
+def said(
+    control: Control, outcome: Outcome, reason: str = "", observed: str = "", detail: str = ""
+) -> tuple[Control, Finding]:
+    """What a control said of the host."""
+    return control, Finding("web", "debian-12", control.id, "", outcome, reason, observed, "", detail)
+
+
 def test_a_host_whose_listeners_are_all_expected_passes_every_rule() -> None:
-    found = joined(web(expected=("443/tcp",)), evidence(inside=host_side(NGINX), outside=[seen(443, closed="1-442")]))
+    told = evidence(inside=host_side(NGINX), outside=[seen(443, closed="1-442")])
+    found = joined(web(expected=("443/tcp",)), told, FRESH)
     assert outcomes(found) == dict.fromkeys((WHOLE, *OF_HOSTS), Outcome.PASS)
+
+
+def test_where_flaws_were_not_looked_up_no_path_through_one_is_ruled_out() -> None:
+    told = evidence(inside=host_side(NGINX), outside=[seen(443)])
+    unsure = {"reachable-flaw", "reach-then-rise", "way-out", "unsupported-and-exposed"}
+    found = joined(web(expected=("443/tcp",)), told)
+    assert {one.control for one in found.findings if one.outcome is Outcome.UNKNOWN} == unsure
+    assert {one.reason for one in found.findings if one.control == "reachable-flaw"} == {"no-feed"}
+    stale = WATCHED, replace(FRESH[1], outcome=Outcome.UNKNOWN, reason="feed-too-old", detail="40 days")
+    found = joined(web(expected=("443/tcp",)), told, stale)
+    assert {one.control for one in found.findings if one.outcome is Outcome.UNKNOWN} == unsure - {
+        "unsupported-and-exposed"  # when the release ends is known all the same
+    }
+
+
+def test_where_nothing_can_be_reached_no_feed_is_needed_to_say_so() -> None:
+    found = joined(web(), evidence(inside=host_side(), outside=[seen(closed="1-1000")]))
+    assert outcomes(found) == dict.fromkeys((WHOLE, *OF_HOSTS), Outcome.PASS)
+
+
+@pytest.mark.parametrize(("subject", "outcome"), [("nginx", Outcome.UNKNOWN), ("bash", Outcome.PASS)])
+def test_a_package_that_listens_and_could_not_be_compared_rules_nothing_out(subject: str, outcome: Outcome) -> None:
+    told = evidence(inside=host_side(NGINX), outside=[seen(443)])
+    odd = FLAW, failed(FLAW, "vulnerabilities", subject)
+    odd = FLAW, replace(odd[1], outcome=Outcome.UNKNOWN, reason="could-not-compare")
+    assert outcomes(joined(web(), told, FRESH, odd))["reachable-flaw"] is outcome
+
+
+def test_a_program_of_no_package_rules_nothing_out() -> None:
+    rows = socket(443, program="/srv/own", package="")
+    found = joined(web(), evidence(inside=host_side(rows), outside=[seen(443)]), FRESH)
+    [one] = [each for each in found.findings if each.control == "reachable-flaw"]
+    assert (one.outcome, one.reason) == (Outcome.UNKNOWN, "not-covered")
+
+
+@pytest.mark.parametrize(
+    ("egress", "outcome"),
+    [
+        ([said(EGRESS, Outcome.PASS)], Outcome.PASS),
+        ([said(EGRESS, Outcome.UNKNOWN, "denied")], Outcome.UNKNOWN),
+        ([said(EGRESS, Outcome.NOT_APPLICABLE)], Outcome.UNKNOWN),
+        ([], Outcome.UNKNOWN),
+        ([said(FILTER, Outcome.FAIL, observed="none")], Outcome.FAIL),
+        ([said(FILTER, Outcome.FAIL, observed="nftables, ufw")], Outcome.UNKNOWN),
+        ([said(EGRESS, Outcome.PASS), said(FILTER, Outcome.PASS, observed="nftables")], Outcome.PASS),
+    ],
+)
+def test_the_way_out_is_shut_only_where_something_is_known_to_hold_it(
+    egress: list[tuple[Control, Finding]], outcome: Outcome
+) -> None:
+    told = evidence(inside=host_side(SSHD), outside=[seen(22)])
+    found = joined(web(), told, FRESH, (ROOT_LOGIN, failed(ROOT_LOGIN)), *egress)
+    assert outcomes(found)["way-out"] is outcome
+
+
+def test_a_local_way_to_all_rights_that_could_not_be_looked_for_is_not_ruled_out() -> None:
+    told = evidence(inside=host_side(SSHD), outside=[seen(22)])
+    denied = said(NO_PASSWORD, Outcome.UNKNOWN, "denied", detail="sudo wants a password")
+    found = outcomes(joined(web(), told, FRESH, (ROOT_LOGIN, failed(ROOT_LOGIN)), denied))
+    assert found["reach-then-rise"] is Outcome.UNKNOWN
+    assert outcomes(joined(web(), told, FRESH, denied))["reach-then-rise"] is Outcome.PASS  # no way in
+
+
+def test_what_sshd_was_not_asked_may_be_a_way_in() -> None:
+    told = evidence(inside=host_side(SSHD), outside=[seen(22)])
+    found = outcomes(joined(web(), told, FRESH, said(ROOT_LOGIN, Outcome.UNKNOWN, "denied")))
+    assert {rule for rule, outcome in found.items() if outcome is Outcome.UNKNOWN} == {"reach-then-rise", "way-out"}
 
 
 def test_a_flaw_is_reachable_where_its_program_listens_on_a_port_seen_open() -> None:
@@ -133,6 +213,14 @@ def test_a_weak_service_and_a_local_way_to_all_rights_are_one_path() -> None:
     assert "Root cannot log in over SSH" in sentence
     assert "Nobody becomes root by sudo without a password is not so (anna)" in sentence
     assert found.controls[BASELINE, "reach-then-rise"].cause == "ssh.permit-root-login"
+
+
+def test_a_known_flaw_that_gives_all_rights_is_told_as_one() -> None:
+    told = evidence(inside=host_side(SSHD), outside=[seen(22)])
+    local = replace(FLAW, id="DSA-2/sudo", vector="local", effect=Effect("total", "total", "total"))
+    rise = local, failed(local, "vulnerabilities", "sudo", "sudo 1.9.1")
+    (sentence,) = hits(joined(web(), told, (ROOT_LOGIN, failed(ROOT_LOGIN)), rise), "reach-then-rise").values()
+    assert sentence.endswith("Whoever gets in there can gain all rights: sudo 1.9.1 has the flaw CVE-2026-1.")
 
 
 def test_a_local_weakness_alone_is_no_path() -> None:

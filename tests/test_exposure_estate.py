@@ -13,9 +13,11 @@ from scanner import pipeline, score
 from scanner.collect import Collected
 from scanner.evaluate import Judge
 from scanner.exposure.across import RENEWAL, Estate
+from scanner.exposure.sights import sight
 from scanner.model import Access, Asset, Evidence, Finding, Gap, Inventory, Network, Outcome, Reply, Run, Ssh
 from scanner.plan import Plan, plan_asset
 from scanner.register import Register, open_register
+from scanner.scoring.standing import with_last_known
 
 from .exposed import NOW, OWN, certificate, evidence, host_key, host_side, seen, socket, web
 
@@ -205,6 +207,20 @@ def test_a_shared_key_stays_open_while_the_other_machine_is_not_visited(register
     assert states(register, "db", "lateral-key") == ["fixed"]
 
 
+def test_a_flaw_that_could_be_reached_stays_open_while_nobody_looks_flaws_up() -> None:
+    host = sight(web(), evidence("web", inside=host_side(NGINX), outside=[seen(443)]), [], {})
+    before = [
+        Finding("web", "exposure", "reachable-flaw/nginx", f"{OWN}:443/tcp nginx", Outcome.FAIL),
+        Finding("web", "exposure", "unlisted-exposure", f"{OWN}:9999/tcp", Outcome.FAIL),
+    ]
+    estate = Estate(inventory(web()))
+    estate.take(host, {}, before, NOW.date())
+    [(_, found)] = estate.joined(lambda _: before, lambda _: frozenset())
+    left = {one.control for one in with_last_known(found.findings, before) if one.outcome is not Outcome.PASS}
+    assert "reachable-flaw/nginx" in left
+    assert [one.subject for one in found.findings if one.control == "unlisted-exposure"] == [f"{OWN}:443/tcp"]
+
+
 # ── addresses of nobody ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -231,6 +247,16 @@ def test_an_address_is_known_by_its_name_by_the_hosts_own_word_or_though_its_ass
     run = run_of(register, known, told, names={"named.example": "10.0.0.7"})
     assert failing(run, "unknown-asset") == set()
     assert {one.outcome for one in said(run, "unknown-asset").values()} == {Outcome.PASS}
+
+
+def test_the_machine_that_looks_is_no_stranger_and_is_said_to_be_what_it_is(register: Register) -> None:
+    look = [seen(22, host="10.0.0.9", named=False, own=True)]
+    run = run_of(register, inventory(web(), OFFICE), [evidence("office", outside=look)])
+    told = {subject: one.outcome for (_, subject), one in said(run, "unknown-asset").items()}
+    assert told == {"": Outcome.PASS, "10.0.0.9": Outcome.NOT_APPLICABLE}
+    look += [seen(22, host="10.0.0.7", named=False)]
+    run = run_of(register, inventory(web(), OFFICE), [evidence("office", outside=look)], 1)
+    assert failing(run, "unknown-asset") == {("office", "10.0.0.7")}
 
 
 def test_while_a_name_does_not_resolve_no_address_is_called_unknown(register: Register) -> None:

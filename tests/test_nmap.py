@@ -188,6 +188,24 @@ def test_a_port_that_was_wanted_and_not_looked_at_proves_nothing(left_out: Ports
     assert [gap.subject for gap in reply.gaps] == gaps
 
 
+@pytest.mark.parametrize(
+    ("said", "rows", "gaps"),
+    [
+        ({"communities": "public"}, [("10.0.0.5", 161, "udp", "snmp")], []),
+        ({"closed": "yes"}, [], []),
+        (None, [], ["161/udp"]),
+    ],
+)
+def test_an_ordinary_user_learns_of_snmp_what_the_host_itself_says(
+    said: dict[str, str] | None, rows: list[tuple[str, int, str, str]], gaps: list[str]
+) -> None:
+    scripts = (Script("riskline-snmp", "", said),) if said else (Script("riskline-snmp", "ERROR: x"),)
+    one = replace(host(Port(22, "tcp", "open")), scripts=scripts)
+    reply = nmap_replies.scripts(replace(look(one), left_out=Ports(udp=((161, 161),))), ["riskline-snmp"], SILENCE)
+    found = [(row["host"], row["port"], row["protocol"], row["service"]) for row in json.loads(reply.text)]
+    assert (found, [gap.subject for gap in reply.gaps]) == (rows, gaps)
+
+
 def test_an_open_port_that_names_no_service_is_a_gap_among_services() -> None:
     reply = nmap_replies.services(look(host(Port(99, "tcp", "open", "tcpwrapped", method="probed"))))
     assert (reply.text, [gap.subject for gap in reply.gaps]) == ("[]", ["10.0.0.5:99/tcp"])

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from scanner.exposure.listening import LISTENING
 from scanner.model import Asset, Control, Evidence, Finding, Outcome, Problem, Reply
 from scanner.threats import packages, store
-from scanner.threats.findings import CLEAN, COVERED, WATCHED, Threats, findings
+from scanner.threats.controls import CLEAN, COVERED, WATCHED
+from scanner.threats.findings import Threats, findings
 from scanner.threats.reading import Limits
 from scanner.threats.store import Form
 from scanner.threats.support import ENDS, product_of
@@ -169,11 +171,20 @@ def test_trap_7_an_advisory_without_the_epoch_proves_nothing(tmp_path: Path) -> 
     assert flaws(found) == [("ALSA-2026:1/bind/incomparable", "unknown", "could-not-compare")]
 
 
-def test_trap_8_a_mended_kernel_on_disk_is_told_apart_from_a_missing_update(tmp_path: Path) -> None:
+def test_trap_3_a_mended_kernel_on_disk_is_told_apart_from_a_missing_update(tmp_path: Path) -> None:
     rows = [row(f"linux-image-6.1.0-{n}-amd64", f"6.1.{n}-1", "linux-signed-amd64", f"6.1.{n}+1") for n in (8, 9)]
     controls, found = judged(tmp_path, [record(cve(1), "linux", "6.1.9-1")], evidence(rows, running="6.1.0-8-amd64"))
     assert flaws(found) == [(f"{cve(1)}/linux/reboot", "fail", "")]
     assert [one.fix[:7] for one in controls if one.id.endswith("/reboot")] == ["Restart"]
+
+
+def test_trap_8_code_that_was_mended_on_disk_and_still_runs_is_told_although_no_flaw_is_listed(tmp_path: Path) -> None:
+    _, found = judged(tmp_path, [record(cve(1), "openssl", "3.1")], evidence([row("libssl3", "3.1", "openssl")]))
+    assert only(found, CLEAN).outcome is Outcome.PASS
+    mapped = "/usr/lib/x86_64-linux-gnu/libssl.so.3"
+    old = f"e 1\nl 8 gone {mapped}\nl 9 there {mapped}\nx /proc/8 /usr/sbin/nginx\nby dpkg\nend\n"
+    assert LISTENING.parse(old).stale == {"/usr/sbin/nginx": (mapped,)}
+    assert LISTENING.parse(old.replace("gone", "there")).stale == {}
 
 
 def test_trap_9_no_fix_and_no_weight_are_states_of_their_own(tmp_path: Path) -> None:

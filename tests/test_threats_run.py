@@ -23,7 +23,8 @@ from scanner.register import Register, open_register
 from scanner.register.ledger import entries
 from scanner.scoring.standing import with_last_known
 from scanner.threats import packages
-from scanner.threats.findings import BASELINE, Threats
+from scanner.threats.findings import Threats
+from scanner.threats.said import BASELINE
 
 from .feeds_of import NOW, archive, cve, kev_list, record
 from .test_threats_matching import evidence, row, take

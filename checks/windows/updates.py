@@ -1,22 +1,17 @@
-"""How long ago Windows was last updated and restarted, by the machine's own clock and zone."""
+"""How long ago Windows was last updated and restarted, and how long it gets updates, by its own clock and zone."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from scanner import Fact, Undetermined, Unparsable, check, powershell
+from scanner import Fact, Undetermined, Unparsable, check
+from scanner.threats import windows
+from scanner.threats.support import ENDS
+from scanner.threats.windows import BUILD, EDITION, INSTALLATION, PROCESSOR, REVISION
 
 from .rows import Row, field, row, texts
 
 _1601 = datetime(1601, 1, 1)  # noqa: DTZ001 - the machine's own local time
-_AGES = """
-$system = Get-CimInstance -ClassName Win32_OperatingSystem
-@{
-    Now = $system.LocalDateTime.ToString('s')
-    Started = $system.LastBootUpTime.ToString('s')
-    Installed = @(Get-CimInstance -ClassName Win32_QuickFixEngineering | ForEach-Object { '' + $_.InstalledOn })
-}
-""".strip()
 
 
 def day(written: str) -> datetime | None:
@@ -29,7 +24,7 @@ def day(written: str) -> datetime | None:
         return None
 
 
-AGES = Fact(powershell(_AGES, of="Get-CimInstance", timeout_s=60.0), row)
+AGES = Fact(windows.UPDATES.probe, row)
 
 
 def _now(found: Row) -> datetime:
@@ -57,3 +52,13 @@ def age_days(found: Row) -> int:
 def running_days(found: Row) -> int:
     """Days since the last start: updates that need a restart are not in force before it."""
     return max(0, (_now(found) - _instant(found, "Started")).days)
+
+
+@check("windows.updates.days_of_care_left", BUILD, REVISION, INSTALLATION, EDITION, PROCESSOR, AGES)
+def days_of_care_left(build: int, revision: int, installation: str, edition: str, processor: str, found: Row) -> int:
+    """Days until this release gets no more free security updates; negative after it. By Microsoft's own calendar."""
+    product = windows.product_of(build, installation, processor)
+    until = ENDS.get(windows.release_of(build, installation, edition))
+    if not product or until is None:
+        raise Undetermined(f"when build {build}.{revision} ({edition}, {installation}) ends is not known here")
+    return (until - _now(found).date()).days

@@ -111,8 +111,10 @@ def import_(folder: Path, files: tuple[str, ...]) -> None:
     """Take feeds from files that were carried here, for a machine without the internet: Debian=all.zip kev=kev.json.
 
     A FOLDER is searched for what the publishers' own names say, at any depth: Debian/all.zip (as OSV's bucket and the
-    offline database of osv-scanner have it), known_exploited_vulnerabilities.json, epss_scores-*.csv.gz, and
-    products/full or endoflife.json. Nobody knows when a file was fetched, so its age counts from the newest date in it.
+    offline database of osv-scanner have it), known_exploited_vulnerabilities.json, epss_scores-*.csv.gz,
+    products/full or endoflife.json, and Microsoft's months: 2026-Nov.json, or a zip of them named Microsoft.zip (from
+    api.msrc.microsoft.com/cvrf/v3.0/cvrf/2026-Nov, as JSON). A month takes the place of its own earlier state alone.
+    Nobody knows when a file was fetched, so its age counts from the newest date in it.
 
     Exit codes: 0 all were taken, 3 one was refused and its old copy is still in force.
     """
@@ -150,21 +152,26 @@ def _of_folder(place: Path) -> list[tuple[str, Path]]:
 
     from scanner.errors import UsageError
     from scanner.threats.fetching import FEEDS
+    from scanner.threats.guide import MONTH
 
     if not place.is_dir():
         raise UsageError(f"{place} is neither NAME=FILE nor a folder")
     ends = {feed.name: unquote(urlsplit(feed.url).path).strip("/").split("/") for feed in FEEDS}
     found: dict[str, Path] = {}
+    months: list[tuple[str, Path]] = []
     for path in sorted(one for one in place.rglob("*") if one.is_file()):
-        for feed in FEEDS:
+        if path.name == "Microsoft.zip" or MONTH.fullmatch(path.name.removesuffix(".json")):
+            months.append(("Microsoft", path))
+            continue
+        for feed in (one for one in FEEDS if one.form != "guide"):
             tail = ends[feed.name][-2:] if feed.form in {"osv", "ends"} else ends[feed.name][-1:]
             dated = feed.form == "epss" and path.name.startswith("epss_scores-")
             plain = feed.form == "ends" and path.name == "endoflife.json"
             if list(path.parts[-len(tail) :]) == tail or dated or plain:
                 found[feed.name] = path
-    if not found:
+    if not found and not months:
         raise UsageError(f"{place} holds no feed under its publisher's name, such as Debian/all.zip")
-    return list(found.items())
+    return [*found.items(), *months]
 
 
 @feeds.command()

@@ -108,6 +108,7 @@ def _looks(register: Register, run: Run, feeds: Threats, today: date) -> Iterato
     """(asset, its flaws as the run found them, its flaws by today's feeds), of what is installed unchanged."""
     from scanner.threats import findings as flaws
     from scanner.threats.overnight import Look
+    from scanner.threats.said import BASELINE
 
     last = register.run("latest")
     again = {one.asset.id: one.asset for one in last.visited} if last.id != run.id else {}
@@ -121,12 +122,13 @@ def _looks(register: Register, run: Run, feeds: Threats, today: date) -> Iterato
         yield (
             one.asset,
             Look(_unchanged(one.findings, same), run.controls),
-            Look(_unchanged(found, same), {(flaws.BASELINE, control.id): control for control in controls}),
+            Look(_unchanged(found, same), {(BASELINE, control.id): control for control in controls}),
         )
 
 
 def _unchanged(findings: Iterable[Finding], same: frozenset[str]) -> list[Finding]:
-    from scanner.threats.findings import BASELINE, WATCHED
+    from scanner.threats.controls import WATCHED
+    from scanner.threats.said import BASELINE
 
     return [one for one in findings if one.baseline == BASELINE and (one.observed in same or one.control == WATCHED)]
 
@@ -256,7 +258,7 @@ def forecast(ctx: click.Context, run_id: str, register_url: str, folder: Path, k
 def _present(run: Run) -> frozenset[str]:
     """Every CVE that is open on at least one asset of the run, once."""
     from scanner.model import Outcome
-    from scanner.threats.findings import BASELINE
+    from scanner.threats.said import BASELINE
 
     failed = {(f.baseline, f.control) for f in run.findings if f.baseline == BASELINE and f.outcome is Outcome.FAIL}
     return frozenset(

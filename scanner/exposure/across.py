@@ -14,7 +14,7 @@ from scanner.errors import UsageError
 from scanner.model import Asset, Finding, Inventory, Outcome
 from scanner.viewpoints import MARK, ZONES
 
-from .joining import Hit, Joined, of_host, told, unknown
+from .joining import Hit, Joined, doubts, of_host, told, unknown
 from .keys import Key
 from .outside import Outside, Shown, View
 from .rules import BASELINE, OF_KEYS, OF_LOOKS, RULES
@@ -201,8 +201,18 @@ class Estate:
                 shown = Joined(kept, {key: control for key, control in found.controls.items() if key[1] in OF_LOOKS})
                 found = together(of_host(host, [*views, *others], missed), shown)
             found = together(found, keyed.get(id, Joined()), strange.get(id, Joined()))
+            found = together(found, _kept_open(host, found, last_known(id)))
             if id in self.waiting or found != self.owned[id]:
                 yield id, found
+
+
+def _kept_open(host: Sight, found: Joined, before: Sequence[Finding]) -> Joined:
+    """Earlier failures of a rule that nobody can tell of today: what is not said again is not mended."""
+    met = {(one.control, one.subject) for one in found.findings}
+    whys = {**doubts(host, weak=False), **doubts(host, weak=True)}
+    gone = [one for one in before if one.baseline == BASELINE and (one.control, one.subject) not in met]
+    rules = [(one, one.control.partition("/")[0]) for one in gone if one.outcome is Outcome.FAIL]
+    return told(host, [unknown(host, one.control, whys[rule], one.subject) for one, rule in rules if rule in whys], [])
 
 
 def _looks_at_others(sights: Mapping[str, Sight]) -> dict[str, list[View]]:
@@ -301,6 +311,8 @@ def _strangers(sights: Mapping[str, Sight], inventory: Inventory, resolve: Resol
         if known is None:
             known, nameless = _addresses(sights, inventory, resolve)
         strange = [view for view in found if view.address not in known]
+        own = [view for view in strange if view.own]
+        strange = [view for view in strange if not view.own]
         missed = {subject: why for subject, why in look.missed.items() if subject not in known}
         quiet = [unknown(host, rule, why, subject) for subject, why in missed.items()]
         if strange and nameless:
@@ -309,7 +321,11 @@ def _strangers(sights: Mapping[str, Sight], inventory: Inventory, resolve: Resol
             strange = []
         if not strange and not quiet:
             quiet = [_of(host, rule, Outcome.PASS)]
+        quiet += [_of(host, rule, Outcome.NOT_APPLICABLE, _LOOKER, view.address) for view in own]
         yield id, told(host, quiet, [_stranger(view) for view in strange])
+
+
+_LOOKER = "this is the machine that looks; name it in the inventory to have it audited"
 
 
 def _stranger(view: View) -> Hit:

@@ -12,7 +12,7 @@ from scanner.viewpoints import HERE, ZONES
 from .listening import Listener
 from .outside import Port, View
 from .rules import BASELINE, OF_HOSTS, RULES, WHOLE
-from .sights import Failure, Sight
+from .sights import FLAWS, Failure, Sight
 
 WHOLE_EFFECT = Effect("total", "total", "total")
 
@@ -79,17 +79,43 @@ def of_host(host: Sight, views: Sequence[View], missed: Sequence[str]) -> Joined
     if host.listening is None or not looks:
         return told(host, [unknown(host, rule, doubt) for rule in (WHOLE, *OF_HOSTS)], [])
     reached = [_Reached(v, p, tuple(host.listeners(v, p))) for v in looks for p in sorted(v.open)]
-    hits = _hits(host, looks, reached)
+    entries, hits = _hits(host, looks, reached)
     met = {hit.control.id.partition("/")[0] for hit in hits}
     rest = [rule for rule in (WHOLE, *OF_HOSTS) if rule not in met]
-    quiet = [unknown(host, rule, doubt) if doubt else _said(host, rule, Outcome.PASS) for rule in rest]
+    unsure = doubts(host, bool(entries), _of_no_package(reached)) if reached else {}
+    whys = {rule: doubt or unsure.get(rule, "") for rule in rest}
+    quiet = [unknown(host, rule, why) if why else _said(host, rule, Outcome.PASS) for rule, why in whys.items()]
     if doubt:
         quiet += [unknown(host, rule, doubt, "(not seen)") for rule in OF_HOSTS if rule in met]
     found = told(host, quiet, hits)
     return replace(found, seen_from=_seen_from(host, reached, found.controls))
 
 
-def _hits(host: Sight, looks: Sequence[View], reached: Sequence[_Reached]) -> list[Hit]:
+def _of_no_package(reached: Iterable[_Reached]) -> str:
+    """Why nothing is known of the flaws of a program that can be reached; "" where every one is of a package."""
+    who = [_who(one) for each in reached for one in each.by if one.program and not one.package]
+    return f"not-covered: no advisory speaks of {who[0].rstrip(',')}" if who else ""
+
+
+def doubts(host: Sight, weak: bool, of_no_package: str = "") -> dict[str, str]:
+    """Rule -> why it proves nothing that it was not met. weak: a weak service that can be reached is known."""
+    unsure = host.unsure
+    flaws = unsure.get("flaws", "") or of_no_package
+    ways = "" if weak else flaws or unsure.get("ways", "")
+    found = {
+        "reachable-flaw": flaws,
+        "reach-then-rise": ways or (unsure.get("rises", "") if weak else ""),
+        "way-out": ways or (unsure.get("out", "") if weak else ""),
+        "unsupported-and-exposed": unsure.get("ended", ""),
+    }
+    return {rule: why for rule, why in found.items() if why}
+
+
+_Entries = Sequence[tuple[Control, str, str]]
+
+
+def _hits(host: Sight, looks: Sequence[View], reached: Sequence[_Reached]) -> tuple[_Entries, list[Hit]]:
+    """Weak services that can be reached, and every rule that is met."""
     flaws = list(_reachable_flaws(host, reached))
     entries = [(hit.control, hit.subject, hit.detail) for hit in flaws] + list(_weak_services(host, reached))
     found = [
@@ -102,7 +128,7 @@ def _hits(host: Sight, looks: Sequence[View], reached: Sequence[_Reached]) -> li
         *_rises(host, entries),
         *_ways_out(host, entries),
     ]
-    return list({(hit.control.id, hit.subject): hit for hit in found}.values())
+    return entries, list({(hit.control.id, hit.subject): hit for hit in found}.values())
 
 
 # ── the rules ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -218,7 +244,10 @@ def _rises(host: Sight, entries: Sequence[tuple[Control, str, str]]) -> Iterator
         control, subject, told = max(small, key=lambda entry: (entry[0].exploit, entry[1], entry[0].id))
         rise, finding = max(host.rises, key=lambda failure: (failure[0].exploit, failure[0].id))
         made = replace(RULES["reach-then-rise"], exploit=control.exploit, root_cause=control.cause)
-        detail = f"{told} Whoever gets in there can gain all rights: {rise.title} is not so ({finding.observed})."
+        how = f"{rise.title} is not so ({finding.observed})"
+        if finding.baseline == FLAWS:
+            how = f"{finding.observed} has the flaw {', '.join(rise.references.get('cve', ())[:3]) or rise.id}"
+        detail = f"{told} Whoever gets in there can gain all rights: {how}."
         yield Hit(made, "", subject, detail, Policy().exploit_steps[rise.exploit - 1])
 
 

@@ -35,7 +35,7 @@ class View:
     """One host as one look saw it. by: the asset whose look this was. named: by the inventory, not found in a block.
 
     open: port -> the service that named itself, "" where none did. shut: state -> ports, for those listed or summed up.
-    expected: ports that the inventory says are open.
+    expected: ports that the inventory says are open. own: it is the machine that looked.
     """
 
     by: str
@@ -46,6 +46,7 @@ class View:
     open: Mapping[Port, str]
     shut: Mapping[tuple[str, str], Ports]
     expected: frozenset[Port]
+    own: bool = False
 
     def state(self, port: Port) -> str:
         """'open', 'closed', 'filtered' …; "" where the port was not looked at."""
@@ -136,7 +137,8 @@ def _view(asset: Asset, row: Mapping[str, Any], named: Mapping[tuple[str, Port],
         shut[state, protocol] = ports(f"{'U' if protocol == 'udp' else 'T'}:{','.join(texts)}")
     wanted = frozenset(_port(text) for text in asset.network.expected_open)
     address = str(ip_address(row["address"]))
-    return View(asset.id, asset.network.viewpoint, host, address, bool(row["named"]), opened, shut, wanted)
+    own = row.get("own") is True
+    return View(asset.id, asset.network.viewpoint, host, address, bool(row["named"]), opened, shut, wanted, own)
 
 
 def _port(text: str) -> Port:

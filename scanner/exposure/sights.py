@@ -21,6 +21,9 @@ FLAWS = "vulnerabilities"
 UNWATCHED = "advisories-are-fresh"
 SERVICES: Mapping[str, tuple[str, ...]] = {"sshd": ("linux.sshd.",)}
 """Program that listens -> beginnings of the checks that look at how it lets people in."""
+NONE = "none"
+"""How a list of tools is told that names none."""
+_CARE = ("linux.updates.days_of_care_left",)
 _EGRESS = {"output", "OUTPUT", "outgoing"}
 
 
@@ -31,6 +34,7 @@ class Sight:
     listening, keys: None where not known; unheard, unkeyed: then why, "" where nobody asked.
     flaws: package that listens, or whose code is mapped there -> its known flaws. ways_in: failures of what listens.
     rises: local failures that give all rights. ways_out: failures to hold back what goes out. ended: nobody mends it.
+    unsure: which of "flaws", "ways", "rises", "out" and "ended" may hold more than is told, and why.
     """
 
     asset: Asset
@@ -45,6 +49,7 @@ class Sight:
     ways_out: tuple[Failure, ...] = ()
     ended: tuple[Failure, ...] = ()
     judged_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unsure: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def asked(self) -> bool:
@@ -91,9 +96,10 @@ def sight(asset: Asset, evidence: Evidence, findings: Sequence[Finding], control
         _flaws(evidence, listening, failed) if listening else {},
         tuple(one for one in failed if _looks_at(one[0], (*prefixes, "network.")) and one[0].exploit >= 4),
         tuple(one for one in failed if _gives_all(one[0])),
-        tuple(one for one in failed if any(_EGRESS & set(_words(term.given)) for term in one[0].terms)),
+        tuple(one for one in failed if _holds_back(one[0])) or tuple(one for one in failed if _unfiltered(*one)),
         tuple(_ended(findings, failed, controls)),
         {name: _judging(controls, SERVICES[name]) for name in sorted(names & SERVICES.keys())},
+        _unsure(findings, controls, (*prefixes, "network."), _listening_packages(evidence, listening)),
     )
 
 
@@ -122,9 +128,63 @@ def _flaws(evidence: Evidence, listening: Listening, failed: Iterable[Failure]) 
     return {binary: tuple(by_name[name]) for binary, name in named.items() if name in by_name}
 
 
+def _listening_packages(evidence: Evidence, listening: Listening | None) -> frozenset[str]:
+    """What listens for others, as the package manager and as advisories name it."""
+    wanted = {name for one in (listening.listeners if listening else ()) for name in (one.package, *one.libraries)}
+    installed = _read(evidence, packages.DPKG_PACKAGES)[0] or _read(evidence, packages.RPM_PACKAGES)[0] or ()
+    return frozenset((wanted | {one.name for one in installed if one.binary in wanted}) - {""})
+
+
+def _unsure(
+    findings: Sequence[Finding], controls: Controls, prefixes: tuple[str, ...], wanted: frozenset[str]
+) -> dict[str, str]:
+    """What could not be told, by kind: nothing of a kind proves nothing then."""
+    judged = [(control, one) for one in findings if (control := controls.get((one.baseline, one.control))) is not None]
+    looked_up = [one for one in findings if one.baseline == FLAWS]
+    watched = next((one for one in looked_up if one.control == UNWATCHED), None)
+    told = {
+        "flaws": "no-feed: known flaws were not looked up" if watched is None else _why([watched]),
+        "ways": _why(one for control, one in judged if _looks_at(control, prefixes) and control.exploit >= 4),
+        "rises": _why(one for control, one in judged if _gives_all(control)),
+        "out": _way_out_unknown(judged),
+        "ended": "" if _end_is_known(judged, watched) else "undetermined: when its release ends is not known",
+    }
+    told["flaws"] = told["flaws"] or _why(one for one in looked_up if one.subject in wanted)
+    return {kind: why for kind, why in told.items() if why}
+
+
+def _why(findings: Iterable[Finding]) -> str:
+    """Why the first of them that is unknown is so: 'denied: SSH-20: needs root'; "" where all are known."""
+    found = next((one for one in findings if one.outcome is Outcome.UNKNOWN), None)
+    return f"{found.reason}: {found.control}: {found.detail}"[:300] if found else ""
+
+
+def _way_out_unknown(judged: Sequence[Failure]) -> str:
+    """Unless one control says that something is held back, or that nothing is."""
+    about = [one for control, one in judged if _holds_back(control)]
+    if any(one.outcome in {Outcome.PASS, Outcome.FAIL} for one in about) or any(_unfiltered(*each) for each in judged):
+        return ""
+    return _why(about) or "not-collected: nothing here judges what goes out"
+
+
+def _end_is_known(judged: Iterable[Failure], watched: Finding | None) -> bool:
+    if watched is not None and (watched.outcome is Outcome.PASS or watched.reason == "feed-too-old"):
+        return True
+    return any(_looks_at(control, _CARE) and one.outcome in {Outcome.PASS, Outcome.FAIL} for control, one in judged)
+
+
+def _holds_back(control: Control) -> bool:
+    return any(_EGRESS & set(_words(term.given)) for term in control.terms)
+
+
+def _unfiltered(control: Control, finding: Finding) -> bool:
+    """Whether it was found that nothing sets a packet filter at all: nothing is held back then."""
+    return _looks_at(control, ("linux.firewall.tool",)) and finding.outcome is Outcome.FAIL and finding.observed == NONE
+
+
 def _ended(findings: Sequence[Finding], failed: Sequence[Failure], controls: Controls) -> Iterator[Failure]:
     for control, one in failed:
-        if any(term.check == "linux.updates.days_of_care_left" for term in control.terms):
+        if _looks_at(control, _CARE):
             yield control, one
     for one in findings:
         if one.baseline == FLAWS and one.control == UNWATCHED and one.reason == "no-longer-watched":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +14,10 @@ from urllib.parse import urljoin, urlsplit
 
 from scanner.disk import private_folder
 
+from .guide import LIST_BYTES, issues
+from .guide_store import known_months
 from .reading import FeedRefused, Limits
-from .store import Form, Standing, confirmed, standing, take, usable
+from .store import Form, Standing, confirmed, path_of, standing, take, usable
 
 if TYPE_CHECKING:
     from requests import Response
@@ -43,6 +47,7 @@ FEEDS: tuple[Feed, ...] = (
     Feed("Alpine", "osv", f"{_OSV}/Alpine/all.zip"),
     Feed("kev", "kev", "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"),
     Feed("epss", "epss", "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"),
+    Feed("Microsoft", "guide", "https://api.msrc.microsoft.com/cvrf/v3.0/updates"),
     Feed("ends", "ends", "https://endoflife.date/api/v1/products/full"),
 )
 
@@ -52,15 +57,35 @@ def update(folder: Path, feed: Feed, now: datetime, limits: Limits, deadline_s: 
     private_folder(folder)
     old = usable(folder, feed.name)
     tag = old.etag if old is not None and old.url == feed.url else ""
+    ends = time.monotonic() + deadline_s
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".fetching-") as file:
         path = Path(file.name)
         etag = fetch(feed.url, path, tag, limits.max_bytes, deadline_s)
+        if etag is not None and feed.form == "guide":
+            months = known_months(path_of(folder, feed.name)) if old is not None and old.form == "guide" else {}
+            etag = etag if _changed_months(path, months, limits, ends) else None
         if etag is None:
             confirmed(folder, feed.name, now)
             again = standing(folder, feed.name)
             assert again is not None
             return again, False
         return take(folder, feed.name, feed.form, path, now, limits, feed.url, etag), True
+
+
+def _changed_months(path: Path, stored: Mapping[str, tuple[datetime, int]], limits: Limits, ends: float) -> bool:
+    """Put the documents that changed, of those that the list in this file names, into it as an archive instead."""
+    listed = issues(path.read_bytes()[: LIST_BYTES + 1])
+    changed = [one for one in listed if one.id not in stored or stored[one.id][0] < one.current_at]
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".fetching-") as file:
+        part = Path(file.name)
+        with zipfile.ZipFile(path, "w") as archive:
+            for one in changed:
+                left = ends - time.monotonic()
+                if left <= 0:
+                    raise FeedRefused(f"{one.url}: not done within the time allowed")
+                fetch(one.url, part, "", limits.max_bytes, left)
+                archive.write(part, f"{one.id}.json")
+    return bool(changed)
 
 
 def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) -> str | None:
@@ -73,7 +98,12 @@ def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) ->
     from urllib3.exceptions import HTTPError
 
     ends = time.monotonic() + deadline_s
-    headers = {"Accept-Encoding": "identity", **({"If-None-Match": etag} if etag else {})}
+    # Microsoft's list answers in XML unless JSON is asked for; every other feed is what it is.
+    headers = {
+        "Accept": "application/json, */*;q=0.5",
+        "Accept-Encoding": "identity",
+        **({"If-None-Match": etag} if etag else {}),
+    }
     try:
         with requests.Session() as session:
             for _ in range(MOST_HOPS):

@@ -7,31 +7,27 @@ package that nobody watches any more, a feed too old to say "no known flaws", a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
-from scanner.errors import Unparsable
-from scanner.model import Asset, Control, Effect, Evidence, Fact, Finding, Level, Outcome, Vector
-from scanner.scoring import deadlines, vulnerability
+from scanner.model import Asset, Control, Evidence, Fact, Finding, Outcome
 
 from . import packages, store
+from .controls import COVERED, STANDING, WATCHED, control_of
 from .matching import Hit, Matcher
 from .packages import Installed
+from .said import Missing, clean, fact_of, finding_of, said, unwatched, watched
 from .support import ENDS, free_until, product_of
+from .windows import UPDATES
+from .windows_findings import of_windows, windows_there
+from .windows_matching import WindowsMatcher
 
-T = TypeVar("T")
-BASELINE = "vulnerabilities"
 LIMIT_DAYS = 7
 MOST_REMEMBERED = 20_000
-WATCHED = "advisories-are-fresh"
-COVERED = "packages-are-covered"
-CLEAN = "no-known-flaws"
 
 
 @dataclass(slots=True)
@@ -49,6 +45,7 @@ class Threats:
     exploited: dict[str, str] = field(default_factory=dict)
     chances: dict[str, float] = field(default_factory=dict)
     endings: dict[tuple[str, str], tuple[str | None, str | None]] = field(default_factory=dict)
+    guide: tuple[str, WindowsMatcher] | None = None
     controls: dict[Hit, Control] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -73,6 +70,8 @@ class Threats:
                 self.exploited = dict(db.execute("SELECT cve, substr(added, 1, 10) FROM kev"))
             elif found.form == "epss":
                 self.chances = dict(db.execute("SELECT cve, chance FROM epss"))
+            elif found.form == "guide":
+                self.guide = name, WindowsMatcher(db)
             else:
                 self.endings = {(row[0], row[1]): (row[2], row[3]) for row in db.execute("SELECT * FROM ends")}
         return self
@@ -92,12 +91,12 @@ class Threats:
 
     def lists_said(self) -> str:
         """The age of what likelihood is told from: '; kev until 2026-11-20, fetched 1 days ago; no epss'."""
-        said = ""
+        told = ""
         for form in ("kev", "epss"):
             one = next((each for each in self.standings.values() if each.form == form), None)
             age = f"fetched {one.age_days(self.now):.0f} days ago" if one else ""
-            said += f"; {form} until {one.newest_at:%Y-%m-%d}, {age}" if one else f"; no {form} list"
-        return said
+            told += f"; {form} until {one.newest_at:%Y-%m-%d}, {age}" if one else f"; no {form} list"
+        return told
 
     def control(self, hit: Hit) -> Control:
         """What an advisory says of a package as a control; hosts with the same package share it."""
@@ -105,7 +104,7 @@ class Threats:
         if known is None:
             if len(self.controls) >= MOST_REMEMBERED:
                 self.controls.clear()
-            known = self.controls[hit] = _control(hit, self)
+            known = self.controls[hit] = control_of(hit, self.exploited, self.chances, self.model)
         return known
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -114,40 +113,42 @@ class Threats:
 
 def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tuple[list[Control], list[Finding]]:
     """The controls and findings of one asset's known flaws; both empty where its packages were never asked for."""
+    if UPDATES.probe.key in evidence.replies:
+        return of_windows(asset, evidence, feed, today)
     if not any(one.probe.key in evidence.replies for one in _MANAGERS.values()):
         return [], []
     try:
-        release = _fact(evidence, packages.RELEASE)
+        release = fact_of(evidence, packages.RELEASE)
         manager = _manager(evidence, release)
-        installed: tuple[Installed, ...] = _fact(evidence, _MANAGERS[manager])
+        installed: tuple[Installed, ...] = fact_of(evidence, _MANAGERS[manager])
         if not installed:
-            raise _Missing("undetermined", f"{manager} lists no package at all")
-    except _Missing as missing:
-        return _both([_said(asset, WATCHED, Outcome.UNKNOWN, missing.reason, detail=missing.detail)])
+            raise Missing("undetermined", f"{manager} lists no package at all")
+    except Missing as missing:
+        return _both([said(asset, WATCHED, Outcome.UNKNOWN, missing.reason, detail=missing.detail)])
     elsewhere, unsure = _elsewhere(asset, evidence, installed, release, manager)
     ecosystem = packages.ecosystem(release)
     installed = tuple(packages.as_advisories_name(installed, ecosystem))
-    watched, matcher = _watched(asset, ecosystem, release, feed, today)
-    found = [watched, *unsure]
+    fresh, matcher = _watched(asset, ecosystem, release, feed, today)
+    found = [fresh, *unsure]
     controls: dict[str, Control] = {}
     if matcher is not None:
         own = [one for one in installed if one.binary not in elsewhere]
         try:
-            running = _fact(evidence, packages.RUNNING)
-        except _Missing as missing:
+            running = fact_of(evidence, packages.RUNNING)
+        except Missing as missing:
             running = ""
             if any(one.kernel for one in own):
                 why = "the running kernel is not known; the newest installed one was judged"
-                found.append(_said(asset, COVERED, Outcome.UNKNOWN, missing.reason, "kernel", detail=why))
+                found.append(said(asset, COVERED, Outcome.UNKNOWN, missing.reason, "kernel", detail=why))
         if running and any(one.kernel for one in own) and running not in {one.kernel for one in own}:
             why = f"the running kernel {running} comes from none of the installed packages"
-            found.append(_said(asset, COVERED, Outcome.UNKNOWN, "not-covered", "kernel", detail=why))
+            found.append(said(asset, COVERED, Outcome.UNKNOWN, "not-covered", "kernel", detail=why))
         for hit in matcher.hits(ecosystem, own, running):
             control = feed.control(hit)
             controls[control.id] = control
-            found.append(_finding(asset, control, hit))
-    found.append(_clean(asset, watched, found))
-    return [*_STANDING, *controls.values()], found
+            found.append(finding_of(asset, control, hit))
+    found.append(clean(asset, fresh, found))
+    return [*STANDING, *controls.values()], found
 
 
 _MANAGERS: Mapping[str, Fact[tuple[Installed, ...]]] = {
@@ -168,69 +169,25 @@ def _manager(evidence: Evidence, release: Mapping[str, str]) -> str:
 
 def what_is_there(evidence: Evidence) -> tuple[str, str, frozenset[str]]:
     """(release for people, its ecosystem, {'package version', …}) of an asset; empty where evidence does not say."""
+    if UPDATES.probe.key in evidence.replies:
+        return windows_there(evidence)
     try:
-        release = _fact(evidence, packages.RELEASE)
-    except _Missing:
+        release = fact_of(evidence, packages.RELEASE)
+    except Missing:
         return "", "", frozenset()
     has: set[str] = set()
     ecosystem = packages.ecosystem(release)
     for fact in _MANAGERS.values():
         try:
-            listed = _fact(evidence, fact)
-        except _Missing:
+            listed = fact_of(evidence, fact)
+        except Missing:
             continue
         has |= {f"{one.name} {one.version}" for one in packages.as_advisories_name(listed, ecosystem)}
     return f"{release.get('ID', '?')} {release.get('VERSION_ID', '?')}", ecosystem, frozenset(has)
 
 
 def _both(found: list[Finding]) -> tuple[list[Control], list[Finding]]:
-    return list(_STANDING), found
-
-
-class _Missing(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason, self.detail = reason, detail
-
-
-def _fact(evidence: Evidence, fact: Fact[T]) -> T:
-    reply = evidence.replies.get(fact.probe.key)
-    if reply is None:
-        raise _Missing("not-collected", f"this evidence holds no answer to {fact.probe.key[:80]}")
-    if reply.problem is not None:
-        raise _Missing(reply.problem, reply.detail)
-    try:
-        return fact.parse(reply.text)
-    except (Unparsable, ValueError, LookupError) as error:
-        raise _Missing("unparsable", str(error)[:300]) from error
-
-
-def _elsewhere(
-    asset: Asset, evidence: Evidence, installed: Sequence[Installed], release: Mapping[str, str], manager: str
-) -> tuple[dict[str, str], list[Finding]]:
-    """Packages that the distribution's advisories do not speak of, and what is to be said of that."""
-    doubt, offered = "", None
-    try:
-        if manager == "apk":
-            places: tuple[str, ...] = _fact(evidence, packages.APK_REPOSITORIES)
-            foreign = packages.foreign_repositories(places, release)
-            doubt = f"packages may also come from {', '.join(foreign)[:200]}" if foreign else ""
-            elsewhere: dict[str, str] = {}
-        else:
-            offered = _fact(evidence, packages.OFFERS) if manager == "dpkg" else None
-            elsewhere = packages.from_elsewhere(installed, release, offered)
-    except _Missing as missing:
-        why = f"where packages come from is not known: {missing.detail}"
-        return {}, [_said(asset, COVERED, Outcome.UNKNOWN, missing.reason, detail=why)]
-    if offered is not None and not offered:
-        doubt = "this host holds no package lists, so where its packages come from is not known; run `apt update`"
-    if doubt:
-        return elsewhere, [_said(asset, COVERED, Outcome.UNKNOWN, "undetermined", detail=doubt)]
-    said = [
-        _said(asset, COVERED, Outcome.UNKNOWN, "not-covered", name, detail=f"{why}: no advisory here speaks of it")
-        for name, why in elsewhere.items()
-    ]
-    return elsewhere, said or [_said(asset, COVERED, Outcome.PASS, observed=f"{len(installed)} packages")]
+    return list(STANDING), found
 
 
 def _watched(
@@ -240,169 +197,33 @@ def _watched(
     name = f"{release.get('ID', '?')} {release.get('VERSION_ID', '?')}"
     for key, matcher in feed.matchers.items():
         if ecosystem and matcher.watches(ecosystem):
-            one = feed.standings[key]
-            age = one.age_days(feed.now)
-            told = f"{key}: {one.records} advisories until {one.newest_at:%Y-%m-%d}, fetched {age:.0f} days ago"
-            told += feed.lists_said()
-            ends = feed.ends(ecosystem)
-            if ends is None or today > ends:
-                why = f"{name} has had no security updates since {ends}" if ends else f"when {name} ends is not known"
-                return _said(asset, WATCHED, Outcome.UNKNOWN, "no-longer-watched", "", told, why), matcher
-            if not 0 <= age + 1 <= feed.limit_days + 1:
-                why = f"feed {age:.0f} days old, more than {feed.limit_days:g}; run `riskline feeds update`"
-                return _said(asset, WATCHED, Outcome.UNKNOWN, "feed-too-old", "", told, why), matcher
-            return _said(asset, WATCHED, Outcome.PASS, "", "", told), matcher
-    why = f"no stored feed has advisories for {name}; run `riskline feeds update`"
-    return _said(asset, WATCHED, Outcome.UNKNOWN, "no-feed", "", "", why), None
+            return watched(asset, name, feed.ends(ecosystem), key, feed, today), matcher
+    return unwatched(asset, name), None
 
 
-def _clean(asset: Asset, watched: Finding, found: Sequence[Finding]) -> Finding:
-    """The sum: clean only where the advisories are fresh, and everything that they speak of could be compared."""
-    open = [one for one in found if one.outcome is Outcome.FAIL]
-    if open:
-        return _said(asset, CLEAN, Outcome.NOT_APPLICABLE, f"{len(open)} known flaws are listed one by one")
-    elsewhere = [one for one in found if one.reason == "not-covered" and one.subject != "kernel"]
-    doubts = [watched, *(one for one in found if one.outcome is Outcome.UNKNOWN and one not in elsewhere)]
-    doubt = next((one for one in doubts if one.outcome is Outcome.UNKNOWN), None)
-    if doubt is not None:
-        return _said(asset, CLEAN, Outcome.UNKNOWN, doubt.reason, "", "", doubt.detail)
-    return _said(asset, CLEAN, Outcome.PASS, observed="none", detail=watched.observed)
-
-
-def _said(
-    asset: Asset,
-    control: str,
-    outcome: Outcome,
-    reason: str = "",
-    subject: str = "",
-    observed: str = "",
-    detail: str = "",
-) -> Finding:
-    return Finding(asset.id, BASELINE, control, subject, outcome, reason, observed, "", detail)
-
-
-_OUTCOMES = {"ignored": Outcome.NOT_APPLICABLE, "unwatched": Outcome.UNKNOWN, "incomparable": Outcome.UNKNOWN}
-_REASONS = {
-    "ignored": "the distribution holds it to be of no weight",
-    "unwatched": "no-longer-watched",
-    "incomparable": "could-not-compare",
-    "no-fix": "no-fix",
-}
-
-
-def _finding(asset: Asset, control: Control, hit: Hit) -> Finding:
-    expected = f"{hit.fixed} or later" if hit.fixed and hit.state == "fix" else ""
-    outcome = _OUTCOMES.get(hit.state, Outcome.FAIL)
-    detail = hit.why or hit.summary
-    observed = f"{hit.name} {hit.version}"
-    return Finding(
-        asset.id, BASELINE, control.id, hit.name, outcome, _REASONS.get(hit.state, ""), observed, expected, detail
-    )
-
-
-def _control(hit: Hit, feed: Threats) -> Control:
-    """An advisory about one package as a control. Without a CVSS vector: over the network, partial effect, assumed."""
-    label = ", ".join(hit.cves[:3]) or hit.advisory
-    exploit, vector, effect = _weight(hit, feed)
-    _, _, _, automatable, total = _severity(hit.cvss)
-    listed = min((feed.exploited[cve] for cve in hit.cves if cve in feed.exploited), default="")
-    reboot, open = hit.state == "reboot", hit.state == "no-fix"
-    fix = f"Upgrade {hit.source} to {hit.fixed} or later, by {_by(hit.advisory)}."
-    if reboot:
-        fix = "Restart the machine: the mended kernel is installed, the old one runs."
-    elif not hit.fixed or hit.state != "fix":
-        fix = f"There is no update yet: limit who can reach what uses {hit.source}, or do without it."
-    return Control(
-        id=f"{hit.advisory}/{hit.name}" + ({"reboot": "/reboot", "fix": ""}.get(hit.state, f"/{hit.state}")),
-        title=f"{hit.name} has no flaw {label}",
-        why=_line(hit.summary) or f"{label} is a published flaw.",
-        fix=fix,
-        vector=vector,
-        exploit=exploit,
-        effect=effect,
-        root_cause="restart into the newest kernel"
-        if reboot
-        else f"{'no fix for' if open else 'upgrade'} {hit.source}",
-        effort="minutes" if not open else "days",
-        references={
-            "cve": hit.cves,
-            "advisory": (hit.advisory,),
-            **deadlines.references(listed, automatable, total, estimated=True),
-            **_chance(hit, feed),
-        },
-    )
-
-
-_COMMANDS = {
-    **dict.fromkeys(("DEBIAN", "DSA", "DLA", "UBUNTU", "USN"), "`apt update && apt upgrade`"),
-    **dict.fromkeys(("ALSA", "RHSA", "RLSA", "RXSA"), "`dnf upgrade`"),
-    **dict.fromkeys(("SUSE", "OPENSUSE"), "`zypper patch`"),
-    "ALPINE": "`apk upgrade`",
-}
-
-
-def _by(advisory: str) -> str:
-    """The command of the distribution that an advisory is from, by the beginning of its id."""
-    return _COMMANDS.get(advisory.partition("-")[0].upper(), "the system's package manager")
-
-
-def _chance(hit: Hit, feed: Threats) -> dict[str, tuple[str, ...]]:
-    """The highest chance of exploitation of its flaws, and the model that gave it: {'epss': ('0.00043', 'v2025…')}."""
-    chances = [feed.chances[cve] for cve in hit.cves if cve in feed.chances]
-    if not chances:
-        return {}
-    model = feed.model
-    return {deadlines.EPSS: (f"{max(chances):.6g}", model) if model else (f"{max(chances):.6g}",)}
-
-
-def _weight(hit: Hit, feed: Threats) -> tuple[Level, Vector, Effect]:
-    chances = [feed.chances[cve] for cve in hit.cves if cve in feed.chances]
-    exploited = any(cve in feed.exploited for cve in hit.cves)
-    chance = max(chances, default=None)
-    by_cvss, vector, effect, *_ = _severity(hit.cvss)
-    known = exploited or chance is not None
-    return vulnerability.exploit(exploited, chance, {}) if known else by_cvss, vector, effect
-
-
-@lru_cache(maxsize=1 << 14)
-def _severity(cvss: str) -> tuple[Level, Vector, Effect, bool, bool]:
-    """What a CVSS vector says: exploit level, way, effect, automatable, total. There are far fewer than flaws."""
+def _elsewhere(
+    asset: Asset, evidence: Evidence, installed: Sequence[Installed], release: Mapping[str, str], manager: str
+) -> tuple[dict[str, str], list[Finding]]:
+    """Packages that the distribution's advisories do not speak of, and what is to be said of that."""
+    doubt, offered = "", None
     try:
-        found = vulnerability.metrics(cvss)
-    except Unparsable:
-        return 3, "network", Effect(), *deadlines.automatable_and_total({})
-    level = vulnerability.exploit(False, None, found)
-    answers = deadlines.automatable_and_total(found)
-    return level, vulnerability.vector(found), vulnerability.effect(found), *answers
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _standing() -> Iterator[Control]:
-    """The three controls that every asset has."""
-    yield Control(
-        id=WATCHED,
-        title="Fresh advisories exist for what is installed",
-        why="A flaw that nobody reports any more is there all the same.",
-        fix="Run `riskline feeds update`; move to a release that still gets security updates.",
-        root_cause="vulnerabilities.watched",
-    )
-    yield Control(
-        id=COVERED,
-        title="Every package comes from where advisories speak of it",
-        why="Flaws of packages from other places are published elsewhere, or not at all.",
-        fix="Follow the announcements of whoever makes the package, or install the distribution's own.",
-        root_cause="vulnerabilities.covered",
-    )
-    yield Control(
-        id=CLEAN,
-        title="No flaw is known in what the advisories cover",
-        why="Attackers try published flaws first.",
-        fix="Install the updates named by the other findings.",
-        root_cause="vulnerabilities.clean",
-    )
-
-
-_STANDING: tuple[Control, ...] = tuple(_standing())
+        if manager == "apk":
+            places: tuple[str, ...] = fact_of(evidence, packages.APK_REPOSITORIES)
+            foreign = packages.foreign_repositories(places, release)
+            doubt = f"packages may also come from {', '.join(foreign)[:200]}" if foreign else ""
+            elsewhere: dict[str, str] = {}
+        else:
+            offered = fact_of(evidence, packages.OFFERS) if manager == "dpkg" else None
+            elsewhere = packages.from_elsewhere(installed, release, offered)
+    except Missing as missing:
+        why = f"where packages come from is not known: {missing.detail}"
+        return {}, [said(asset, COVERED, Outcome.UNKNOWN, missing.reason, detail=why)]
+    if offered is not None and not offered:
+        doubt = "this host holds no package lists, so where its packages come from is not known; run `apt update`"
+    if doubt:
+        return elsewhere, [said(asset, COVERED, Outcome.UNKNOWN, "undetermined", detail=doubt)]
+    told = [
+        said(asset, COVERED, Outcome.UNKNOWN, "not-covered", name, detail=f"{why}: no advisory here speaks of it")
+        for name, why in elsewhere.items()
+    ]
+    return elsewhere, told or [said(asset, COVERED, Outcome.PASS, observed=f"{len(installed)} packages")]

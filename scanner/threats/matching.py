@@ -30,6 +30,7 @@ class Hit(NamedTuple):
     """One advisory that speaks of one installed package. fixed: the first version without the flaw, "" for none.
 
     version: of the package as the advisory names it. why: what could not be compared. A tuple: a host has thousands.
+    exploited: the maker says that it is. step: how to mend it, restart: what a restart takes, where that is special.
     """
 
     advisory: str
@@ -42,6 +43,9 @@ class Hit(NamedTuple):
     fixed: str
     state: State
     why: str = ""
+    exploited: bool = False
+    step: str = ""
+    restart: str = ""
 
 
 _Said = tuple[str, tuple[str, ...], str, str, str]

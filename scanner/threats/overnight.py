@@ -14,7 +14,8 @@ from scanner import score
 from scanner.model import Asset, Control, Finding, Outcome
 from scanner.scoring import deadlines
 
-from .findings import BASELINE, WATCHED
+from .controls import WATCHED
+from .said import BASELINE
 
 Kind = Literal["exploited", "likelier", "published", "mendable", "minor", "gone"]
 ORDER: Mapping[Kind, str] = {

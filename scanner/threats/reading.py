@@ -108,7 +108,7 @@ def osv(path: Path, limits: Limits) -> Iterator[Advisory | Bad]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(".json")]
-            _bounded(entries, path.stat().st_size, limits)
+            bounded(entries, path.stat().st_size, limits)
             for entry in entries:
                 with archive.open(entry) as opened:
                     content = opened.read(entry.file_size + 1)
@@ -121,7 +121,8 @@ def osv(path: Path, limits: Limits) -> Iterator[Advisory | Bad]:
         raise FeedRefused(f"{path.name}: not a whole zip archive ({error})") from error
 
 
-def _bounded(entries: list[zipfile.ZipInfo], packed: int, limits: Limits) -> None:
+def bounded(entries: list[zipfile.ZipInfo], packed: int, limits: Limits) -> None:
+    """FeedRefused where an archive unpacks to more than is allowed, by what it says of itself."""
     total = sum(entry.file_size for entry in entries)
     if len(entries) > limits.max_records:
         raise FeedRefused(f"{len(entries)} records, more than the {limits.max_records} allowed")
@@ -143,13 +144,13 @@ def advisory(record: Any) -> Advisory | None:
 
     CVE names stand in the id, `aliases`, `upstream` or (AlmaLinux) `related`.
     """
-    id, modified = _text(record["id"]), instant(record["modified"])
+    id, modified = text_of(record["id"]), instant(record["modified"])
     if record.get("withdrawn"):
         return None
-    words = [id, *(_text(w) for key in ("aliases", "upstream", "related") for w in record.get(key) or ())]
+    words = [id, *(text_of(w) for key in ("aliases", "upstream", "related") for w in record.get(key) or ())]
     cves = tuple(dict.fromkeys(cve for word in words for cve in CVE.findall(word)))
     scores = [s for one in (record, *record["affected"]) for s in one.get("severity") or ()]
-    vectors = {s.get("type"): _text(s["score"]) for s in reversed(scores) if s.get("type") in {"CVSS_V3", "CVSS_V4"}}
+    vectors = {s.get("type"): text_of(s["score"]) for s in reversed(scores) if s.get("type") in {"CVSS_V3", "CVSS_V4"}}
     cvss = vectors.get("CVSS_V3") or vectors.get("CVSS_V4") or ""
     summary = str(record.get("summary") or record.get("details") or "")[:200]
     spans = tuple(span for one in record["affected"] for span in _spans(one))
@@ -160,7 +161,8 @@ def advisory(record: Any) -> Advisory | None:
     return Advisory(id, cves, modified, cvss, summary, stream, spans)
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A text of a record, cut at 400 characters; Unparsable where it is none, or empty."""
     if not isinstance(value, str) or not value:
         raise Unparsable(f"a text is wanted, not {str(value)[:60]!r}")
     return value[:400]
@@ -186,7 +188,7 @@ def release_of(ecosystem: str) -> str:
 
 def _spans(affected: Any) -> Iterator[Span]:
     place = affected["package"]
-    ecosystem, name = release_of(_text(place["ecosystem"])), _text(place["name"])
+    ecosystem, name = release_of(text_of(place["ecosystem"])), text_of(place["name"])
     own = {**(affected.get("database_specific") or {}), **(affected.get("ecosystem_specific") or {})}
     urgency = str(own.get("urgency", "")).lower()
     state: State = (
@@ -199,15 +201,15 @@ def _spans(affected: Any) -> Iterator[Span]:
             if "introduced" in event:
                 if first is not None:
                     yield _span(ecosystem, name, first, None, False, state)
-                first = _text(event["introduced"])
+                first = text_of(event["introduced"])
             elif first is not None and ("fixed" in event or "last_affected" in event):
                 last = "last_affected" in event
-                yield _span(ecosystem, name, first, _text(event["last_affected" if last else "fixed"]), last, state)
+                yield _span(ecosystem, name, first, text_of(event["last_affected" if last else "fixed"]), last, state)
                 first = None
         if first is not None:
             yield _span(ecosystem, name, first, None, False, state)
     for version in () if ranges else affected.get("versions") or ():
-        yield _span(ecosystem, name, _text(version), version, True, state)
+        yield _span(ecosystem, name, text_of(version), version, True, state)
 
 
 def _span(ecosystem: str, name: str, first: str, fixed: str | None, last: bool, state: State) -> Span:
@@ -236,7 +238,7 @@ def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad
     """CISA's list: when it was released, and its entries. The count that it declares must be the one it has."""
     try:
         with path.open("rb") as opened:
-            whole = read_json(_bounded_read(opened, limits))
+            whole = read_json(bounded_read(opened, limits))
         released, entries = instant(whole["dateReleased"]), whole["vulnerabilities"]
         if whole["count"] != len(entries):
             raise FeedRefused(f"it declares {whole['count']} entries and has {len(entries)}")
@@ -246,7 +248,7 @@ def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad
     bad: list[Bad] = []
     for number, entry in enumerate(entries):
         try:
-            cve = _text(entry["cveID"])
+            cve = text_of(entry["cveID"])
             if not CVE.fullmatch(cve):
                 raise Unparsable(f"not a CVE: {cve[:40]!r}")
             ransomware = entry.get("knownRansomwareCampaignUse") == "Known"
@@ -264,7 +266,7 @@ def epss(path: Path, limits: Limits) -> tuple[datetime, str, list[tuple[str, flo
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            content = _bounded_read(gzip.GzipFile(fileobj=raw) if packed else raw, limits)
+            content = bounded_read(gzip.GzipFile(fileobj=raw) if packed else raw, limits)
         head, _, rest = content.decode("utf-8").partition("\n")
         found = re.fullmatch(r"#model_version:([^,]+),score_date:(\S+)\s*", head)
         if not found or not rest.startswith("cve,epss,percentile") or not rest.endswith("\n"):
@@ -300,7 +302,7 @@ def ends(path: Path, limits: Limits) -> tuple[datetime, list[End], list[Bad]]:
     """endoflife.date's list of all products (API v1, products/full). The total that it declares must be what it has."""
     try:
         with path.open("rb") as opened:
-            whole = read_json(_bounded_read(opened, limits))
+            whole = read_json(bounded_read(opened, limits))
         products = whole["result"]
         if whole["total"] != len(products):
             raise FeedRefused(f"it declares {whole['total']} products and has {len(products)}")
@@ -311,16 +313,16 @@ def ends(path: Path, limits: Limits) -> tuple[datetime, list[End], list[Bad]]:
     bad: list[Bad] = []
     for number, product in enumerate(products):
         try:
-            name = _text(product["name"])
+            name = text_of(product["name"])
             for one in product["releases"]:
                 days = [date.fromisoformat(one[key]) if one.get(key) else None for key in ("eolFrom", "eoesFrom")]
-                good.append(End(name, _text(one["name"]), *days))
+                good.append(End(name, text_of(one["name"]), *days))
         except (Unparsable, KeyError, TypeError, ValueError, AttributeError) as error:
             bad.append(Bad(f"product {number}", f"{type(error).__name__}: {str(error)[:160]}"))
     return made_at, good, bad
 
 
-def _bounded_read(opened: BinaryIO | gzip.GzipFile, limits: Limits) -> bytes:
+def bounded_read(opened: BinaryIO | gzip.GzipFile, limits: Limits) -> bytes:
     """All of it, or FeedRefused beyond 512 MiB: these lists are some MiB long."""
     most = min(limits.max_unpacked_bytes, 512 << 20)
     content = opened.read(most + 1)

@@ -20,7 +20,7 @@ from scanner.disk import keep_names, private_folder
 
 from .reading import Advisory, Bad, FeedRefused, Limits, ends, epss, kev, osv
 
-Form = Literal["osv", "kev", "epss", "ends"]
+Form = Literal["osv", "kev", "epss", "ends", "guide"]
 LEAST_SHARE = 0.8
 """A feed with fewer records than this share of the last one is cut, not cleaned."""
 FUTURE = timedelta(days=2)
@@ -124,7 +124,8 @@ def take(
         fresh.unlink(missing_ok=True)
         with closing(sqlite3.connect(fresh)) as db:
             db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _TABLES)
-            records, bad, newest, model = _fill(db, form, source, limits)
+            kept = path if form == "guide" and usable(folder, name) is not None else None
+            records, bad, newest, model = _fill(db, form, source, limits, kept)
             db.executemany("INSERT INTO bad VALUES (?, ?)", [(one.name, one.why) for one in bad[:LISTED_BAD]])
             fetched = min(newest, now) if carried else now
             found = Standing(name, form, url, etag, records, len(bad), newest, fetched, model)
@@ -168,10 +169,20 @@ def gate(fresh: Standing, old: Standing | None, now: datetime, limits: Limits) -
         raise FeedRefused(f"{fresh.name}: it ends {fresh.newest_at:%Y-%m-%d}, what is stored {old.newest_at:%Y-%m-%d}")
 
 
-def _fill(db: sqlite3.Connection, form: Form, source: Path, limits: Limits) -> tuple[int, list[Bad], datetime, str]:
-    """The records of a file into the tables: how many, which were bad, the newest date, and EPSS's model."""
+def _fill(
+    db: sqlite3.Connection, form: Form, source: Path, limits: Limits, kept: Path | None
+) -> tuple[int, list[Bad], datetime, str]:
+    """The records of a file into the tables: how many, which were bad, the newest date, and EPSS's model.
+
+    kept: what is stored of a feed that comes in parts: its other parts stay.
+    """
     if source.stat().st_size > limits.max_bytes:
         raise FeedRefused(f"{source.name}: longer than {limits.max_bytes} bytes")
+    if form == "guide":
+        from .guide_store import GUIDE_TABLES, fill_guide  # 2 MiB that no other feed needs
+
+        db.executescript(GUIDE_TABLES)
+        return *fill_guide(db, source, limits, kept), ""
     if form == "kev":
         released, listed, bad = kev(source, limits)
         rows = [(one.cve, one.added_at.isoformat(), one.ransomware) for one in listed]

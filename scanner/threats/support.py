@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 # The last day with free security updates. Sources: wiki.debian.org/LTS, ubuntu.com/about/release-cycle,
 # wiki.almalinux.org/release-notes, wiki.rockylinux.org/rocky/version, access.redhat.com/support/policy/updates/errata,
-# suse.com/lifecycle, alpinelinux.org/releases
+# suse.com/lifecycle, alpinelinux.org/releases, learn.microsoft.com/lifecycle/products
 ENDS: Mapping[str, date] = {
     "Debian:10": date(2024, 6, 30),
     "Debian:11": date(2026, 8, 31),
@@ -35,6 +35,18 @@ ENDS: Mapping[str, date] = {
     "Alpine:v3.20": date(2026, 4, 1),
     "Alpine:v3.21": date(2026, 11, 1),
     "Alpine:v3.22": date(2027, 5, 1),
+    "Windows Server:2016": date(2027, 1, 12),
+    "Windows Server:2019": date(2029, 1, 9),
+    "Windows Server:2022": date(2031, 10, 14),
+    "Windows Server:2025": date(2034, 10, 10),
+    "Windows Server:23H2": date(2025, 10, 24),
+    "Windows:10-22h2": date(2025, 10, 14),
+    "Windows:11-23h2-w": date(2025, 11, 11),
+    "Windows:11-23h2-e": date(2026, 11, 10),
+    "Windows:11-24h2-w": date(2026, 10, 13),
+    "Windows:11-24h2-e": date(2027, 10, 12),
+    "Windows:11-25h2-w": date(2027, 10, 12),
+    "Windows:11-25h2-e": date(2028, 10, 10),
 }
 _PRODUCTS: Mapping[str, str] = {
     "Debian": "debian",
@@ -45,6 +57,8 @@ _PRODUCTS: Mapping[str, str] = {
     "SUSE": "sles",
     "openSUSE": "opensuse",
     "Alpine": "alpine-linux",
+    "Windows Server": "windows-server",
+    "Windows": "windows",
 }
 """Ecosystem -> the product's name on endoflife.date."""
 YEAR = timedelta(days=365)
@@ -53,6 +67,8 @@ YEAR = timedelta(days=365)
 def product_of(ecosystem: str) -> tuple[str, str]:
     """'Ubuntu:24.04:LTS' -> ('ubuntu', '24.04'), 'SUSE:Linux Enterprise 15 SP6' -> ('sles', '15.6')."""
     family, _, rest = ecosystem.partition(":")
+    if family.startswith("Windows"):
+        return _PRODUCTS[family], rest
     numbers = re.findall(r"[0-9]+(?:\.[0-9]+)?", rest)
     return _PRODUCTS.get(family, ""), ".".join(numbers) if family == "SUSE" else next(iter(numbers), "")
 

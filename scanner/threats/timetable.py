@@ -10,7 +10,7 @@ from scanner import score
 from scanner.model import Asset, Control, Finding, Outcome
 from scanner.scoring import deadlines
 
-from .findings import BASELINE
+from .said import BASELINE
 
 
 @dataclass(frozen=True, slots=True)

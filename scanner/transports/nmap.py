@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from ipaddress import ip_address
 
 from scanner.addresses import Ports, Protocol, Target, expected, merged, ports, targets, without
 from scanner.errors import Unreachable, UsageError, VisitFailed
@@ -90,6 +91,9 @@ def stated(asset: Asset) -> list[str]:
     count = sum(one.size for one in whole)
     more = ", ".join(f"{number}/{protocol}" for number, protocol in order.expected)
     blind = " (UDP is left out: this user may not send raw packets)" if order.ports.udp and not may_send_raw() else ""
+    blind = (
+        blind.replace("out:", "out but for SNMP, which is asked by itself:") if (161, "udp") in order.ports else blind
+    )
     return [
         f"addresses, {count} in all, looked at from {network.viewpoint}: {', '.join(one.text for one in whole)}",
         f"ports: {network.ports}{f', and {more}, which should be open' if more else ''}{blind}",
@@ -137,6 +141,7 @@ def _look(order: Order, asked: Sequence[Probe], until: float, max_bytes: int) ->
     """All runs together. The second value is the problem of the last incomplete run, for when no host was learned."""
     program, raw = locate(), may_send_raw()
     wanted = _wanted(order, program, raw)
+    put = asked if raw else [_as_user(probe, order.ports) for probe in asked]
     named, missed = _resolved(order.singles)
     hosts: list[Host] = []
     problem: Reply | None = None
@@ -145,8 +150,8 @@ def _look(order: Order, asked: Sequence[Probe], until: float, max_bytes: int) ->
         if left_s < 2 * _MARGIN_S:
             seen = Seen((), Ports(), "timed-out", "no time was left in this visit")
         else:
-            call = partial(_run, program, group, wanted, asked, raw)
-            kind = (program, *flags(replace(group, texts=()), wanted, asked, raw, left_s=0))
+            call = partial(_run, program, group, wanted, put, raw)
+            kind = (program, *flags(replace(group, texts=()), wanted, put, raw, left_s=0))
             seen = _TOGETHER.look(Wish(kind, group.texts, group.named, until, max_bytes), call)
         met = [_by_inventory_name(host, group) for host in seen.hosts]
         hosts += met
@@ -226,6 +231,13 @@ def _wanted(order: Order, program: str, raw: bool) -> Ports:
     return found
 
 
+def _as_user(probe: Probe, chosen: Ports) -> Probe:
+    """Without the scripts that an ordinary user's nmap would run although their port was not chosen."""
+    form, *words = probe.ask
+    kept = [word for word in words if str(word) not in NEEDS or NEEDS[str(word)] in chosen]
+    return replace(probe, ask=(form, *kept)) if form == "scripts" else probe
+
+
 def flags(group: Group, wanted: Ports, asked: Sequence[Probe], raw: bool, left_s: float) -> list[str]:
     """nmap's command line without the program: bounded, without DNS look-ups of addresses, targets last.
 
@@ -260,7 +272,21 @@ def _port_list(wanted: Ports) -> str:
 
 
 def _by_inventory_name(host: Host, group: Group) -> Host:
-    return replace(host, name=host.name.lower() if group.named and host.name.lower() in group.texts else "")
+    name = host.name.lower() if group.named and host.name.lower() in group.texts else ""
+    return replace(host, name=name, own=host.up and _is_own(host.address))
+
+
+def _is_own(address: str) -> bool:
+    """Whether an address is one of this machine: only to such a one the kernel speaks from itself. Nothing is sent."""
+    if ip_address(address).is_loopback:
+        return True
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.connect((address, 9))
+        except OSError:
+            return False
+        return bool(tried.getsockname()[0] == address)
 
 
 def _unseen(group: Group, met: Sequence[Host], seen: Seen) -> list[Gap]:

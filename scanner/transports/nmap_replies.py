@@ -1,6 +1,7 @@
 """From what nmap saw to replies: JSON in a fixed order, and a gap for every subject that could not be judged.
 
-ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}, where: {…}}]
+ports:            [{host, address, named, ports: [{port, protocol, state}], rest: {"closed/tcp": 997}, where: {…}}],
+                  and `own` where the host is the machine that looks
 services:         [{host, port, protocol, service, product, version, tunnel}], open ports that named themselves
 scripts A B:      the same with {script, output, structured}; port 0 where the script is about the host
 expected-states:  {"10.0.0.5:22/tcp": "open"}, for every host that the inventory names by itself
@@ -88,6 +89,7 @@ def ports(look: Look) -> Reply:
             where[f"{state}/{protocol}"] = ",".join(f"{low}-{high}" if high > low else f"{low}" for low, high in ranges)
         listed = [{"port": p.number, "protocol": p.protocol, "state": p.state} for p in host.ports]
         entry = {"host": called(host), "address": host.address, "named": called(host) in look.named}
+        entry |= {"own": True} if host.own else {}
         rows.append({**entry, "ports": listed, "rest": rest, "where": where})
     return _reply(rows, look.missed)
 
@@ -120,15 +122,16 @@ class Silence:
 def scripts(look: Look, names: Sequence[str], silence: Silence) -> Reply:
     """The reply to `scripts`."""
     rows, gaps = [], list(look.missed)
-    needed = [silence.needs[name] for name in names if name in silence.needs]
     gaps += [
         Gap(f"{number}/{protocol}", "unsupported", _not_looked_at(protocol))
-        for number, protocol in needed
-        if look.hosts and (number, protocol) in look.left_out
+        for name, (number, protocol) in silence.needs.items()
+        if name in names
+        and (number, protocol) in look.left_out
+        and not all(_settled(host, name) for host in look.hosts)
     ]
     for host in look.hosts:
         whole = [script for script in host.scripts if script.name in names]
-        rows += [_said(host, None, script) for script in whole if not script.error]
+        rows += [_said(host, _place_of(script, silence), script) for script in whole if not _no_word(script)]
         heard = {script.name for script in whole if not script.error}
         for _, port in _open([host]):
             said, quiet = _heard(port, [name for name in sorted(set(names)) if name not in heard], silence)
@@ -136,6 +139,22 @@ def scripts(look: Look, names: Sequence[str], silence: Silence) -> Reply:
             if quiet:
                 gaps.append(_gap(host, port, f"no answer to nmap's {', '.join(quiet)}"))
     return _reply(rows, gaps)
+
+
+def _settled(host: Host, name: str) -> bool:
+    """Whether a script that asks a port which could not be looked at learned what it wanted of this host."""
+    return any(script.name == name and not script.error for script in host.scripts)
+
+
+def _no_word(script: Script) -> bool:
+    """An error, or the host's own word that nothing listens where the script asks."""
+    return bool(script.error) or (isinstance(script.structured, dict) and set(script.structured) == {"closed"})
+
+
+def _place_of(script: Script, silence: Silence) -> Port | None:
+    """The port that a script about a host asked by itself; None for one that asks none."""
+    place = silence.needs.get(script.name)
+    return Port(*place, "open", scripts=(script,)) if place else None
 
 
 def _heard(port: Port, names: Sequence[str], silence: Silence) -> tuple[list[Script], list[str]]:

@@ -59,6 +59,7 @@ class Host:
     """One host. rest: (state, protocol) -> the ports that nmap summed up instead of listing them.
 
     name: as the command line gave it, "" where an address was given. timed_out: given up; its ports are not known.
+    own: it is the machine that looks.
     """
 
     address: str
@@ -68,6 +69,7 @@ class Host:
     ports: tuple[Port, ...]
     rest: Mapping[tuple[str, str], Ports]
     scripts: tuple[Script, ...] = ()
+    own: bool = False
 
     def state(self, number: int, protocol: str) -> str:
         """The state of one port: "open", "closed", "filtered" …; "" where it was not looked at."""

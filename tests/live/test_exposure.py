@@ -180,6 +180,15 @@ def test_an_unlisted_machine_in_a_declared_network_is_told(seen: Seen) -> None:
     assert seen.address not in failing(seen.first, "unknown-asset", "office")
 
 
+def test_the_machine_that_looks_is_told_as_what_it_is(seen: Seen) -> None:
+    assert failing(seen.first, "unknown-asset", "office") == {seen.stranger}
+    told = [one for one in said(seen.first, "unknown-asset", "office").values() if one.outcome is not Outcome.FAIL]
+    assert [(one.outcome, one.reason[:29]) for one in told] == [
+        (Outcome.NOT_APPLICABLE, "this is the machine that look")
+    ]
+    assert told[0].subject.rpartition(".")[0] == seen.stranger.rpartition(".")[0]
+
+
 def test_a_replaced_certificate_is_told_and_a_host_key_that_stayed_is_not(seen: Seen) -> None:
     changed = said(seen.second, "key-unchanged")
     assert {one.outcome for one in said(seen.first, "key-unchanged").values()} == {Outcome.PASS}

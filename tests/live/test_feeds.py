@@ -22,13 +22,14 @@ from scanner.threats import store
 from scanner.threats.fetching import Feed, fetch, update
 from scanner.threats.reading import FeedRefused, Limits
 from tests.feeds_of import archive, cve, ends_list, epss_list, kev_list, record
+from tests.guide_of import FULL, document, flaw, written, zipped
 
 pytestmark = pytest.mark.live
 
 
 @dataclass
 class Answer:
-    """What the server says next. declared: its Content-Length; pause_s: between single bytes."""
+    """What the server says next. declared: its Content-Length; pause_s: between single bytes. pages: other paths."""
 
     body: bytes = b""
     status: int = 200
@@ -36,6 +37,7 @@ class Answer:
     declared: int | None = None
     pause_s: float = 0.0
     location: str = ""
+    pages: dict[str, Answer] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
 
@@ -43,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     answer: Answer
 
     def do_GET(self) -> None:
-        answer = self.answer
+        answer = self.answer.pages.get(self.path, self.answer)
         answer.asked.append(self.headers.get("If-None-Match", ""))
         if answer.etag and self.headers.get("If-None-Match") == answer.etag:
             self.send_response(304)
@@ -205,3 +207,77 @@ def test_feeds_are_taken_from_files_and_are_as_old_as_their_newest_date(tmp_path
     found = store.standing(tmp_path / "f", "kev")
     assert found is not None
     assert found.age_days(utc_now()) > 365
+
+
+class Guide:
+    """Microsoft's list of documents and the documents, as a server offers them."""
+
+    def __init__(self) -> None:
+        self.answer = Answer(etag="")
+        self.current: dict[str, str] = {}
+
+    def put(self, id: str, current: str, *numbers: int) -> None:
+        """One month as of then, with these flaws."""
+        self.current[id] = current
+        whole = document([flaw(f"CVE-2026-{one}", FULL) for one in numbers], id, current)
+        self.answer.pages[f"/{id}"] = Answer(json.dumps(whole).encode(), etag="")
+
+    def update(self, folder: Path) -> tuple[store.Standing, bool]:
+        """What `feeds update` makes of it."""
+        with served(self.answer) as url:
+            base = url.rpartition("/")[0]
+            dates = {id: {"InitialReleaseDate": f"{at[:7]}-01T08:00:00Z"} for id, at in self.current.items()}
+            rows = [
+                {"ID": id, "CurrentReleaseDate": at, "CvrfUrl": f"{base}/{id}", **dates[id]}
+                for id, at in self.current.items()
+            ]
+            self.answer.body = json.dumps({"value": rows}).encode()
+            return update(folder, Feed("Microsoft", "guide", url), utc_now(), Limits())
+
+    @property
+    def asked(self) -> list[str]:
+        """The months that were fetched since this was last asked."""
+        found = [path[1:] for path, one in self.answer.pages.items() if one.asked]
+        for one in self.answer.pages.values():
+            one.asked.clear()
+        return found
+
+
+def test_of_microsofts_months_only_those_that_changed_are_fetched(tmp_path: Path) -> None:
+    guide = Guide()
+    guide.put("2026-Oct", "2026-10-20T08:00:00Z", 10001, 10002)
+    guide.put("2026-Nov", "2026-11-20T08:00:00Z", 10003)
+    found, new = guide.update(tmp_path)
+    assert (found.records, new, guide.asked) == (3, True, ["2026-Oct", "2026-Nov"])
+    assert (guide.update(tmp_path)[1], guide.asked) == (False, [])
+    guide.put("2026-Nov", "2026-11-21T08:00:00Z", 10003, 10004)
+    found, new = guide.update(tmp_path)
+    assert (found.records, new, guide.asked) == (4, True, ["2026-Nov"])
+
+
+def test_a_month_that_is_not_what_the_list_says_leaves_all_that_is_stored(tmp_path: Path) -> None:
+    guide = Guide()
+    guide.put("2026-Nov", "2026-11-20T08:00:00Z", 10001)
+    guide.update(tmp_path)
+    before = store.path_of(tmp_path, "Microsoft").read_bytes()
+    guide.put("2026-Dec", "2026-11-21T08:00:00Z", 10002)
+    for spoiled in (b"<html>maintenance</html>", guide.answer.pages["/2026-Dec"].body[:-30]):
+        guide.answer.pages["/2026-Dec"].body = spoiled
+        with pytest.raises(FeedRefused, match="not a document"):
+            guide.update(tmp_path)
+    guide.answer.pages["/2026-Dec"].status = 503
+    with pytest.raises(FeedRefused, match="answered 503"):
+        guide.update(tmp_path)
+    assert store.path_of(tmp_path, "Microsoft").read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["Microsoft.db"]
+
+
+def test_microsofts_months_are_found_in_a_folder_that_was_carried_here(tmp_path: Path) -> None:
+    place = tmp_path / "carried"
+    place.mkdir()
+    written(place / "2026-Nov.json", document([flaw("CVE-2026-10001", FULL)]))
+    october = document([flaw("CVE-2026-10002", FULL)], "2026-Oct", "2026-10-20T08:00:00")
+    zipped(place / "Microsoft.zip", october)
+    done = riskline(tmp_path / "f", "import", str(place))
+    assert done.exit_code == 0, done.output
+    assert "Microsoft: taken; 2 records until 2026-11-20" in done.output

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -120,6 +122,16 @@ def served(open_address: str, shut_address: str) -> Iterator[Path]:
             yield folder
 
 
+def without_raw_packets(folder: Path, network: str) -> dict[str, str]:
+    """Subject -> outcome of NET-09, by a scan that may not send raw packets."""
+    (folder / "ordinary.yaml").write_text(f"assets: {{lab: {{network: {network}}}}}\n")
+    words = ["scan", "--inventory", folder / "ordinary.yaml", "--select", "id=NET-09", "--no-record", "-f", "json"]
+    program = [str(Path(sys.executable).with_name("riskline")), *map(str, words)]
+    done = subprocess.run(["setpriv", "--bounding-set=-net_raw", *program], capture_output=True, text=True, timeout=120)
+    assert done.stdout, done.stderr
+    return {one["subject"]: one["outcome"] for one in json.loads(done.stdout)["findings"] if one["control"] == "NET-09"}
+
+
 # one test: servers that several tests share would be started by each worker that has one of them
 def test_open_doors_fail_with_their_names_and_shut_ones_pass() -> None:
     mark = uuid.uuid4().bytes
@@ -127,8 +139,12 @@ def test_open_doors_fail_with_their_names_and_shut_ones_pass() -> None:
     with served(open, shut) as folder:
         network = f"{{addresses: [{open}, {shut}], ports: 'T:21,445,5432,6379,11211,U:161'}}"
         said = look(folder, network, tuple(f"id={control}" for control in CONTROLS))
+        nobody = f"{open.rpartition('.')[0]}.9"
+        snmp = without_raw_packets(folder, f"{{addresses: [{open}, {shut}, {nobody}], ports: 'T:21,U:161'}}")
     for control, at in DOORS:
         found = outcomes(said, control)
         assert (found.get(open + at), found.get(shut + at)) == (Outcome.FAIL, Outcome.PASS), control + at
+    # the shut one refuses by silence, which an ordinary user cannot tell from a datagram that was dropped
+    assert snmp == {f"{open}:161/udp": "fail", "161/udp": "unknown"}
     named = {at: said["NET-07", open + at].observed for control, at in (*DOORS, MEMCACHED) if control == "NET-07"}
     assert named == {":5432/tcp": "PostgreSQL", ":6379/tcp": "Redis", ":11211/tcp": "Memcached"}

@@ -183,6 +183,8 @@ def _updates(machine: Machine, name: str, given: dict[str, Any], value: Any) -> 
     then = datetime.fromisoformat(machine.ages["Now"]) - timedelta(days=value)
     if name == "age_days":
         machine.ages["Installed"] = [f"{then:%m/%d/%Y}"]
+    elif name == "days_of_care_left":
+        machine.ages["Now"] = machine.ages["Now"] if value >= 0 else "2036-01-01T10:00:00"
     else:
         machine.ages["Started"] = then.isoformat()
 

@@ -23,6 +23,7 @@ from scanner.transports.powershell_script import EXPORTS
 
 CURRENT = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 PRODUCT = r"HKLM\SYSTEM\CurrentControlSet\Control\ProductOptions"
+ENVIRONMENT = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
 DOMAIN = "S-1-5-21-1000000001-2000000002-3000000003"
 GUEST = {"en": "Guest", "de": "Gast", "ja": "ゲスト"}
 REFUSED = {"en": "Access is denied.", "de": "Zugriff verweigert", "ja": "アクセスが拒否されました。"}
@@ -84,6 +85,8 @@ def described_machine() -> Machine:
     made.set(CURRENT, "CurrentBuildNumber", "20348")
     made.set(CURRENT, "UBR", 2700)
     made.set(CURRENT, "InstallationType", "Server")
+    made.set(CURRENT, "EditionID", "ServerStandard")
+    made.set(ENVIRONMENT, "PROCESSOR_ARCHITECTURE", "AMD64")
     made.set(PRODUCT, "ProductType", "ServerNT")
     made.access = {
         "MinimumPasswordAge": 0,
@@ -180,6 +183,7 @@ def described_machine() -> Machine:
         "Now": "2026-11-20T10:00:00",
         "Started": "2026-11-12T03:00:00",
         "Installed": ["10/15/2026", "11/12/2026"],
+        "Names": ["KB5044281", ""],
     }
     made.guard = [{"Status": 0, "Running": [0]}]
     made.suites = ["TLS_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "TLS_RSA_WITH_NULL_SHA256"]

@@ -5,13 +5,19 @@ local table = require "table"
 
 description = [[
 Asks for the description of the system (sysDescr.0) with the communities that agents come with, in versions 1 and 2c.
-An agent that knows none of them says nothing.
+An agent that knows none of them says nothing. Without the right to send raw packets the port was not looked at before;
+then a host says by itself that nothing listens there.
 ]]
 author = "Riskline"
 license = "Apache-2.0"
 categories = {"safe", "discovery"}
 
 portrule = shortport.port_or_service(161, "snmp", "udp", {"open", "open|filtered"})
+
+-- An ordinary user may ask one port of a host, although nmap may not scan it for him.
+hostrule = function()
+  return not nmap.is_privileged()
+end
 
 local COMMUNITIES = {"public", "private"}
 local SYS_DESCR = "\x06\x08\x2b\x06\x01\x02\x01\x01\x01\x00"
@@ -38,12 +44,16 @@ local function id_of(community, version)
 end
 
 -- All questions at once: a wrong community is answered by silence, and waiting for each would take long.
+-- Whether the host refused one: a refusal comes with the next thing that the socket is used for.
 local function ask(socket)
+  local refused = false
   for number, community in ipairs(COMMUNITIES) do
     for version = 0, 1 do
-      socket:send(question(version, community, id_of(number, version)))
+      local status, why = socket:send(question(version, community, id_of(number, version)))
+      refused = refused or (not status and why == "ERROR")
     end
   end
+  return refused
 end
 
 local function heard(socket, taken)
@@ -56,17 +66,18 @@ local function heard(socket, taken)
     end
     status, said = socket:receive()
   end
+  return said == "ERROR"
 end
 
 action = function(host, port)
-  local taken, found = {}, {}
+  local taken, found, refused = {}, {}, false
   local socket = nmap.new_socket("udp")
   socket:set_timeout(2000)
-  if socket:connect(host, port) then
+  if socket:connect(host, port or {number = 161, protocol = "udp"}) then
     -- twice: a datagram may be lost
     for _ = 1, 2 do
-      ask(socket)
-      heard(socket, taken)
+      refused = ask(socket) or refused
+      refused = heard(socket, taken) or refused
     end
   end
   socket:close()
@@ -76,7 +87,12 @@ action = function(host, port)
     end
   end
   if #found > 0 then
-    nmap.set_port_state(host, port, "open")
+    if port then
+      nmap.set_port_state(host, port, "open")
+    end
     return {communities = table.concat(found, ", ")}
+  end
+  if not port and refused then
+    return {closed = "yes"}
   end
 end
