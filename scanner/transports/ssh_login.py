@@ -115,7 +115,9 @@ def _unsecured(hop: Hop, error: Exception | None, spoke: bool) -> TargetError:
         return Unreachable(f"{hop.label}: no algorithm in common with this server: {said}")
     if spoke:
         return Unreachable(f"{hop.label}: the key exchange broke off: {said}")
-    if error is None or isinstance(error, (EOFError, ConnectionError)) or said.endswith("banner"):
+    # paramiko wraps what ended its reading of the greeting; a server that turns us away after ours came resets
+    ended = error.__context__ if isinstance(error, paramiko.SSHException) else error
+    if error is None or isinstance(ended, (EOFError, ConnectionError)):
         return HungUp(f"{hop.label}: the connection was closed before an SSH greeting came")
     return Unreachable(f"{hop.label}: this is no SSH server: {said}")
 
