@@ -270,6 +270,7 @@ def children(parent: int) -> list[int]:
     return [int(word) for word in found if int(word) != parent]
 
 
+@pytest.mark.timeout(600)
 def test_workers_and_scans_killed_at_random_moments_count_every_asset_once(lab: Lab) -> None:
     limits = ["--limit", "north-*", "--limit", "south-*", "--limit", "near"]
     alone = lab.scan("local.db", *limits)
@@ -304,7 +305,14 @@ def test_workers_and_scans_killed_at_random_moments_count_every_asset_once(lab: 
     if len(runs) == 1:
         assert lasting(lab, "far.db") == lasting(lab, "local.db")
     assert runs
+    assert opened_by(lab, "far.db") == opened_by(lab, "local.db"), "a risk was opened twice, or not at all"
     assert lab.visited("north") >= EACH
+
+
+def opened_by(lab: Lab, register: str) -> list[tuple[str, str, str]]:
+    """What became of the risks in all runs of a register."""
+    with contextlib.closing(open_register(str(lab.folder / register))) as opened:
+        return sorted((e.asset, e.fingerprint, e.change) for _, e in opened.events() if e.change != "sealed")
 
 
 def complete(lab: Lab, register: str) -> list[Run]:
