@@ -24,8 +24,14 @@ from typing import Any
 
 import pytest
 
-from scanner.model import Run
+from scanner.allowance import Allowance
+from scanner.engines.broker import Broker
+from scanner.engines.dispatch import Dispatch
+from scanner.model import Access, Asset, Run, Ssh
+from scanner.plan import PlannedAsset
+from scanner.probes import sh
 from scanner.register import open_register
+from scanner.transports import Bounds
 
 from .rabbitmq import USABLE as RABBIT
 from .rabbitmq import WHY as RABBIT_WHY
@@ -360,6 +366,16 @@ def test_a_gate_has_assets_of_other_sites_visited_by_their_workers(lab: Lab) -> 
     with contextlib.closing(open_register(str(lab.folder / "gate.db"))) as opened:
         last = opened.run(opened.runs()[0].id)
     assert [one.failures for one in last.visited] == [{}, {}]
+
+
+def test_a_run_that_has_used_up_its_time_or_bytes_asks_no_site_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER", "amqps://nobody:nothing@127.0.0.1:9/")
+    far = PlannedAsset(Asset("far", site="south", access=Access(ssh=Ssh())), (), {"ssh": (sh("id"),)})
+    for spent in (Allowance(seconds=0.0), Allowance(size_bytes=0)):
+        engine = Dispatch(Broker("env:BROKER"), site_wait_s=1, allowance=spent)
+        assert list(engine([far], Bounds(), 4, None)) == []
+    fresh = list(Dispatch(Broker("env:BROKER"), site_wait_s=1)([far], Bounds(), 4, None))
+    assert "the broker cannot be reached" in fresh[0].evidence.failures["ssh"]
 
 
 def test_a_worker_with_another_baseline_refuses_and_says_so(lab: Lab) -> None:
