@@ -20,6 +20,8 @@ from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
 MAX_SUBJECTS = 10_000
 MAX_HELD_BYTES = 64 << 20
 """What a judge remembers of answers and verdicts, roughly."""
+PARSED_TIMES = 7
+"""A text that was parsed takes so many times its length: lists and mappings of short words do."""
 UNWRITTEN = 0.1
 """Weakness of a setting that is good by default and not written down: an update or a neighbour's line may change it."""
 IDLE = 0.1
@@ -190,7 +192,7 @@ class Judge:
         key = (id(fact.parse), reply.text)
         if key not in self.parsed:
             self.parsed[key] = fact.parse(reply.text)
-            self.held_bytes += len(reply.text)
+            self.held_bytes += PARSED_TIMES * len(reply.text)
             self.keep.append(fact.parse)  # an id is only unique while its owner lives
         return self.parsed[key]
 

@@ -206,8 +206,11 @@ def test_csv_has_one_row_per_finding(site: Site) -> None:
 
 
 def test_several_outputs_are_written_by_the_ends_of_their_names_and_the_table_is_shown(site: Site) -> None:
-    done = site.scan("--output", "r.html", "--output", "r.json", "--output", "r.csv", "--output", "r.md")
+    ends = ("html", "json", "csv", "md", "xml", "sarif")
+    done = site.scan(*(word for end in ends for word in ("--output", f"r.{end}")))
     assert done.returncode == 0, done.stderr
+    assert "<testsuites" in (site.at / "r.xml").read_text()
+    assert json.loads((site.at / "r.sarif").read_text())["version"] == "2.1.0"
     assert (site.at / "r.html").read_text().lstrip().lower().startswith("<!doctype html>")
     assert json.loads((site.at / "r.json").read_text())["state"] == "complete"
     assert (site.at / "r.html").stat().st_mode & 0o777 == 0o600

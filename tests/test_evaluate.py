@@ -19,6 +19,7 @@ from scanner import (
     Undetermined,
     Unwritten,
     check,
+    evaluate,
     file,
     parse,
     sh,
@@ -180,6 +181,18 @@ def test_a_shape_that_nobody_had_seen_is_unparsable_with_its_first_line() -> Non
     (found,) = judge(planned(control(**PASSING)), replies)
     assert (found.outcome, found.reason) == (Outcome.UNKNOWN, "unparsable")
     assert "what is this" in found.detail
+
+
+def test_what_is_remembered_of_texts_that_differ_on_every_host_is_bounded() -> None:
+    plan, judge = planned(control(**PASSING)), Judge()
+    text = "".join(f"key.{n:06} = value\n" for n in range(10_000))
+    most = 0
+    for host in range(60):
+        replies = {"posix:file /etc/settings": Reply(f"a = 1\nhost = {host}\n{text}")}
+        (found,) = judge.findings(plan, make_evidence("host", replies, {}))
+        assert found.outcome is Outcome.PASS
+        most = max(most, len(judge.parsed))
+    assert most * 7 * len(text) < evaluate.MAX_HELD_BYTES + 8 * len(text) < 60 * 7 * len(text)
 
 
 def test_evidence_without_the_answer_is_unknown() -> None:

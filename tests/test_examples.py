@@ -135,6 +135,9 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     words = ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    weighed = ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(tmp_path / "riskline.service")]
+    done = subprocess.run(weighed, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, "the service may do more than it needs: " + done.stdout[-300:]
 
 
 def test_riskline_takes_the_command_of_the_unit_and_of_the_crontab() -> None:

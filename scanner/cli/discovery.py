@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
@@ -18,13 +19,19 @@ from scanner.model import Asset, Inventory, Network, Probe
 from scanner.organizations import spread
 from scanner.plan import PlannedAsset
 from scanner.transports import Bounds
+from scanner.transports.names import addresses_of
 from scanner.viewpoints import MOST_UNASKED
 
 
-def found(where: str, inventory: Inventory, networks: tuple[str, ...], yes: bool, deadline_s: float) -> Found:
-    """What the inventory does not have. Raises UsageError where there is nobody to ask, or --yes is missing."""
-    known = {*inventory.addresses, *(asset.address for asset in inventory.assets if asset.address)}
+def found(
+    where: str, inventory: Inventory, networks: tuple[str, ...], yes: bool, deadline_s: float
+) -> tuple[Found, bool]:
+    """What the inventory does not have, and whether everything could be seen.
+
+    Raises UsageError where there is nobody to ask, or --yes is missing.
+    """
     bounds = Bounds(deadline_s=deadline_s)
+    unseen: list[str] = []
     ids = [*(asset.id for asset in inventory.assets), *inventory.left_out]
     if where == "aws":
         if networks:
@@ -32,11 +39,25 @@ def found(where: str, inventory: Inventory, networks: tuple[str, ...], yes: bool
         accounts = [asset for asset in spread(inventory).assets if asset.kind == "aws"]
         if not accounts:
             raise UsageError(f"{inventory.path} names no AWS account; add an asset with `access: aws`")
-        parts = [discovering.of_account(_rows(a, "aws", discovering.INSTANCES, bounds), known, a.id) for a in accounts]
+        known = _known(inventory)
+        instances = discovering.INSTANCES
+        parts = [discovering.of_account(_rows(a, "aws", instances, bounds, unseen), known, a.id) for a in accounts]
     else:
         looks = list(_looks(inventory, networks, yes))
-        parts = [discovering.of_network(_rows(look, "nmap", probes.ports(), bounds), known) for look in looks]
-    return discovering.together(parts, ids)
+        known = _known(inventory)
+        parts = [discovering.of_network(_rows(look, "nmap", probes.ports(), bounds, unseen), known) for look in looks]
+    for line in unseen:
+        click.echo(f"riskline: {line}", err=True)
+    return discovering.together(parts, ids), not unseen
+
+
+def _known(inventory: Inventory) -> set[str]:
+    """The addresses that the inventory has, those of its names included: a host is no news for having a name there."""
+    names = {
+        asset.address or asset.id for asset in inventory.assets if asset.address or {"ssh", "winrm"} & {*asset.ways}
+    }
+    with ThreadPoolExecutor(32) as pool:  # a name server that does not answer takes seconds for each
+        return {*inventory.addresses, *names, *(one for found in pool.map(addresses_of, names) for one in found)}
 
 
 def _looks(inventory: Inventory, networks: tuple[str, ...], yes: bool) -> Iterator[Asset]:
@@ -57,11 +78,11 @@ def _looks(inventory: Inventory, networks: tuple[str, ...], yes: bool) -> Iterat
         yield Asset(f"network {text}", network=Network((text,), ports=discovering.PORTS))
 
 
-def _rows(asset: Asset, way: str, probe: Probe, bounds: Bounds) -> list[dict[str, Any]]:
-    """The answer's rows; what kept it away, or a part of it, is told."""
+def _rows(asset: Asset, way: str, probe: Probe, bounds: Bounds, unseen: list[str]) -> list[dict[str, Any]]:
+    """The answer's rows; what kept it away, or a part of it, is added to `unseen`."""
     evidence = visit(PlannedAsset(asset, (), {way: (probe,)}), bounds).evidence
     (reply,) = evidence.replies.values()
-    for line in [reply.detail] if reply.problem else [f"{gap.subject}: {gap.detail}" for gap in reply.gaps]:
-        click.echo(f"riskline: {asset.id}: {printable(line, 300)}", err=True)
+    lines = [reply.detail] if reply.problem else [f"{gap.subject}: {gap.detail}" for gap in reply.gaps]
+    unseen += [f"{asset.id}: {printable(line, 300)}" for line in lines]
     rows: list[dict[str, Any]] = [] if reply.problem else json.loads(reply.text)
     return rows

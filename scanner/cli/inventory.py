@@ -107,7 +107,9 @@ def import_(form: str, file: Path, output: Path | None) -> None:
 )
 @click.option("--yes", is_flag=True, help="Look at more than 256 addresses, or at networks that no inventory names.")
 @click.option("--visit-deadline", type=click.FloatRange(1), default=300, show_default=True, help="Seconds per visit.")
+@click.pass_context
 def discover(
+    ctx: click.Context,
     where: str,
     inventory_path: Path,
     limit: tuple[str, ...],
@@ -121,23 +123,26 @@ def discover(
     aws      EC2 machines that run in the AWS accounts of the inventory
     network  hosts that answer in its networks, or in those of --network; only a few ports are looked at
 
-    Read them, name owner and criticality, and take them over. Nothing is written to your inventory.
+    Read them, name owner and criticality, and take them over. Nothing is written to your inventory. Exits with 3 where
+    an account or a network could not be seen as a whole.
     """
     from scanner import importing
 
     from . import discovery, writing
 
-    found = discovery.found(where, given.inventory_of(inventory_path, limit), networks, yes, visit_deadline)
+    found, whole = discovery.found(where, given.inventory_of(inventory_path, limit), networks, yes, visit_deadline)
     for line in found.left_out:
         click.echo(f"riskline: left out: {line}", err=True)
-    if not found.assets:
-        click.echo("riskline: nothing that the inventory does not have", err=True)
-        return
-    made = importing.as_inventory(found)
-    _refuse_unreadable(made)
-    writing.print_bytes(
-        f"# proposed by `riskline inventory discover {where}`; complete it, then take it over\n{made}".encode()
-    )
+    if found.assets:
+        made = importing.as_inventory(found)
+        _refuse_unreadable(made)
+        writing.print_bytes(
+            f"# proposed by `riskline inventory discover {where}`; complete it, then take it over\n{made}".encode()
+        )
+    else:
+        said = "" if whole else ", as far as could be seen"
+        click.echo(f"riskline: nothing that the inventory does not have{said}", err=True)
+    ctx.exit(0 if whole else 3)
 
 
 def _refuse_unreadable(text: str) -> None:

@@ -194,7 +194,7 @@ output_options = _stack(
         "outputs",
         type=click.Path(path_type=Path, dir_okay=False),
         multiple=True,
-        help="Write the report to this file (.html, .json, .csv, .md, .txt, .sarif, .prom, .xlsx, .pdf). Repeatable.",
+        help="Write the report here (.html, .json, .csv, .md, .txt, .sarif, .xml, .prom, .xlsx, .pdf). Repeatable.",
     ),
 )
 

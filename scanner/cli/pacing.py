@@ -56,13 +56,15 @@ class Pace:
 
             return functools.partial(collect, courtesy=self.courtesy(of), allowance=allowance)
         refuse_missing_celery()
+        from scanner.allowance import Allowance
         from scanner.engines.broker import Broker
         from scanner.engines.dispatch import Dispatch
         from scanner.engines.messages import Words
 
         broker = Broker(self.broker, self.broker_ca, self.broker_cert, self.broker_key)
         broker.application()  # a mistake in its address is said before anything else is done
-        return Dispatch(broker, Words(baselines, select), self.courtesy(of), self.site_wait, self.batch)
+        words = Words(baselines, select)
+        return Dispatch(broker, words, self.courtesy(of), self.site_wait, self.batch, allowance or Allowance())
 
 
 def refuse_missing_celery() -> None:

@@ -120,14 +120,10 @@ def scan(
         run, chosen = _begin(plan, chosen, register, resume)
         stop = stack.enter_context(interruptible())
         pace.wait(stop)
-        stack.enter_context(_ending(stop, deadline))
         progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
         run = pipeline.execute(plan, run, register, chosen, progress, stop)
-        if allowance.is_over or (stop.is_set() and not stop.number):
-            click.echo(
-                f"riskline: {allowance.why_over or 'its time is over'}: no further visit begins; --resume goes on",
-                err=True,
-            )
+        if allowance.is_over and run.state != "complete":
+            click.echo(f"riskline: {allowance.why_over}: no further visit begins; --resume goes on", err=True)
         found = telling.Since() if register is None else telling.since(register, run)
         if register is not None:
             run = choosing.remembered(register, run)
@@ -200,24 +196,8 @@ def interruptible() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-@contextlib.contextmanager
-def _ending(stop: _Stop, deadline_s: float | None) -> Iterator[None]:
-    """After so long no further visit begins; what was not reached is left for `--resume`."""
-    if deadline_s is None:
-        yield
-        return
-
-    timer = threading.Timer(deadline_s, stop.set)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 class _Stop(threading.Event):
-    """Set once no further visit may begin. number: of the signal, 0 where time is up and nobody asked."""
+    """Set once somebody asked that no further visit begins. number: of the signal; 0 before."""
 
     number = 0
 

@@ -22,6 +22,7 @@ SUFFIXES = {
     ".md": "markdown",
     ".txt": "table",
     ".sarif": "sarif",
+    ".xml": "junit",
     ".prom": "prometheus",
     ".xlsx": "xlsx",
     ".pdf": "pdf",

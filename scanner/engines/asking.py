@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from scanner.allowance import Allowance
 from scanner.collect import Collected, make_evidence, tool_version, visit
 from scanner.model import Courtesy, Evidence, Reply
 from scanner.plan import PlannedAsset
@@ -75,6 +76,7 @@ class Asking:
     batch: int
     over: threading.Event
     stop: threading.Event
+    allowance: Allowance
     name: str = field(default_factory=lambda: f"riskline.answers.{secrets.token_hex(16)}")
     sites: dict[str, Site] = field(default_factory=dict)
     came: list[Collected] = field(default_factory=list)
@@ -83,6 +85,10 @@ class Asking:
     def silence_s(self) -> float:
         """How long a site with workers may say nothing: two ways in, each to its deadline, and then some."""
         return 2 * self.bounds.deadline_s + self.site_wait_s
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self.stop.is_set() or self.allowance.is_over
 
     def answers(self, assets: Sequence[PlannedAsset]) -> Iterator[Collected]:
         """Every asset's evidence, or why there is none."""
@@ -106,7 +112,7 @@ class Asking:
                     self.over.wait(min(1.0, self.site_wait_s / 4))
 
     def _done(self) -> bool:
-        if self.stop.is_set():
+        if self._is_stopped:
             heard = max((site.heard for site in self.sites.values()), default=0.0)
             waiting = any(site.waiting for site in self.sites.values())
             return self.over.is_set() or not waiting or time.monotonic() - heard > _LAST_ANSWERS_S
@@ -153,7 +159,7 @@ class Asking:
             yield from _given_up(site, f"the workers of site {site.name!r} said nothing for {self.silence_s:g} s")
 
     def _send(self, site: Site, application: Any) -> None:
-        while site.to_send and len(site.sent) < BATCHES_EACH * max(1, site.workers) and not self.stop.is_set():
+        while site.to_send and len(site.sent) < BATCHES_EACH * max(1, site.workers) and not self._is_stopped:
             batch = site.to_send.popleft()
             task = Task(
                 answers=self.name,
@@ -184,6 +190,7 @@ class Asking:
         for site in self.sites.values():
             planned = site.take(answer.asset)
             if planned is not None:
+                self.allowance.spend(answer.evidence.replies.values() if answer.evidence else ())
                 self.came.append(_collected(planned, answer))
 
 

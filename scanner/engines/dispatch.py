@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from scanner.allowance import Allowance
 from scanner.collect import Collected, collect
 from scanner.model import Courtesy
 from scanner.plan import PlannedAsset
@@ -24,13 +25,17 @@ Ended = queue.Queue[Collected | None]
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """The engine `celery`. site_wait_s: how long a site may have no worker. batch: assets in a task."""
+    """The engine `celery`. site_wait_s: how long a site may have no worker. batch: assets in a task.
+
+    allowance: what all visits may take together, here and at the sites.
+    """
 
     broker: Broker
     words: Words = field(default_factory=Words)
     courtesy: Courtesy = field(default_factory=Courtesy)
     site_wait_s: float = 120.0
     batch: int = 32
+    allowance: Allowance = field(default_factory=Allowance)
 
     def __call__(
         self, assets: Sequence[PlannedAsset], bounds: Bounds, at_once: int, stop: threading.Event | None
@@ -48,9 +53,11 @@ class Dispatch:
             batch=self.batch,
             over=over,
             stop=stop or threading.Event(),
+            allowance=self.allowance,
         )
+        self.allowance.begin()
         ways: list[Way] = [lambda: asking.answers(far)] if far else []
-        ways += [lambda: collect(near, bounds, at_once, stop, self.courtesy)] if near else []
+        ways += [lambda: collect(near, bounds, at_once, stop, self.courtesy, self.allowance)] if near else []
         yield from _merged(ways, queue.Queue(2 * at_once), over)
 
 

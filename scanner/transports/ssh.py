@@ -6,27 +6,24 @@ The visit is over at its deadline whatever the server does: every wait has an en
 from __future__ import annotations
 
 import contextlib
-import select
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import paramiko
 import tenacity
 
-from scanner.errors import AuthFailed, TargetError, Unreachable, UsageError, VisitFailed
+from scanner.errors import AuthFailed, TargetError, Unreachable, UsageError
 from scanner.model import Asset, Probe, Reply, Ssh
 
 from . import Bounds, hanging
 from .keeping import kept_here
-from .posix import Batch, Ended
+from .posix import Batch
 from .ssh_hosts import Shown
 from .ssh_login import Connection, HungUp, Silent, host_key, log_in, refusal, secure, tear
 from .ssh_route import Hop, route
+from .ssh_session import exchange
 from .ssh_socket import connect
-
-_CHUNK = 1 << 15
-_COMMAND = "/bin/sh -s"  # any login shell can start this, csh and fish too; the script itself is only sh's
+from .ssh_watch import watched
 
 
 def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Probe, Reply]:
@@ -43,7 +40,7 @@ def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Prob
         hops = route(asset.address or asset.id, way)
         with contextlib.ExitStack() as stack:
             transport = _arrive(stack, hops, way, until, probes, learned)
-            found = hanging.put(batch, lambda some, seen: _exchange(transport, some, until, bounds.max_bytes - seen))
+            found = hanging.put(batch, lambda some, seen: exchange(transport, some, until, bounds.max_bytes - seen))
         return {**found, **learned}
     except UsageError as error:  # a credential's reference leads nowhere: this asset's trouble, not the run's
         raise AuthFailed(f"{asset.address or asset.id}: {error}", learned) from error
@@ -94,7 +91,7 @@ def _gateway(stack: contextlib.ExitStack, jumps: Sequence[Hop], way: Ssh, until:
             else:
                 stack.push(opening.pop_all())
     else:
-        stack.enter_context(_watchdog(found, until))
+        stack.enter_context(watched(found, until))
     return found
 
 
@@ -106,7 +103,7 @@ def _pass(
     for hop in jumps:
         before = _reach(before, hop, way, until)
         opening.callback(tear, before)
-        stack.enter_context(_watchdog(before, until))
+        stack.enter_context(watched(before, until))
         refused = refusal(hop, host_key(before, hop, way.host_keys))
         if refused is not None:
             raise refused
@@ -118,7 +115,7 @@ def _pass(
 def _hold(stack: contextlib.ExitStack, transport: Connection, until: float) -> None:
     """Tear the connection when the stack unwinds, or once its time is over."""
     stack.callback(tear, transport)
-    stack.enter_context(_watchdog(transport, until))
+    stack.enter_context(watched(transport, until))
 
 
 def _answers(probes: Sequence[Probe], shown: Shown) -> dict[Probe, Reply]:
@@ -159,97 +156,3 @@ def _through(jump: Connection, hop: Hop, limit_s: float) -> paramiko.Channel:
         code = getattr(error, "code", 0)
         why = {1: "the jump host forbids forwarding", 2: "the jump host cannot connect"}.get(code, "no channel in time")
         raise Unreachable(f"{hop.label}: {why}") from error
-
-
-@contextlib.contextmanager
-def _watchdog(transport: Connection, until: float) -> Iterator[None]:
-    """Tear the connection a little after the deadline, should anything inside paramiko still be waiting then."""
-
-    def bark() -> None:
-        tear(transport)
-        for waiting in list(transport.channel_events.values()):
-            waiting.set()
-
-    timer = threading.Timer(max(until - time.monotonic(), 0) + 1, bark)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _exchange(transport: Connection, batch: Batch, until: float, max_bytes: int) -> tuple[bytes, bytes, Ended]:
-    """Send the script while reading both streams. Gives output, the first of the error output, and how it ended."""
-    transport.clear_to_send_timeout = max(until - time.monotonic(), 0.1)
-    try:
-        channel = transport.open_session(timeout=max(until - time.monotonic(), 0.1))
-        with contextlib.closing(channel):
-            channel.exec_command(_COMMAND)
-            return _talk(transport, channel, batch, until, max_bytes)
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        if time.monotonic() >= until:
-            raise VisitFailed("the host took the login but gave no session in time") from error
-        raise VisitFailed(f"the host took the login but gave no session: {type(error).__name__}") from error
-
-
-def _talk(
-    transport: Connection, channel: paramiko.Channel, batch: Batch, until: float, max_bytes: int
-) -> tuple[bytes, bytes, Ended]:
-    out, err = bytearray(), bytearray()
-    script = memoryview(batch.script)
-    mark = f"\n{batch.nonce} END\n".encode()
-    received = 0
-    readable = channel.fileno()
-    patience_s, heard_at = hanging.patience_s(batch), time.monotonic()
-    while True:
-        left = until - time.monotonic()
-        if left <= 0:
-            return bytes(out), bytes(err), "timed-out"
-        # a window that opens again wakes nobody, so it is looked for while there is something to send
-        select.select([readable], [], [], min(left, 0.02 if script else 1.0) if not _ready(channel, script) else 0)
-        script = _send(channel, script)
-        count = _read(channel, out, err)
-        received += count
-        heard_at = time.monotonic() if count else heard_at
-        if hanging.is_stuck(batch, out, time.monotonic() - heard_at, patience_s=patience_s):
-            return bytes(out), bytes(err), "stuck"
-        if received > max_bytes:
-            return bytes(out[:max_bytes]), bytes(err), "truncated"
-        if mark in out[-count - len(mark) :]:  # a left-over process may hold the channel open for ever
-            return bytes(out), bytes(err), "complete"
-        if not count and not channel.recv_ready() and (channel.eof_received or channel.closed):
-            return bytes(out), bytes(err), "complete" if channel.eof_received else "broken-off"
-        if not transport.is_active() and not count:
-            return bytes(out), bytes(err), "broken-off"
-
-
-def _ready(channel: paramiko.Channel, script: memoryview) -> bool:
-    return bool(script) and channel.send_ready()
-
-
-def _send(channel: paramiko.Channel, script: memoryview) -> memoryview:
-    """Send what the window takes; the rest of the script."""
-    if not _ready(channel, script):
-        return script
-    try:
-        script = script[channel.send(bytes(script[:_CHUNK])) :]
-        if not script:
-            channel.shutdown_write()
-    except OSError:  # the other side takes no more: what it has said is still to be read
-        return script[:0]
-    return script
-
-
-def _read(channel: paramiko.Channel, out: bytearray, err: bytearray) -> int:
-    """Read what is there from both streams; the number of bytes. Only the first 64 KiB of error output are kept."""
-    count = 0
-    if channel.recv_ready():
-        data = channel.recv(_CHUNK)
-        out += data
-        count += len(data)
-    if channel.recv_stderr_ready():
-        data = channel.recv_stderr(_CHUNK)
-        err += data[: (1 << 16) - len(err)]
-        count += len(data)
-    return count

@@ -37,6 +37,13 @@ class Connection(paramiko.Transport):
     """paramiko's connection, which asks for plain host keys only and raises nothing but designed exceptions."""
 
     asked_kinds: tuple[str, ...] = ()
+    # a read that waits comes back so often to look whether the connection was closed; ours is woken when it is torn
+    _active_check_timeout = 5.0
+
+    def __init__(self, sock: socket.socket | paramiko.Channel) -> None:
+        super().__init__(sock)
+        # it would start a thread for each handshake, and `secure` waits no longer than that anyway
+        vars(self.packetizer)["start_handshake"] = lambda timeout: None  # noqa: ARG005 - called by that name
 
     @property
     def preferred_keys(self) -> Sequence[str]:
@@ -108,7 +115,9 @@ def _unsecured(hop: Hop, error: Exception | None, spoke: bool) -> TargetError:
         return Unreachable(f"{hop.label}: no algorithm in common with this server: {said}")
     if spoke:
         return Unreachable(f"{hop.label}: the key exchange broke off: {said}")
-    if error is None or isinstance(error, (EOFError, ConnectionError)) or said.endswith("banner"):
+    # paramiko wraps what ended its reading of the greeting; a server that turns us away after ours came resets
+    ended = error.__context__ if isinstance(error, paramiko.SSHException) else error
+    if error is None or isinstance(ended, (EOFError, ConnectionError)):
         return HungUp(f"{hop.label}: the connection was closed before an SSH greeting came")
     return Unreachable(f"{hop.label}: this is no SSH server: {said}")
 
@@ -197,7 +206,7 @@ def _attempt(transport: Connection, hop: Hop, until: float, key: paramiko.PKey |
     transport.auth_timeout = max(_left(until), 0.1)
     try:
         if key is not None:
-            return transport.auth_publickey(hop.user, key) or ()
+            return _public_key(transport, hop, key, until)
         return _password(transport, hop) or ()
     except paramiko.BadAuthenticationType as error:
         return list(error.allowed_types)
@@ -209,6 +218,16 @@ def _attempt(transport: Connection, hop: Hop, until: float, key: paramiko.PKey |
         if isinstance(error, paramiko.AuthenticationException):
             return ("publickey", "password", "keyboard-interactive")
         raise AuthFailed(f"{hop.user}@{hop.label}: {_plain(error)}") from error
+
+
+def _public_key(transport: Connection, hop: Hop, key: paramiko.PKey, until: float) -> Sequence[str]:
+    """As paramiko's own waiting, which looks ten times a second."""
+    answered = threading.Event()
+    transport.auth_publickey(hop.user, key, answered)
+    if not answered.wait(max(_left(until), 0.1)):
+        raise paramiko.AuthenticationException("no answer in time")
+    assert transport.auth_handler is not None
+    return transport.auth_handler.wait_for_response(answered)
 
 
 def _password(transport: Connection, hop: Hop) -> Sequence[str]:

@@ -10,20 +10,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scanner.model import Run
+from scanner.allowance import Allowance
+from scanner.engines.broker import Broker
+from scanner.engines.dispatch import Dispatch
+from scanner.model import Access, Asset, Run, Ssh
+from scanner.plan import PlannedAsset
+from scanner.probes import sh
 from scanner.register import open_register
+from scanner.transports import Bounds
 
 from .rabbitmq import USABLE as RABBIT
 from .rabbitmq import WHY as RABBIT_WHY
@@ -39,6 +47,8 @@ pytestmark = [
 ]
 SITES = {"north": "10.77.1", "south": "10.77.2"}
 EACH = 5
+KILLS = int(os.environ.get("RISKLINE_WORKER_KILLS", "3"))
+"""So many kills; more of them by hand."""
 BASELINE = """
 id: fleet
 version: "{version}"
@@ -224,24 +234,98 @@ def test_sites_do_not_see_each_other(lab: Lab) -> None:
         assert seen.returncode, seen.stdout
 
 
-def test_a_killed_workers_visits_are_made_by_another_and_counted_once(lab: Lab) -> None:
+@dataclass
+class Estate:
+    """Workers at both sites and a scan of them, one of which is killed now and then and begun anew."""
+
+    lab: Lab
+    stack: contextlib.ExitStack
+    words: list[str]
+    workers: dict[str, tuple[contextlib.ExitStack, subprocess.Popen[str]]] = field(default_factory=dict)
+
+    def begin(self, site: str) -> None:
+        """A worker of a site; the one that was there before is killed with all it had started."""
+        own = self.stack.enter_context(contextlib.ExitStack())
+        if site in self.workers:
+            self.workers[site][0].close()
+        self.workers[site] = own, own.enter_context(self.lab.worker(site))
+
+    def scan(self, *more: str) -> subprocess.Popen[str]:
+        """A scan of everything."""
+        return self.lab.scan("far.db", *self.words, *more)
+
+    def disturb(self, how: str, draw: random.Random, scan: subprocess.Popen[str]) -> subprocess.Popen[str]:
+        """Kill a worker, the process of it that visits, or the scan; the scan that goes on."""
+        site = draw.choice(sorted(self.workers))
+        if how == "worker":
+            self.begin(site)
+        elif how == "visiting":
+            for child in children(self.workers[site][1].pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+        else:
+            scan.kill()
+            scan.communicate()
+            return self.scan("--resume")
+        return scan
+
+
+def children(parent: int) -> list[int]:
+    """The processes that a process has started, nsenter's own program left out."""
+    found = subprocess.run(["pgrep", "-g", str(parent)], capture_output=True, text=True, check=False).stdout.split()
+    return [int(word) for word in found if int(word) != parent]
+
+
+@pytest.mark.timeout(600)
+def test_workers_and_scans_killed_at_random_moments_count_every_asset_once(lab: Lab) -> None:
     limits = ["--limit", "north-*", "--limit", "south-*", "--limit", "near"]
     alone = lab.scan("local.db", *limits)
-    with lab.worker("south"), lab.worker("north") as first:
-        scan = lab.scan("far.db", *lab.far("--site-wait", "40", *limits))
+    draw, ends = random.Random(KILLS), Counter[int | str]()
+    with contextlib.ExitStack() as stack:
+        estate = Estate(lab, stack, lab.far("--site-wait", "60", *limits))
+        for site in SITES:
+            estate.begin(site)
+        scan = estate.scan()
         await_(lambda: lab.visited("north") >= 1)
-        os.killpg(first.pid, signal.SIGKILL)
-        before = lab.visited("north")
-        assert before < EACH
-        with lab.worker("north"):
-            said = scan.communicate(timeout=120)[0]
+        for number in range(KILLS):
+            how = ("worker", "scan", "visiting")[number % 3]
+            scan = estate.disturb(how, draw, scan)
+            ends[how] += 1
+            until = time.monotonic() + draw.uniform(0.2, 2.5)
+            while time.monotonic() < until and scan.poll() is None:
+                time.sleep(0.02)
+            if scan.poll() is not None:  # 1: it came to its end; 2: it had come to its end, and nothing was to resume
+                ends[scan.returncode] += 1
+                scan.communicate()
+                scan = estate.scan()
+        said = scan.communicate(timeout=180)[0]
+        if scan.returncode == 2:
+            scan = estate.scan()
+            said = scan.communicate(timeout=180)[0]
     assert alone.wait(60) == scan.returncode == 1, said
-    near, far = lab.run("local.db"), lab.run("far.db")
-    assert len(far.visited) == 2 * EACH + 1
-    assert told(far) == told(near)
-    assert lasting(lab, "far.db") == lasting(lab, "local.db")
-    assert [one.asset.id for one in far.visited] == [one.asset.id for one in near.visited]
+    assert set(ends) <= {1, 2, "worker", "scan", "visiting"}, ends
+    near, runs = lab.run("local.db"), complete(lab, "far.db")
+    for far in runs:
+        assert [one.asset.id for one in far.visited] == [one.asset.id for one in near.visited]
+        assert told(far) == told(near)
+    if len(runs) == 1:
+        assert lasting(lab, "far.db") == lasting(lab, "local.db")
+    assert runs
+    assert opened_by(lab, "far.db") == opened_by(lab, "local.db"), "a risk was opened twice, or not at all"
     assert lab.visited("north") >= EACH
+
+
+def opened_by(lab: Lab, register: str) -> list[tuple[str, str, str]]:
+    """What became of the risks in all runs of a register."""
+    with contextlib.closing(open_register(str(lab.folder / register))) as opened:
+        return sorted((e.asset, e.fingerprint, e.change) for _, e in opened.events() if e.change != "sealed")
+
+
+def complete(lab: Lab, register: str) -> list[Run]:
+    """The runs of a register that came to their end; the history holds."""
+    with contextlib.closing(open_register(str(lab.folder / register))) as opened:
+        assert opened.verify() == []
+        return [opened.run(one.id) for one in opened.runs(1000) if one.state == "complete"]
 
 
 def test_a_site_whose_line_is_cut_for_a_while_is_visited_all_the_same_and_counted_once(lab: Lab) -> None:
@@ -282,6 +366,16 @@ def test_a_gate_has_assets_of_other_sites_visited_by_their_workers(lab: Lab) -> 
     with contextlib.closing(open_register(str(lab.folder / "gate.db"))) as opened:
         last = opened.run(opened.runs()[0].id)
     assert [one.failures for one in last.visited] == [{}, {}]
+
+
+def test_a_run_that_has_used_up_its_time_or_bytes_asks_no_site_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER", "amqps://nobody:nothing@127.0.0.1:9/")
+    far = PlannedAsset(Asset("far", site="south", access=Access(ssh=Ssh())), (), {"ssh": (sh("id"),)})
+    for spent in (Allowance(seconds=0.0), Allowance(size_bytes=0)):
+        engine = Dispatch(Broker("env:BROKER"), site_wait_s=1, allowance=spent)
+        assert list(engine([far], Bounds(), 4, None)) == []
+    fresh = list(Dispatch(Broker("env:BROKER"), site_wait_s=1)([far], Bounds(), 4, None))
+    assert "the broker cannot be reached" in fresh[0].evidence.failures["ssh"]
 
 
 def test_a_worker_with_another_baseline_refuses_and_says_so(lab: Lab) -> None:

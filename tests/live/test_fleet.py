@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +76,30 @@ def test_a_busy_server_that_turns_callers_away_is_visited_all_the_same() -> None
         found = list(collect(hosts, Bounds(60), 4, courtesy=Courtesy(network=4)))
         answered = [one for one in found if one.evidence.replies[WHO.key].text == "root\n"]
         assert len(answered) >= 7, [one.evidence.failures for one in found]
+
+
+def test_a_server_that_turns_callers_away_by_a_reset_is_tried_again() -> None:
+    came = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def turn_away() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    caller, _ = server.accept()
+                    caller.recv(100)  # its greeting; what is thrown away unread, or lingers not, makes a reset
+                    caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    caller.close()
+                    came.append(1)
+
+        turning = threading.Thread(target=turn_away)
+        turning.start()
+        way = Ssh(port=server.getsockname()[1], config="none", known_hosts=())
+        host = PlannedAsset(Asset("busy", "127.0.0.1", Access(ssh=way)), (), {"ssh": (WHO,)})
+        (found,) = collect([host], Bounds(30))
+        server.shutdown(socket.SHUT_RDWR)
+        turning.join(10)
+    assert len(came) == 4
+    assert "closed before an SSH greeting came" in found.evidence.failures["ssh"]
 
 
 @pytest.mark.fault("P4")

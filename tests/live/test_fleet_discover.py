@@ -71,6 +71,27 @@ def test_hosts_of_a_network_that_the_inventory_lacks_are_proposed(tmp_path: Path
     assert "127.9.8.2" not in assets
 
 
+@pytest.mark.skipif(not shutil.which("nmap"), reason="needs nmap")
+def test_a_host_that_the_inventory_has_by_its_name_is_not_proposed(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yaml"
+    path.write_text("version: 1\nassets:\n  localhost: {access: ssh}\n  lab: {network: {addresses: [127.0.0.1/32]}}\n")
+    done = discover(path, "network")
+    assert (done.exit_code, done.stdout) == (0, "")
+
+
+def test_an_account_that_could_not_be_asked_is_not_called_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "testing")
+    keys = "access_key_id: env:KEY, secret_access_key: env:KEY"
+    aws = f"aws: {{endpoint: 'http://127.0.0.1:9', regions: [eu-west-1], {keys}}}"
+    (tmp_path / "inventory.yaml").write_text(f"version: 1\nassets:\n  cloud: {{access: {{{aws}}}}}\n")
+    done = discover(tmp_path / "inventory.yaml", "aws", "--visit-deadline", "5")
+    assert done.exit_code == 3
+    assert "cloud: " in done.stderr
+    assert "as far as could be seen" in done.stderr
+
+
 def test_networks_that_nobody_named_are_not_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "inventory.yaml"
     path.write_text("version: 1\nassets: {a: {access: ssh}, b: {network: {addresses: [127.9.0.0/22]}}}\n")
