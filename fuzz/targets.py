@@ -37,6 +37,7 @@ from scanner.transports.nmap_xml import Reader
 from scanner.transports.people import read_attestations
 from scanner.transports.posix import Batch
 from scanner.transports.powershell import Batch as WindowsBatch
+from tests.canaries import CANARIES
 
 CASES = Path(__file__).parent.parent / "tests" / "cases"
 BETWEEN = b"\n\xff\n"
@@ -296,6 +297,10 @@ def _redaction(data: bytes) -> None:
     twice = Redactor(b"fuzz").text(once)
     # a fingerprint beside what was left may look like a longer secret; nothing else is found that was missed at first
     assert twice == once or len(MARK.findall(twice)) <= len(MARK.findall(once)), "cleaning twice finds nothing more"
+    for canary in CANARIES[sum(data[:1]) % 8 :: 8]:
+        before, _, after = text.partition("\n")
+        said = Redactor(b"fuzz").text(f"{before}\n{canary.text}\n{after}")
+        assert canary.value not in said, f"{canary.kind} stays, whatever stands around it"
 
 
 _NMAP = b"""<?xml version="1.0"?><nmaprun start="1"><scaninfo type="syn" protocol="tcp" services="22,80"/>
