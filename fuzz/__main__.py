@@ -1,6 +1,6 @@
 """`python -m fuzz [TARGET…] [--runs N]`: fuzz with atheris, each target in a process of its own; no name is all.
 
-A crash, 10 seconds for one input, or 100 MB beyond what the seeds need ends it; the input is kept as crash-… in
+A crash, 10 seconds for one input, or one that needs 100 MB more memory ends it; the input is kept as crash-… in
 fuzz/found/ and can be run again: `python -m fuzz TARGET --again FILE`. What reached something new is kept in
 fuzz/corpus/, so a later call goes on from there; `--seconds` ends a target before all its runs are done.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 FOUND = Path(__file__).parent / "found"
 CORPUS = Path(__file__).parent / "corpus"
 MOST_KB = 100_000
-"""So much memory may be used beyond what the seeds need, by the target and by what atheris remembers of it."""
+"""So much memory may one input need beyond what was ever in use; in all, with what libFuzzer remembers, 512 MB."""
 
 
 def main() -> int:
@@ -81,7 +81,7 @@ def fuzz(name: str, runs: int, seconds: int) -> int:
     for number, seed in enumerate(target.seeds):
         (folder / f"seed-{number}").write_bytes(seed)
         target.run(seed)
-    limits = [f"-runs={runs}", f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=0", "-max_len=4096"]
+    limits = [f"-runs={runs}", f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=512", "-max_len=4096"]
     change = mutator(words_of(target.seeds), target.head, BETWEEN, lambda data, most: atheris.Mutate(data, most))
     words = [sys.argv[0], *limits, f"-artifact_prefix={FOUND}/{name}-", str(folder)]
     atheris.Setup(words, bounded(target.run), custom_mutator=change)
@@ -90,14 +90,20 @@ def fuzz(name: str, runs: int, seconds: int) -> int:
 
 
 def bounded(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    """The target, failing at the input with which more memory was ever in use than is allowed."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + MOST_KB
+    """The target, failing at an input that raises the most memory ever in use by more than is allowed."""
+
+    def used_kb() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = used_kb()
 
     def once(data: bytes) -> None:
+        nonlocal before
         run(data)
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        if used > most:
-            raise MemoryError(f"{used} kB of memory in use, and {most} allowed")
+        used = used_kb()
+        if used - before > MOST_KB:
+            raise MemoryError(f"{used - before} kB more in use by one input, and {MOST_KB} allowed")
+        before = used
 
     return once
 

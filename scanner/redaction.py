@@ -245,7 +245,7 @@ class Redactor:
     def _walked(self, value: Any, values: Mapping[str, str], name: str = "") -> Any:
         if isinstance(value, dict):
             names = {second: str(value[first]) for first, second in _PAIRS if first in value and second in value}
-            return {key: self._walked(entry, values, names.get(key, key)) for key, entry in value.items()}
+            return {key: self._walked(entry, values, names.get(key) or key) for key, entry in value.items()}
         if isinstance(value, list):
             return [self._walked(entry, values) for entry in value]
         if not isinstance(value, str):
