@@ -231,3 +231,25 @@ def test_an_answer_that_was_kept_away_leaves_its_own_controls_unknown(recorded: 
                 assert [name for name, by in alone.items() if by == key and after[name]] == []
                 tried += 1
     assert tried or recorded[0].name == "people", "what is attested is asked by no check"
+
+
+@pytest.mark.fault("T18")
+def test_far_too_many_users_and_packages_turn_no_control_to_pass() -> None:
+    """The answers of such a root are cut at their bounds, and what was cut is not judged."""
+    with roots.overlaid(roots.debian_root(*test_linux_access.PACKAGES)) as root:
+        asset = Asset("root", access=Access(chroot=Chroot(str(root))))
+        ((planned, evidence),) = visit(asset, baselines=["debian-12"])
+        before = verdicts(Judge().findings(planned, evidence))
+        with (root / "etc/passwd").open("a") as users, (root / "etc/shadow").open("a") as hashes:
+            users.writelines(f"user{n}:x:{n}:{n}::/home/user{n}:/bin/sh\n" for n in range(2000, 40_000))
+            hashes.writelines(f"user{n}:!:19000:0:99999:7:::\n" for n in range(2000, 40_000))
+        with (root / "var/lib/dpkg/status").open("a") as packages:
+            packages.writelines(
+                f"\nPackage: many{n}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
+                for n in range(20_000)
+            )
+        ((planned, evidence),) = visit(asset, baselines=["debian-12"])
+    assert len([one for one in evidence.replies.values() if one.problem == "truncated"]) >= 2
+    found = Judge().findings(planned, evidence)
+    assert [name for name, passes in verdicts(found).items() if passes and not before.get(name)] == []
+    assert len({one.control for one in found if one.reason == "truncated"}) >= 10
