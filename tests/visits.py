@@ -38,7 +38,7 @@ def main(hosts: int, seed: int) -> None:
         resume = False
         while not {"0", "1"} & set(ended):
             child = kills.begun([*words, *(["--resume"] if resume else [])])
-            how = kills.disturbed(child, draw.choice(["parent", "group"]), draw, [], longest_s=1.2)
+            how = kills.disturbed(child, draw.choice(["parent", "group"]), draw, [], longest_s=4.0)
             ended[how] += 1
             stored = visited("register.db")
             assert kept <= set(stored), f"lost: {kept - set(stored)}"
