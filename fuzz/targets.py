@@ -6,8 +6,11 @@ Checks are fuzzed whole, parser and function, each with what the shipped baselin
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
 import json
 import tempfile
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,15 +23,21 @@ from scanner import probes
 from scanner.baseline import read_baseline
 from scanner.catalogue import Catalogue
 from scanner.errors import RisklineError, UsageError
+from scanner.gate import GatePolicy
+from scanner.inventory import read_inventory
 from scanner.load import parse_document, read_document
 from scanner.model import Check, Fact
 from scanner.plan import PlannedTerm, plan_baseline
+from scanner.policy_file import read_as, read_policy
 from scanner.redaction import MARK, Redactor
+from scanner.register.waivers import read_waivers
 from scanner.threats import guide, reading, versions
 from scanner.transports import hanging, ssh_hosts
 from scanner.transports.nmap_xml import Reader
+from scanner.transports.people import read_attestations
 from scanner.transports.posix import Batch
 from scanner.transports.powershell import Batch as WindowsBatch
+from tests.canaries import CANARIES
 
 CASES = Path(__file__).parent.parent / "tests" / "cases"
 BETWEEN = b"\n\xff\n"
@@ -38,11 +47,12 @@ NONCE = "5" * 32
 
 @dataclass(frozen=True)
 class Target:
-    """One target. seeds: inputs to begin with."""
+    """One target. seeds: inputs to begin with. head: so many bytes stand before the text, and choose who reads it."""
 
     name: str
     run: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
+    head: int = 0
 
 
 def _text(data: bytes) -> str:
@@ -97,7 +107,7 @@ def _module(module: str) -> Target:
         if data:
             _check(terms[data[0] % len(terms)], data[1:])
 
-    return Target(f"checks.{module}", run, tuple(_seeds(module, terms)))
+    return Target(f"checks.{module}", run, tuple(_seeds(module, terms)), 1)
 
 
 def _seeds(module: str, terms: tuple[PlannedTerm, ...]) -> Iterator[bytes]:
@@ -119,38 +129,79 @@ def _yaml(data: bytes) -> None:
         json.dumps(parse_document(data, "fuzz.yaml"), default=str)
 
 
-def _baseline(data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(suffix=".yaml", dir=_memory()) as file:
-        file.write(data)
-        file.flush()
-        with contextlib.suppress(UsageError):
-            read_baseline(Path(file.name), Catalogue())
+@cache
+def _file() -> Path:
+    """One file, in memory where there is such a folder, for readers that take a path."""
+    folder = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a private file of a random name in it
+    return Path(tempfile.NamedTemporaryFile(suffix=".yaml", dir=folder, delete=False).name)
 
 
-def _inventory(data: bytes) -> None:
-    from scanner.inventory import read_inventory
+def _of_file(read: Callable[[Path], object]) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        file = _file()
+        file.write_bytes(data)
+        try:
+            with contextlib.suppress(RisklineError):
+                read(file)
+        finally:
+            file.unlink()
 
-    with tempfile.NamedTemporaryFile(suffix=".yaml", dir=_memory()) as file:
-        file.write(data)
-        file.flush()
-        with contextlib.suppress(UsageError):
-            read_inventory(Path(file.name))
+    return run
 
 
-def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder in memory for files of a millisecond
+@cache
+def _catalogue() -> Catalogue:
+    return Catalogue()
+
+
+def _feeds() -> Iterator[Target]:
+    epss = (
+        b"#model_version:v2026.01.01,score_date:2026-11-01T00:00:00+0000\ncve,epss,percentile\nCVE-2026-1000,0.1,0.2\n"
+    )
+    bounds = reading.Limits()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("DSA-1.json", _OSV)
+    yield Target("osv-archive", _of_file(lambda file: [*reading.osv(file, bounds)]), (archive.getvalue(),))
+    yield Target("kev", _of_file(lambda file: reading.kev(file, bounds)), (_KEV,))
+    yield Target("epss", _of_file(lambda file: reading.epss(file, bounds)), (epss, gzip.compress(epss)))
+    yield Target("ends", _of_file(lambda file: reading.ends(file, bounds)), (_ENDS,))
+
+
+def _loaders() -> Iterator[Target]:
+    examples = Path(__file__).parent.parent
+    small = b"version: 1\nassets: {a: {address: h, access: {ssh: {user: u}}}}\n"
+    head = b"id: x\nversion: '1'\ntitle: T\napplies_to: {kind: linux}\n"
+    parts = [head + b"controls: []\n"]
+    for part in ("linux-time", "linux-sudo", "aws-sharing", "windows-firewall"):
+        text = (examples / "baselines" / "parts" / f"{part}.yaml").read_bytes()
+        parts.append(head + b"\n  - id: ".join(text.split(b"\n  - id: ")[:3]))
+    yield Target("baseline", _of_file(lambda file: read_baseline(file, _catalogue())), tuple(parts))
+    yield Target("inventory", _of_file(read_inventory), (small, (examples / "inventory.example.yaml").read_bytes()))
+    yield Target("policy", _of_file(read_policy), ((examples / "policy.example.yaml").read_bytes(),))
+    yield Target(
+        "gate",
+        _of_file(lambda file: read_as(GatePolicy, file, "gate")),
+        ((examples / "gate.example.yaml").read_bytes(),),
+    )
+    yield Target("waivers", _of_file(read_waivers), (_WAIVERS,))
+    yield Target("attestations", _of_file(read_attestations), (_ATTESTATIONS,))
+
+
+@cache
+def _batches() -> tuple[Batch, ...]:
+    asked = [probes.sh("x"), probes.file("/y"), probes.stat("/z"), probes.files("/w/*")]
+    return tuple(Batch(asked, sudo=False, apart=apart, nonce=NONCE) for apart in (False, True))
 
 
 def _framing(data: bytes) -> None:
-    asked = [probes.sh("x"), probes.file("/y"), probes.stat("/z"), probes.files("/w/*")]
     mark = b"\n" + NONCE.encode() + b" "
     said = data.replace(b"|", mark)
-    for apart in (False, True):
-        batch = Batch(asked, sudo=False, apart=apart, nonce=NONCE)
+    for batch in _batches():
         with contextlib.suppress(RisklineError):
             batch.replies(said, b"", "complete")
         at, rest = hanging.behind(batch, said)
-        assert at not in rest and set(rest) < set(asked) | {at}
+        assert at not in rest and set(rest) < set(batch.probes) | {at}
 
 
 def _windows_framing(data: bytes) -> None:
@@ -253,6 +304,10 @@ def _redaction(data: bytes) -> None:
     twice = Redactor(b"fuzz").text(once)
     # a fingerprint beside what was left may look like a longer secret; nothing else is found that was missed at first
     assert twice == once or len(MARK.findall(twice)) <= len(MARK.findall(once)), "cleaning twice finds nothing more"
+    for canary in CANARIES[sum(data[:1]) % 8 :: 8]:
+        before, _, after = text.partition("\n")
+        said = Redactor(b"fuzz").text(f"{before}\n{canary.text}\n{after}")
+        assert canary.value not in said, f"{canary.kind} stays, whatever stands around it"
 
 
 _NMAP = b"""<?xml version="1.0"?><nmaprun start="1"><scaninfo type="syn" protocol="tcp" services="22,80"/>
@@ -287,12 +342,29 @@ _GUIDE = json.dumps(
         }],
     }
 ).encode()  # fmt: skip
+_KEV = json.dumps(
+    {
+        "dateReleased": "2026-11-01T00:00:00.0Z", "count": 1,
+        "vulnerabilities": [{"cveID": "CVE-2026-1", "dateAdded": "2026-10-01", "knownRansomwareCampaignUse": "Known"}],
+    }
+).encode()  # fmt: skip
+_ENDS = json.dumps(
+    {
+        "total": 1, "generated_at": "2026-11-01T00:00:00Z",
+        "result": [{"name": "debian", "releases": [{"name": "12", "eolFrom": "2026-06-10", "eoesFrom": None}]}],
+    }
+).encode()  # fmt: skip
+_WAIVERS = b"""version: 1
+waivers:
+  - {control: SSH-01, asset: web-*, owner: o, approver: a, until: 2027-01-01, reason: w}
+"""
+_ATTESTATIONS = b"""attestations:
+  - {asset: a, control: C-1, answer: "yes", who: w, at: 2026-11-01, until: 2027-05-01, evidence: x.pdf}
+"""
 _FRAMES = b"|HELLO RAW\n|A 0\n|B 0\nanswer|E 0 0\n|UID 0\n|END\n"
 _BOMB = b"a: &a [x, x]\nb: &b [*a, *a]\nc: {<<: [{x: 1}], y: *b}\n- {}\n"
 _OTHERS = (
     Target("yaml", _yaml, (_BOMB, b"version: 1\nassets: {a: {access: {local: {}}}}\n")),
-    Target("baseline", _baseline, (b"id: x\nversion: '1'\ntitle: T\napplies_to: {kind: linux}\ncontrols: []\n",)),
-    Target("inventory", _inventory, (b"version: 1\nassets: {a: {address: h, access: {ssh: {user: u}}}}\n",)),
     Target("framing", _framing, (_FRAMES,)),
     Target("windows-framing", _windows_framing, (b'|{"1": {"t": "x"}}|',)),
     Target("ws-man", _wsman, (_WSMAN,)),
@@ -309,7 +381,7 @@ _OTHERS = (
 @cache
 def targets() -> Mapping[str, Target]:
     """All of them by name."""
-    found = [*_OTHERS, *(_module(module) for module in _terms())]
+    found = [*_OTHERS, *_loaders(), *_feeds(), *(_module(module) for module in _terms())]
     return {one.name: one for one in found}
 
 

@@ -38,7 +38,7 @@ def read_inventory(path: Path) -> Inventory:
     _refuse_unknown(document)
     services = _services(document)
     defaults = _section(document, "defaults")
-    groups = {name: _normal(part) for name, part in _section(document, "groups").items()}
+    groups = _group_lines(document)
     mistakes: list[str] = []
     assets: list[Asset] = []
     written = document.get("assets")
@@ -135,6 +135,18 @@ def _section(document: LocatedDict, name: str) -> LocatedDict:
     if not isinstance(section, LocatedDict):
         raise complain(document.places[name], f"`{name}` must be a mapping")
     return section
+
+
+def _group_lines(document: LocatedDict) -> dict[str, LocatedDict]:
+    """Name of each group -> its lines; a group may be there for its name alone."""
+    section = _section(document, "groups")
+    found = {}
+    for name, part in section.items():
+        place = section.places[name]
+        if part is not None and not isinstance(part, LocatedDict):
+            raise complain(place, f"the group {name!r} must be a mapping of lines that its assets share")
+        found[name] = LocatedDict(place) if part is None else _normal(part)
+    return found
 
 
 def _services(document: LocatedDict) -> dict[str, Service]:

@@ -89,7 +89,7 @@ def table(text: str, columns: int, separator: str | None = None) -> Iterator[tup
 
 def files(text: str) -> dict[str, str]:
     """The reply of a `files` probe -> {path: text}, in the order of the shell's sorted expansion."""
-    found = json(text or "{}")
+    found = json(text)
     if not isinstance(found, dict) or not all(isinstance(entry, str) for entry in found.values()):
         raise Unparsable(text[:200])
     return found
@@ -150,7 +150,7 @@ class Row:
 
 def rows(text: str) -> list[Row]:
     """The reply of an `api` probe: '[{"subject": "arn:…", "account": "1", "region": "r", "item": {…}}]' -> [Row(…)]."""
-    entries = json(text or "[]")
+    entries = json(text)
     if not isinstance(entries, list):
         raise Unparsable(text[:200])
     found = []

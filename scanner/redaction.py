@@ -49,7 +49,7 @@ def _shape(signs: str, *pattern: str, flags: int = 0) -> Shape:
 
 
 _EDGE = r"(?:\b|(?<=\\[nrt]))"
-_QUOTE = r"\\?[\"']?"
+_QUOTE = r"\\{0,7}[\"']?"  # a document within a document within a document escapes three times
 SHAPES = (
     _shape(
         "-----begin",
@@ -107,32 +107,62 @@ SHAPES = (
         "--pass --token --secret",
         rf"--(?:password|passwd|pass|token|secret)[ \t]+{_QUOTE}(?P<s>[^\s\"'\\-][^\s\"'\\]{{0,255}})",
     ),
+    # `docker login`, BIND's keys, variables of containers, and passwords in the arguments of other programs
+    _shape("auth", rf"\"auth\\{{0,7}}\"[ \t]*:[ \t]*{_QUOTE}(?P<s>[A-Za-z0-9+/=]{{8,4096}})"),
+    _shape("secret", _EDGE, r"secret[ \t]+\\{0,7}\"(?P<s>[^\"\\\n]{6,512})"),
+    _shape(
+        "value:",
+        rf"name:[ \t]*{_QUOTE}[\w.-]{{0,100}}(?:pass(?:word|wd|phrase)?|pwd|secret|token|_key){_QUOTE}",
+        rf"(?:[ \t\r\n]|\\n)+value:[ \t]*{_QUOTE}(?P<s>[^\s\"'\\]{{1,512}})",
+        flags=re.I,
+    ),
+    _shape(
+        "env",
+        rf"(?:SetEnv|ENV|setenv)[ \t]+\w{{0,100}}(?:PASS(?:WORD|WD)?|PWD|SECRET|TOKEN|_KEY)[ \t]+{_QUOTE}",
+        r"(?P<s>[^\s\"'\\=][^\s\"'\\]{0,511})",
+    ),
+    _shape("sshpass", rf"sshpass[ \t]+-p[ \t]*{_QUOTE}(?P<s>[^\s\"'\\]{{1,256}})"),
+    _shape(
+        "mysql mariadb",
+        rf"(?:mysql|mariadb)[\w-]{{0,20}}[ \t](?:[^\n]{{0,200}}?[ \t])?-p{_QUOTE}",
+        r"(?P<s>[^\s\"'\\-][^\s\"'\\]{0,255})",
+    ),
+    _shape(
+        "curl wget",
+        rf"(?:curl|wget)[ \t](?:[^\n]{{0,200}}?[ \t])?(?:-u|--user)[ \t=]*{_QUOTE}[^\s:\"'\\]{{1,64}}:",
+        r"(?P<s>[^\s\"'\\]{1,256})",
+    ),
+    _shape("community", r"snmp-server[ \t]+community[ \t]+(?P<s>\S{1,256})"),
     _shape("identified by", r"identified by (?:password )?\\?['\"](?P<s>[^'\"\\]{1,256})", flags=re.I),
 )
 
 _NAMES = (
     r"(?:(?<!no)pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|authtok|bindpw|rootpw|(?:(?<![a-z])|(?<=\\[nrt]))psk"
     r"|(?:(?<=api)|(?<=access)|(?<=account)|(?<=secret)|(?<=private)|(?<=shared)|(?<=auth)|(?<=encryption)"
-    r"|(?<=signing)|(?<=storage)|(?<=master))[_-]?key)"
+    r"|(?<=signing)|(?<=storage)|(?<=master))[_-]?key(?:_base)?)"
 )
 _WORDS = ("pass", "pwd", "secret", "token", "credential", "authtok", "bindpw", "rootpw", "psk", "key", "_key", "-key")
 """What every name of a secret holds."""
-_VALUE = r"(?:\\?\"(?P<double>[^\"\\\n]{1,512})|\\?'(?P<single>[^'\\\n]{1,512})|(?P<bare>[^\s\"'\\,;<>&]{1,512}))"
+_VALUE = (
+    r"(?:\\{0,7}\"(?P<double>[^\"\\\n]{1,512})|\\{0,7}'(?P<single>[^'\\\n]{1,512})|(?P<bare>[^\s\"'\\,;<>&]{1,512}))"
+)
 # behind a colon only what is quoted or stands behind a blank, and never `passwd`: nsswitch.conf and sudoers write so
 _NAMED = re.compile(
-    rf"{_NAMES}(?:\\?[\"']?[ \t]{{0,4}}(?:=>?|:=)[ \t]{{0,4}}{_VALUE}"
-    rf"|(?<!passwd)(?:\\?[\"'][ \t]{{0,4}}:[ \t]{{0,4}}|:[ \t]{{1,4}})"
+    rf"{_NAMES}(?:\\{{0,7}}[\"']?[ \t]{{0,4}}(?:=>?|:=)[ \t]{{0,4}}{_VALUE}"
+    rf"|(?<!passwd)(?:\\{{0,7}}[\"'][ \t]{{0,4}}:[ \t]{{0,4}}|:[ \t]{{1,4}})"
     rf"{_VALUE.replace('double', 'double2').replace('single', 'single2').replace('bare', 'bare2')}"
     r"|>(?P<element>[^<]{1,512})</)",
     re.IGNORECASE,
 )
-_NAME = re.compile(rf"[^/]*{_NAMES}\Z", re.IGNORECASE)
+_NAME = re.compile(rf"(?:[^/]*{_NAMES}|auth)\Z", re.IGNORECASE)
 """A key of a JSON object; one with a slash is a path."""
+_PAIRS = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"), ("ParameterKey", "ParameterValue"))
+"""How documents write a variable: its name under one key and its value under another."""
 # what stands in a secret's place and is none: nothing, a truth, a small number, a word of PAM, a variable, a reference
 _NO_SECRET = re.compile(
     r"[*!x.-]*|\d{1,3}|true|false|yes|no|on|off|none|null|nil|required|requisite|sufficient|optional|include|files"
     r"|prompt|ask|\$[({]?\w+[)}]?|\$[({].*|%\w+%|\{\{.*|<.*|redacted|arn:.*|(?:env|file|keyring|command):.*"
-    r"|(?:/[\w.@+-]+){2,}/?|grub\.pbkdf2.*|(?:\$[\w-]+\$)?secret-[0-9a-f]{16}.*",
+    r"|(?:/[\w.@+-]+){2,}/?|grub\.pbkdf2.*|(?:\$[\w-]+\$)?secret-[0-9a-f]{16}",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -214,7 +244,8 @@ class Redactor:
 
     def _walked(self, value: Any, values: Mapping[str, str], name: str = "") -> Any:
         if isinstance(value, dict):
-            return {key: self._walked(entry, values, key) for key, entry in value.items()}
+            names = {second: str(value[first]) for first, second in _PAIRS if first in value and second in value}
+            return {key: self._walked(entry, values, names.get(key) or key) for key, entry in value.items()}
         if isinstance(value, list):
             return [self._walked(entry, values) for entry in value]
         if not isinstance(value, str):

@@ -27,6 +27,16 @@ def _of(kind: str, value: str, text: str) -> Canary:
 
 
 CANARIES = (
+    _of("docker-auth", "Q2FuYXJ5OmRvY2tlcg" + _A, '{"auths": {"r": {"auth": "@@"}}}'),
+    _of("rndc-key", "cAnaryRNDC" + _A, 'key "rndc" { algorithm hmac-sha256; secret "@@"; };'),
+    _of("container-variable", "cAnaryPOD" + _A, "- name: DB_PASSWORD\n  value: @@"),
+    _of("image-variable", "cAnaryENV" + _A, "ENV DB_PASSWORD @@"),
+    _of("sshpass", "cAnarySSHPASS" + _A, "ExecStart=/usr/bin/sshpass -p @@ ssh backup@h"),
+    _of("mysql-argument", "cAnaryMYSQL" + _A, "0 3 * * * mysqldump -u root -p@@ --all-databases"),
+    _of("curl-argument", "cAnaryCURL" + _A, "curl -s -u robot:@@ https://h/"),
+    _of("snmp-server", "cAnarySNMP" + _A, "snmp-server community @@ RO"),
+    _of("rails", "cAnaryRAILS" + _A, "  secret_key_base: @@"),
+    _of("escaped-twice", "cAnaryNESTED" + _A, r'{"a": "{\"b\": \"{\\\"password\\\": \\\"@@\\\"}\"}"}'),
     _of("sha512crypt", "saltA$" + "Canary6hash" * 7, "alice:$6$@@:19000:0:99999:7:::"),
     _of("yescrypt", "j9T$canarySALT$" + "Canary9hash" * 4, "hash = $y$@@"),
     _of("bcrypt", "12$" + "CanaryBcrypt" * 4, "web:$2y$@@"),

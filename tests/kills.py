@@ -94,9 +94,9 @@ def one_visit_of(group: int) -> int | None:
     return None
 
 
-def disturbed(child: int, how: str, draw: random.Random, command: list[str]) -> str:
+def disturbed(child: int, how: str, draw: random.Random, command: list[str], longest_s: float = 0.45) -> str:
     """Disturb one scan at a random moment and wait for it; how it ended: 'killed', or its exit code."""
-    time.sleep(draw.uniform(0.01, 0.45))
+    time.sleep(draw.uniform(0.01, longest_s))
     with contextlib.suppress(ProcessLookupError):
         if how == "parent":
             os.kill(child, signal.SIGKILL)

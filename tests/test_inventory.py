@@ -88,6 +88,7 @@ assets:
         ("assets:\n  a: {access: local, zone: inside}\n", ":2: asset 'a': zone: "),
         ("asets:\n  a: {access: local}\n", ":1: there is no section 'asets'; did you mean 'assets'?"),
         ("assets:\n  a: {access: local, groups: [web]}\n", ":2: asset 'a': there is no group 'web'"),
+        ("groups:\n  web: x\nassets:\n  a: {access: local}\n", ":2: the group 'web' must be a mapping"),
         ("assets:\n  ../../x: {access: local}\n", ":2: asset '../../x': an id has"),
         ("assets:\n  a: {access: {ssh: }, address: '-oProxyCommand=x'}\n", "is no IP address or host name"),
         ("assets:\n  a: {access: {ssh: }, address: 'a b'}\n", "is no IP address or host name"),
@@ -105,6 +106,12 @@ def test_a_mistake_is_named_with_line_and_remedy(tmp_path: Path, text: str, comp
     with pytest.raises(UsageError) as caught:
         read_inventory(write(tmp_path, text))
     assert complaint in str(caught.value)
+
+
+def test_a_group_may_be_there_for_its_name_alone(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.yaml"
+    file.write_text("groups:\n  web:\nassets:\n  a: {access: local, groups: web}\n")
+    assert [asset.groups for asset in read_inventory(file).assets] == [("web",)]
 
 
 @pytest.mark.parametrize("field", ["password", "key_passphrase"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scanner.threats import store
-from scanner.threats.reading import Advisory, Exploited, FeedRefused, Limits, advisory, kev
+from scanner.threats.reading import Advisory, Exploited, FeedRefused, Limits, advisory, epss, kev
 from scanner.threats.store import Form, Standing
 
 from .feeds_of import NOW, archive, cve, ends_list, epss_list, kev_list, record
@@ -60,6 +60,16 @@ def lying(path: Path) -> Path:
     return path
 
 
+def leading_outside(path: Path) -> Path:
+    """The place of an entry, as the directory at the end tells it, lies before the beginning of the file."""
+    whole = bytearray(archive(path, many(20)).read_bytes())
+    at = whole.index(b"PK\x05\x06")
+    size = int.from_bytes(whole[at + 12 : at + 16], "little")
+    whole[at + 16 : at + 20] = (at - size + 4096).to_bytes(4, "little")
+    path.write_bytes(whole)
+    return path
+
+
 def html(path: Path) -> Path:
     path.write_text("<!doctype html><title>200 OK</title>")
     return path
@@ -72,6 +82,7 @@ def html(path: Path) -> Path:
         (cut, "not a whole zip"),
         (html, "not a whole zip"),
         (lying, "not a whole zip"),
+        (leading_outside, "not a whole zip"),
         (lambda path: archive(path, many(2)), "2 records where there were 20"),
         (lambda path: archive(path, []), "no usable record"),
         (lambda path: archive(path, [*many(20), "x", "x", "x"]), "are amiss"),
@@ -154,6 +165,12 @@ def test_cut_scores_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(FeedRefused, match="not a whole list"):
         taken(tmp_path, "epss", path)
+
+
+def test_a_stray_sign_in_a_score_costs_that_score_alone(tmp_path: Path) -> None:
+    path = epss_list(tmp_path / "e", ["CVE-2026-10001,0.1,0.1", "CVE-2026\r10002,0.1,0.1", 'CVE-2026-10003,"0.1,0.1'])
+    _, _, good, bad = epss(path, Limits())
+    assert ([name for name, _, _ in good], len(bad)) == (["CVE-2026-10001"], 2)
 
 
 @pytest.mark.fault("I10")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanner import Fact, api, check, parse
+from scanner import Fact, Unparsable, api, check, parse
 from scanner.parse import Row
 
 from .network import arn
@@ -62,6 +62,9 @@ def public_address(rows: list[Row]) -> dict[str, str | None]:
 @check("aws.machines.disks_encrypted_by_default", EBS_DEFAULT)
 def disks_encrypted_by_default(rows: list[Row]) -> dict[str, bool]:
     """Per region: whether every new disk is encrypted, whoever makes it."""
+    for row in rows:
+        if "EbsEncryptionByDefault" not in row.fields:
+            raise Unparsable(f"{row.region}: {str(row.item)[:150]}")
     return {row.region: bool(row.item["EbsEncryptionByDefault"]) for row in rows}
 
 

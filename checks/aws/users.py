@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from scanner import Fact, api, check, parse
+from scanner import Fact, Undetermined, api, check, parse
 from scanner.parse import Row
 
 REPORT = Fact(api("iam", "get_credential_report", everywhere=False), parse.rows)
@@ -27,6 +27,8 @@ def _at(text: str) -> datetime:
 
 def visited_at(report: list[Row]) -> datetime:
     """When the account was visited: the instant at which AWS made the report on its users."""
+    if not report:
+        raise Undetermined("the report on users has not even the row of the root user")
     return _at(report[0].item["generated_at"])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from scanner import Absent, Fact, Unparsable, check, file, sh
 
 MODES = ("enforcing", "permissive", "disabled")
+_LABEL = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+(?::\S+)?|[-?]")
 
 
 def config(text: str) -> Mapping[str, str]:
@@ -39,13 +40,16 @@ def enforced(text: str) -> str:
 def unconfined(text: str) -> tuple[str, ...]:
     """'system_u:system_r:unconfined_service_t:s0 agent\\n' -> ('agent',): programs of services without confinement.
 
-    Without SELinux ps prints a dash for every label, which says nothing of any of them.
+    Without SELinux ps prints a dash for every label, which says nothing of any of them; under AppArmor other words.
     """
     rows = [line.split(None, 1) for line in text.split("\n") if line.strip()]
     if not rows or any(len(row) != 2 for row in rows):
         raise Unparsable(text[:200])
-    if all(label in {"-", "?"} for label, _ in rows):
+    if all(label in {"-", "?", "unconfined"} for label, _ in rows):
         return ("SELinux is off",)
+    odd = next((label for label, _ in rows if not _LABEL.fullmatch(label)), None)
+    if odd is not None:
+        raise Unparsable(f"no label of SELinux: {odd[:100]}")
     return tuple(sorted({name.strip() for label, name in rows if ":unconfined_service_t:" in f"{label}:"}))
 
 

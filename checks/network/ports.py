@@ -22,7 +22,18 @@ def states(text: str) -> dict[str, str]:
     return {str(name): str(state) for name, state in found.items()}
 
 
-PORTS = Fact(ports(), entries)
+def looked_at(text: str) -> list[dict[str, Any]]:
+    """'[{"host": "10.0.0.5", "ports": [{"port": 22, "protocol": "tcp", "state": "open"}], …}]' -> the same."""
+    hosts = entries(text)
+    for host in hosts:
+        listed = host.get("ports")
+        whole = isinstance(listed, list) and all(isinstance(one, dict) and "state" in one for one in listed)
+        if not whole or "host" not in host:
+            raise Unparsable(str(host)[:200])
+    return hosts
+
+
+PORTS = Fact(ports(), looked_at)
 EXPECTED = Fact(expected_ports(), expected)
 STATES = Fact(expected_states(), states)
 

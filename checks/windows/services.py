@@ -13,11 +13,20 @@ Get-CimInstance -ClassName Win32_Service | Select-Object 'Name', 'StartMode', 'S
 """.strip()
 
 
+_MODES = {"Boot", "System", "Auto", "Manual", "Disabled", "Unknown"}
+
+
 def services(text: str) -> dict[str, Row]:
-    """'[{"Name": "Spooler", "StartMode": "Auto", …}]' -> {'spooler': {…}}. Win32_Service's words are fixed."""
+    """'[{"Name": "Spooler", "StartMode": "Auto", …}]' -> {'spooler': {…}}. Win32_Service's words are fixed.
+
+    A list in which another word stands is none of services, and what it lacks is not proved to be absent.
+    """
     found = {field(entry, "Name", str).lower(): entry for entry in rows(text)}
     if not found:
         raise Unparsable("no service at all")
+    for name, entry in found.items():
+        if entry.get("StartMode") not in _MODES:
+            raise Unparsable(f"service {name[:100]!r} starts in no known way: {str(entry.get('StartMode'))[:100]!r}")
     return found
 
 

@@ -7,15 +7,28 @@ it, so only `Enabled` = 0 counts as off.
 
 from __future__ import annotations
 
-from scanner import Fact, Given, check, powershell, registry
+import re
+
+from scanner import Fact, Given, Unparsable, check, powershell, registry
 
 from .registry import Reading, reading
-from .rows import Row, row, texts
+from .rows import row, texts
 
 _SUITES = "@{ Suites = @(Get-TlsCipherSuite | ForEach-Object { '' + $_.Name }) }"
 
 ENABLED = Fact(registry(Given("key"), "Enabled"), reading)
-SUITES = Fact(powershell(_SUITES, of="Get-TlsCipherSuite"), row)
+
+
+def suites(text: str) -> tuple[str, ...]:
+    """'[{"Suites": ["TLS_AES_256_GCM_SHA384"]}]' -> ('TLS_AES_256_GCM_SHA384',). Other words than names are refused."""
+    names = tuple(texts(row(text), "Suites"))
+    odd = next((name for name in names if not re.match(r"(?:TLS|SSL)_\w", name)), None)
+    if odd is not None:
+        raise Unparsable(f"no cipher suite: {odd[:100]!r}")
+    return names
+
+
+SUITES = Fact(powershell(_SUITES, of="Get-TlsCipherSuite"), suites)
 
 
 @check("windows.tls.enabled", ENABLED)
@@ -27,6 +40,6 @@ def enabled(found: Reading, default: bool) -> bool:
 
 
 @check("windows.tls.suites_with", SUITES)
-def suites_with(found: Row, part: str) -> list[str]:
+def suites_with(found: tuple[str, ...], part: str) -> list[str]:
     """The cipher suites that are offered and have `part` in their name: TLS_RSA_WITH_RC4_128_SHA for RC4."""
-    return [name for name in texts(found, "Suites") if part in name.split("_")]
+    return [name for name in found if part in name.split("_")]

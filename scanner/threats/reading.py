@@ -6,12 +6,12 @@ disk, and a record that is amiss is listed while the others are used. A feed tha
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
+import lzma
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -103,6 +103,13 @@ def _no_number(word: str) -> float:
     raise ValueError(word)
 
 
+# besides what zipfile says by itself: fields that lead outside the file, and packings that nobody meant
+_NO_ARCHIVE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, RuntimeError, OSError, ValueError, OverflowError),
+)
+
+
 def osv(path: Path, limits: Limits) -> Iterator[Advisory | Bad]:
     """Every record of an OSV archive (all.zip). Withdrawn ones are left out."""
     try:
@@ -117,7 +124,7 @@ def osv(path: Path, limits: Limits) -> Iterator[Advisory | Bad]:
                 found = _record(entry.filename, content)
                 if found is not None:
                     yield found
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _NO_ARCHIVE as error:
         raise FeedRefused(f"{path.name}: not a whole zip archive ({error})") from error
 
 
@@ -274,9 +281,8 @@ def epss(path: Path, limits: Limits) -> tuple[datetime, str, list[tuple[str, flo
         released, model = instant(found[2]), found[1]
     except (EOFError, OSError, zlib.error, UnicodeDecodeError, Unparsable) as error:
         raise FeedRefused(f"{path.name}: not a whole list of EPSS scores ({error})") from error
-    rows = csv.reader(io.StringIO(rest))
-    next(rows)
-    for row in rows:
+    for line in rest.split("\n")[1:-1]:  # FIRST quotes nothing; a reader of CSV would fail as a whole at one stray sign
+        row = line.rstrip("\r").split(",")
         try:
             cve, chance, percentile = row[0], float(row[1]), float(row[2])
             sound = all(math.isfinite(n) and 0 <= n <= 1 for n in (chance, percentile))

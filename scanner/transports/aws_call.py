@@ -18,6 +18,7 @@ from scanner.model import Probe, Problem
 from .aws_errors import TooLate, TooMuch, code_of, judge
 from .aws_permissions import action_of, allowed, read_form
 from .aws_session import Account, Clients
+from .aws_wire import SHAPES
 
 MAX_PAGES = 2000
 _LOGIN = re.compile(r"(https?://[^/@\s:]+):[^/@\s]+@")
@@ -72,13 +73,13 @@ def put(probe: Probe, clients: Clients, account: Account, region: str, parent: T
         if operation not in client.meta.method_to_api_mapping:
             return Answer(about, problem="unsupported", detail=f"this boto3 knows no {service} {operation}")
         action = action_of(service, client.meta.method_to_api_mapping[operation], action)
-        pages = _pages(client, operation, params)
+        pages = _shaped(_pages(client, operation, params))
         return _rows(pages, probe, form, account, region, parent)
     except boto.ClientError as error:
         if _proves_absent(error, form["absent"]):
             return Answer(about, (Told(about if parent or form["everywhere"] else account.id, region, None, about),))
         problem, detail = judge(error, action, region)
-    except (boto.BotoCoreError, ResponseParserError, TooLate, TooMuch) as error:
+    except (boto.BotoCoreError, ResponseParserError, TooLate, TooMuch, RecursionError) as error:
         problem, detail = judge(error, action, region)
         if problem == "unreachable" and not clients.offered(service, region, account.partition):
             problem, detail = "unsupported", f"{service} is not offered in {region}"
@@ -105,6 +106,14 @@ def _params(form: Mapping[str, Any], account: Account, parent: Told | None) -> d
         return {name: account.id if value == "_account" else value for name, value in form["params"].items()}
     scope = parent.scope(account)
     return {name: jmespath.search(str(path), scope) for name, path in form["params"].items()}
+
+
+def _shaped(pages: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The pages; one that botocore's parsers stumble over is an error of the answer, not of ours."""
+    try:
+        yield from pages
+    except SHAPES as error:
+        raise ResponseParserError(f"an answer of another shape: {type(error).__name__}: {str(error)[:100]}") from error
 
 
 def _pages(client: Any, operation: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 from .aws_call import Answer, Told
 from .aws_errors import TooLate, TooMuch, code_of, judge
 from .aws_session import Account, Budget, Clients
+from .aws_wire import SHAPES
 
 NEEDED = "iam:GenerateCredentialReport and iam:GetCredentialReport"
 WAIT_S = 0.5
@@ -33,7 +34,7 @@ def put_report(clients: Clients, account: Account, budget: Budget) -> Answer:
         if code_of(error) in {"ReportNotPresent", "ReportInProgress"}:
             return Answer(account.id, problem="timed-out", detail="the credential report was not ready in time")
         problem, detail = judge(error, NEEDED, account.home)
-    except (boto.BotoCoreError, ResponseParserError, TooLate, TooMuch) as error:
+    except (boto.BotoCoreError, ResponseParserError, TooLate, TooMuch, *SHAPES) as error:
         problem, detail = judge(error, NEEDED, account.home)
     return Answer(account.id, problem=problem, detail=f"iam credential report: {detail}")
 

@@ -20,12 +20,15 @@ from scanner.model import Aws
 
 from . import Bounds
 from .aws_errors import TooLate, TooMuch, judge, of_the_visit
+from .aws_wire import SHAPES, Wires
 
 AT_ONCE = 16
 """Calls under way together. More gains nothing on two cores and only draws throttling."""
 ATTEMPTS = 6
 """With `adaptive`, six attempts lost no read at 5 requests/s, where `standard` with three lost one in six."""
 
+SLACK_S = 1.0
+"""So long after the visit's time is over its connections are shut down."""
 HURRIED = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 2})
 """For signing in: an account that cannot be reached should be said to be so in seconds."""
 
@@ -51,11 +54,10 @@ class Budget:
         with self._lock:
             self.calls += 1
 
-    def on_answer(self, response_dict: dict[str, Any], **_: Any) -> None:
-        """Before each answer is parsed. Raises TooMuch."""
-        body = response_dict.get("body")
+    def on_bytes(self, count: int) -> None:
+        """While an answer arrives. Raises TooMuch."""
         with self._lock:
-            self.bytes_left -= len(body) if isinstance(body, bytes) else 0
+            self.bytes_left -= count
             if self.bytes_left < 0:
                 raise TooMuch
 
@@ -67,6 +69,7 @@ class Clients:
         self._session = session
         self._endpoint = endpoint
         self._made: dict[tuple[str, str], Any] = {}
+        self._wires = Wires(budget.on_bytes, budget.left_s + SLACK_S)
         self._lock = threading.Lock()  # boto3 sessions are not safe to make clients from in several threads
         for_endpoint: Any = {"s3": {"addressing_style": "path"}, "inject_host_prefix": False} if endpoint else {}
         self._config = Config(
@@ -81,16 +84,15 @@ class Clients:
         if _is_number(endpoint):
             session.events.register("before-sign.s3-control", _ask_by_number)
         session.events.register("before-send", budget.on_request)
-        session.events.register("before-parse", budget.on_answer)
 
     def of(self, service: str, region: str) -> Any:
         """The client of a service in a region."""
         with self._lock:
             if (service, region) not in self._made:
                 config = self._config.merge(HURRIED) if service == "sts" else self._config
-                self._made[service, region] = self._session.client(
-                    service, region_name=region, endpoint_url=self._endpoint, config=config
-                )
+                made = self._session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
+                self._wires.guard(made)
+                self._made[service, region] = made
             return self._made[service, region]
 
     def offered(self, service: str, region: str, partition: str) -> bool:
@@ -100,6 +102,8 @@ class Clients:
 
     def close(self) -> None:
         """Close every connection."""
+        self._wires.end()
+        self._wires.shut()  # what still waits for an answer would keep the program from ending
         with self._lock:
             for client in self._made.values():
                 client.close()
@@ -145,12 +149,12 @@ def begin(access: Aws, bounds: Bounds) -> tuple[Clients, Account, Budget]:
         if access.role:
             clients = _as_role(clients, access, budget)
         told = clients.of("sts", home).get_caller_identity()
+        id, partition = str(told["Account"]), str(told["Arn"]).split(":")[1]
     except UsageError as error:  # a credential's reference leads nowhere: this asset's trouble, not the run's
         raise AuthFailed(str(error)) from error
-    except (boto.BotoCoreError, boto.ClientError, ResponseParserError, TooLate, TooMuch) as error:
+    except (boto.BotoCoreError, boto.ClientError, ResponseParserError, TooLate, TooMuch, *SHAPES) as error:
         raise of_the_visit(error, _needed(access), home) from error
-    partition = str(told["Arn"]).split(":")[1]
-    return clients, _regions(clients, access, str(told["Account"]), partition), budget
+    return clients, _regions(clients, access, id, partition), budget
 
 
 def _needed(access: Aws) -> str:
@@ -187,13 +191,13 @@ def _regions(clients: Clients, access: Aws, id: str, partition: str) -> Account:
     """The regions that are enabled, or those of the inventory that are; the others are said, never just left out."""
     try:
         told = clients.of("ec2", access.home_region).describe_regions(AllRegions=True)["Regions"]
-    except (boto.BotoCoreError, boto.ClientError, ResponseParserError, TooLate, TooMuch) as error:
+        enabled = {r["RegionName"] for r in told if r.get("OptInStatus") != "not-opted-in"}
+    except (boto.BotoCoreError, boto.ClientError, ResponseParserError, TooLate, TooMuch, *SHAPES) as error:
         problem, detail = judge(error, "ec2:DescribeRegions", access.home_region)
         if problem == "auth-failed":
             raise AuthFailed(detail) from error
         why = "" if access.regions else f"{problem}: {detail}; or name `regions` in the inventory"
         return Account(id, partition, access.home_region, access.regions, unlisted=why)
-    enabled = {r["RegionName"] for r in told if r.get("OptInStatus") != "not-opted-in"}
     wanted = access.regions or tuple(sorted(enabled))
     off = [(name, "this region is not enabled for the account") for name in wanted if name not in enabled]
     return Account(id, partition, access.home_region, tuple(r for r in wanted if r in enabled), tuple(off))

@@ -1,4 +1,4 @@
-"""R3: secrets of forty kinds on a target and in the inventory's references are seen in nothing that comes out.
+"""R3: secrets of fifty kinds on a target and in the inventory's references are seen in nothing that comes out.
 
 One scan in a process of its own, of a Debian root that is full of them and of an SSH server that is logged in to with
 them; then everything it wrote, said, kept and handed to its children is searched.
