@@ -107,7 +107,7 @@ class _Visit:
         if probe.each is not None:
             rows = [row for row in self.rows[probe.each] if row.item is not None]
             if read_form(probe.each)["identity"]:  # a thing that is told of in several regions is asked about once
-                rows = list({row.subject: row for row in rows}.values())
+                rows = list({(row.subject, row.place): row for row in rows}.values())
             yield from ((row.place, row) for row in rows)
         elif read_form(probe)["everywhere"]:
             yield from ((region, None) for region in self.account.regions)
