@@ -194,5 +194,5 @@ def _told(row: Form, key: str) -> bool:
         *("2026-01-30", "Fri, 30 Jan 2026 10:11:12 GMT", "20260130T101112Z", 1769767872, 1769767872.5, "1769767872"),
     ],
 )
-def test_a_date_is_read_as_boto_reads_it_in_whatever_form(told: object) -> None:
+def test_a_date_is_read_as_boto_reads_it_in_whatever_form(told: Any) -> None:
     assert read_instant(told) == parse_timestamp(told)

@@ -177,6 +177,13 @@ def test_things_of_one_name_in_two_regions_are_both_judged(healthy: list[Finding
     assert queues == {"us-east-1": "pass", "eu-west-1": "fail"}
 
 
+def test_queues_are_asked_for_by_pages_for_without_only_a_thousand_are_told(server: Server) -> None:
+    server.calls.clear()
+    scan(access(server), select=("id=SQS-01",))
+    asked = [body for call, body in server.calls if call.operation == "ListQueues"]
+    assert len(asked) == 3 and all('"MaxResults": 1000' in body for body in asked)
+
+
 def test_another_account_that_could_open_a_bucket_is_found(healthy: list[Finding]) -> None:
     failing = [subject for subject, outcome in outcomes(healthy, "S3-11").items() if outcome == "fail"]
     assert failing == [f"arn:aws:s3:::{LIST_BUCKET}"]
