@@ -144,18 +144,21 @@ def tell(name: str, cost: Cost) -> None:
 
 
 def beside(command: str, holds: Holds) -> None:
-    """Riskline and Prowler on one account, each from its start; the ratio, and where the verdicts differ.
+    """Riskline and Prowler on one account, each from its start to its report; the ratio, and which verdicts differ.
+
+    Riskline runs twice: with a register that it makes first, and without one, for Prowler keeps none.
 
     Verdicts on a company's account are those of a second run, in which Prowler judges what nothing uses as well.
     """
     with account(holds) as (url, requests):
         print(f"CIS 5.0: {holds}")
-        own, found = run_riskline(url, REGIONS, requests)
-        tell("Riskline", own)
+        recorded, _ = run_riskline(url, REGIONS, requests, "--register", "register.db")
+        own, found = run_riskline(url, REGIONS, requests, "--no-record")
         theirs, rows = run_prowler(command, url, REGIONS, requests)
-        tell("Prowler", theirs)
-        wall, cpu, asked = (theirs[at] / own[at] for at in range(3))
-        print(f"{'ratio':<28} {asked:>22.1f} requests {wall:>7.1f} wall {cpu:>5.1f} CPU", flush=True)
+        for name, cost in (("Riskline, a new register", recorded), ("Riskline", own), ("Prowler", theirs)):
+            tell(name, cost)
+            wall, cpu, asked = (theirs[at] / cost[at] for at in range(3))
+            print(f"{'  of that, Prowler':<28} {asked:>22.1f} times  {wall:>8.1f} times {cpu:>4.1f} times", flush=True)
         if holds.kind == "company":
             _, rows = run_prowler(command, url, REGIONS, requests, "--scan-unused-services")
         print("\n".join(compare(answering(planned(url, (SELECT,))), found, rows)), flush=True)

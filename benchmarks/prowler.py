@@ -42,13 +42,13 @@ def run_prowler(
         return cost, list(csv.DictReader(files[0].read_text().splitlines(), delimiter=";")) if files else []
 
 
-def run_riskline(url: str, regions: Sequence[str], requests: Callable[[], int]) -> tuple[Cost, list[Said]]:
-    """The cost of `riskline scan` for the same, and its findings."""
+def run_riskline(url: str, regions: Sequence[str], requests: Callable[[], int], *more: str) -> tuple[Cost, list[Said]]:
+    """The cost of `riskline scan` for the same, and its findings. more: what is to become of its register."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "inventory.yaml").write_text(INVENTORY.format(url=url, regions=", ".join(regions)))
         words = [sys.executable, "-m", "scanner.cli", "scan", "-i", "inventory.yaml", "-b", "aws", "--select", SELECT]
-        cost = _run([*words, "--register", "register.db", "-o", "found.json"], folder, {}, requests)
+        cost = _run([*words, *more, "-o", "found.json"], folder, {}, requests)
         return cost, json.loads((folder / "found.json").read_text())["findings"]
 
 
