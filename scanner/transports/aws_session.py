@@ -151,6 +151,9 @@ def begin(access: Aws, bounds: Bounds) -> tuple[Clients, Account, Budget]:
         told = clients.of("sts", home).get_caller_identity()
     except UsageError as error:  # a credential's reference leads nowhere: this asset's trouble, not the run's
         raise AuthFailed(str(error)) from error
+    except (boto.SSOError, boto.TokenRetrievalError) as error:
+        named = f" --profile {access.profile}" if access.profile else ""
+        raise AuthFailed(f"nobody is signed in, or no longer; run: aws sso login{named}") from error
     except (boto.BotoCoreError, boto.ClientError, ResponseParserError, TooLate, TooMuch) as error:
         raise of_the_visit(error, _needed(access), home) from error
     partition = str(told["Arn"]).split(":")[1]

@@ -306,6 +306,36 @@ def test_no_credentials_at_all_is_said_with_the_remedy(server: Server) -> None:
     assert {f.reason for f in findings} - {"not-attested"} == {"auth-failed"}
 
 
+SIGN_ON = """
+[profile shop]
+sso_session = company
+sso_account_id = 111122223333
+sso_role_name = Audit
+[profile old-way]
+sso_start_url = https://company.awsapps.com/start
+sso_region = eu-west-1
+sso_account_id = 111122223333
+sso_role_name = Audit
+[sso-session company]
+sso_start_url = https://company.awsapps.com/start
+sso_region = eu-west-1
+sso_registration_scopes = sso:account:access
+"""
+
+
+@pytest.mark.parametrize("profile", ["shop", "old-way"])
+def test_a_profile_that_nobody_is_signed_in_to_says_how_to_sign_in(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str
+) -> None:
+    (tmp_path / "config").write_text(SIGN_ON)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    way = replace(access(server), access_key_id=None, secret_access_key=None, profile=profile)
+    collected, findings = scan(way, select=("id=EBS-01",))
+    assert f"aws sso login --profile {profile}" in collected.evidence.failures["aws"]
+    assert {f.reason for f in findings} == {"auth-failed"}
+
+
 def test_a_reference_that_leads_nowhere_is_this_assets_trouble(server: Server) -> None:
     collected, _ = scan(replace(access(server), access_key_id="env:RISKLINE_NOT_SET"))
     assert "RISKLINE_NOT_SET" in collected.evidence.failures["aws"]
