@@ -30,22 +30,25 @@ Cost = tuple[float, float, int]
 Said = dict[str, str]
 
 
-def run_prowler(command: str, url: str, regions: Sequence[str], requests: Callable[[], int]) -> tuple[Cost, list[Said]]:
-    """Prowler's cost for CIS 5.0 of the account at the URL, and the rows of its CSV."""
+def run_prowler(
+    command: str, url: str, regions: Sequence[str], requests: Callable[[], int], *more: str
+) -> tuple[Cost, list[Said]]:
+    """Prowler's cost for CIS 5.0 of the account at the URL, and the rows of its CSV. more: options of its own."""
     with tempfile.TemporaryDirectory() as name:
         words = [command, "aws", "--compliance", COMPLIANCE, "-f", *regions, "-M", "csv", "-o", name, "--no-banner"]
+        words += more
         cost = _run(words, Path(name), {"AWS_ENDPOINT_URL": url}, requests)
         files = list(Path(name).glob("*.csv"))
         return cost, list(csv.DictReader(files[0].read_text().splitlines(), delimiter=";")) if files else []
 
 
-def run_riskline(url: str, regions: Sequence[str], requests: Callable[[], int]) -> tuple[Cost, list[Said]]:
-    """The cost of `riskline scan` for the same, and its findings."""
+def run_riskline(url: str, regions: Sequence[str], requests: Callable[[], int], *more: str) -> tuple[Cost, list[Said]]:
+    """The cost of `riskline scan` for the same, and its findings. more: what is to become of its register."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "inventory.yaml").write_text(INVENTORY.format(url=url, regions=", ".join(regions)))
         words = [sys.executable, "-m", "scanner.cli", "scan", "-i", "inventory.yaml", "-b", "aws", "--select", SELECT]
-        cost = _run([*words, "--register", "register.db", "-o", "found.json"], folder, {}, requests)
+        cost = _run([*words, *more, "-o", "found.json"], folder, {}, requests)
         return cost, json.loads((folder / "found.json").read_text())["findings"]
 
 
@@ -63,28 +66,49 @@ def _children_s() -> float:
 
 
 def compare(controls: Mapping[str, Sequence[str]], findings: Sequence[Said], rows: Sequence[Said]) -> list[str]:
-    """A line for each pass or fail of Prowler's that Riskline answers otherwise, and one with the sums.
+    """A line for each verdict of Prowler's that Riskline answers otherwise, and one with the sums.
 
+    One control may answer several checks (SSH and RDP), and one check several controls (IPv4 and IPv6): what belongs
+    together is one question, and of its verdicts about one thing the worst counts, on both sides.
     controls: a check of Prowler's -> the controls that answer it.
     """
     said = {(one["control"], one["subject"]): one["outcome"] for one in findings}
-    lines: list[str] = []
-    sums: Counter[str] = Counter()
+    asked = _questions(controls)
+    told: dict[tuple[str, str], list[Said]] = defaultdict(list)
     for row in (row for row in rows if row["STATUS"] in {"PASS", "FAIL"}):
-        theirs, ours = row["STATUS"].lower(), _ours(said, controls.get(row["CHECK_ID"], ()), row)
+        question = asked.get(row["CHECK_ID"], frozenset())
+        place = next((one for one in _places(row) if any((id, one) in said for id in question)), None)
+        told[",".join(sorted(question)) or row["CHECK_ID"], row["RESOURCE_UID"] if place is None else place].append(row)
+    lines: list[str] = []
+    silent: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
+    for (_, place), group in told.items():
+        names = ", ".join(sorted({row["CHECK_ID"] for row in group}))
+        theirs = "fail" if any(row["STATUS"] == "FAIL" for row in group) else "pass"
+        found = {said.get((id, place), "") for id in asked.get(group[0]["CHECK_ID"], ())}
+        ours = next((outcome for outcome in WORST if outcome in found), "")
         sums["the same" if ours == theirs else ours or "not said of that subject"] += 1
-        if ours and ours != theirs:
-            lines.append(f"  {row['CHECK_ID']} {row['RESOURCE_UID']}: {theirs}, here {ours} ({row['STATUS_EXTENDED']})")
-    return [*sorted(lines), "Prowler's verdicts, here: " + ", ".join(f"{n} {word}" for word, n in sorted(sums.items()))]
+        if not ours:
+            silent[f"{names}: {theirs}"] += 1
+        elif ours != theirs:
+            why = next(row["STATUS_EXTENDED"] for row in group if row["STATUS"].lower() == theirs)
+            lines.append(f"  {names} {place or 'account'}: {theirs}, here {ours} ({why})")
+    others = [f"  {name}, {n} times, here said of another subject" for name, n in sorted(silent.items())]
+    total = "Prowler's verdicts, here: " + ", ".join(f"{n} {word}" for word, n in sorted(sums.items()))
+    return [*sorted(lines), *others, total]
 
 
-def _ours(said: Mapping[tuple[str, str], str], controls: Sequence[str], row: Said) -> str:
-    """The worst that the controls say of the row's resource, region or account; "" where they say nothing of it."""
-    found = set()
-    for control in controls:
-        places = (row["RESOURCE_UID"], row["REGION"], row["ACCOUNT_UID"], "")
-        found.add(next((said[control, place] for place in places if (control, place) in said), ""))
-    return next((outcome for outcome in WORST if outcome in found), "")
+def _questions(controls: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
+    """Check -> all controls that answer it, or a check that shares a control with it."""
+    whole = {name: frozenset(ids) for name, ids in controls.items()}
+    for one in controls:
+        joined = frozenset[str]().union(*(ids for ids in whole.values() if ids & whole[one]))
+        whole = {name: joined if ids & joined else ids for name, ids in whole.items()}
+    return whole
+
+
+def _places(row: Said) -> tuple[str, ...]:
+    return row["RESOURCE_UID"], row["REGION"], row["ACCOUNT_UID"], ""
 
 
 def answering(planned: PlannedAsset) -> dict[str, list[str]]:

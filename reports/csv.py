@@ -9,10 +9,11 @@ from scanner.inert import cell
 from scanner.model import Run
 
 from . import view
+from .clouds import place_of
 
 COLUMNS = (
     "asset", "owner", "service", "baseline", "control", "title", "subject", "outcome", "reason", "observed", "expected",
-    "detail", "expected_loss", "root_cause", "why", "fix", "effort", "references",
+    "detail", "expected_loss", "root_cause", "why", "fix", "effort", "references", "account", "region", "console",
 )  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def render(run: Run) -> bytes:
                 finding.asset, visited.asset.owner or "", visited.asset.service, finding.baseline, finding.control,
                 row.title, finding.subject, finding.outcome.value, finding.reason, finding.observed, finding.expected,
                 finding.detail, f"{row.loss:.4g}", *((control.cause, control.why, control.fix, control.effort)
-                if control else [""] * 4), references,
+                if control else [""] * 4), references, *place_of(finding.subject),
             ]  # fmt: skip
             writer.writerow([cell(text) for text in texts])
     return out.getvalue().encode()

@@ -10,6 +10,7 @@ from typing import Any
 from scanner.model import History, Outcome, Risk, Run, Score, Visited
 
 from . import view
+from .clouds import place_of
 
 SCHEMA = 1
 
@@ -105,6 +106,7 @@ def _finding(row: view.Row) -> dict[str, Any]:
         "control": finding.control,
         "title": row.title,
         "subject": finding.subject,
+        **place_of(finding.subject)._asdict(),
         "outcome": finding.outcome.value,
         "reason": finding.reason,
         "observed": finding.observed,
@@ -265,6 +267,9 @@ def _finding_schema() -> dict[str, Any]:
             "control": _TEXT,
             "title": _TEXT,
             "subject": {**_TEXT, "description": "what of the asset it is about; empty for the asset as a whole"},
+            "account": {**_TEXT, "description": "of a thing in the cloud; empty where its name does not tell"},
+            "region": {**_TEXT, "description": "as account"},
+            "console": {**_TEXT, "description": "the page of the cloud's console about it, or empty"},
             "outcome": {"enum": [outcome.value for outcome in Outcome]},
             "reason": {**_TEXT, "description": "why it is unknown or not applicable"},
             "observed": _TEXT,

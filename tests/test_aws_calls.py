@@ -10,11 +10,13 @@ import pytest
 from botocore import xform_name
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from botocore.session import get_session
+from botocore.utils import parse_timestamp
 
 from scanner.baseline import read_baseline
 from scanner.catalogue import Catalogue
 from scanner.model import Probe
 from scanner.transports.aws_permissions import read_form
+from scanner.transports.aws_session import read_instant
 
 
 def questions() -> list[Probe]:
@@ -183,3 +185,14 @@ def _told(row: Form, key: str) -> bool:
         return True
     members = row.members.values() if isinstance(row, StructureShape) else ()
     return any(isinstance(one, StructureShape) and _told(one, key) for one in members)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *("2026-01-30T00:00:00Z", "2026-01-30T10:11:12.123Z", "2026-01-30T10:11:12+02:00", "2026-01-30T10:11:12"),
+        *("2026-01-30", "Fri, 30 Jan 2026 10:11:12 GMT", "20260130T101112Z", 1769767872, 1769767872.5, "1769767872"),
+    ],
+)
+def test_a_date_is_read_as_boto_reads_it_in_whatever_form(told: Any) -> None:
+    assert read_instant(told) == parse_timestamp(told)

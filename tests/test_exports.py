@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 
 from reports import junit, ocsf, records, sarif
+from reports.clouds import place_of
 from scanner import catalogue
 from scanner.model import Outcome, Run
 from scanner.register.lifecycle import fingerprint
@@ -252,3 +253,29 @@ def test_ocsf_names_a_finding_as_before_and_an_event_anew() -> None:
     first, later = events_of(run_of()), events_of(replace(run_of(), id="20270101T000000Z-0002"))
     assert [one["finding_info"]["uid"] for one in first] == [one["finding_info"]["uid"] for one in later]
     assert not {one["metadata"]["uid"] for one in first} & {one["metadata"]["uid"] for one in later}
+
+
+@pytest.mark.parametrize(
+    ("subject", "place"),
+    [
+        (
+            "arn:aws:rds:eu-west-1:111122223333:db:shop",
+            (
+                "111122223333",
+                "eu-west-1",
+                "https://console.aws.amazon.com/go/view?arn=arn:aws:rds:eu-west-1:111122223333:db:shop",
+            ),
+        ),
+        ("arn:aws:s3:::a b", ("", "", "https://console.aws.amazon.com/go/view?arn=arn:aws:s3:::a%20b")),
+        (
+            "arn:aws-cn:iam::111122223333:user/x",
+            ("111122223333", "", "https://console.amazonaws.cn/go/view?arn=arn:aws-cn:iam::111122223333:user/x"),
+        ),
+        ("arn:aws-eusc:s3:::b", ("", "", "")),
+        ("ap-southeast-2", ("", "ap-southeast-2", "")),
+        ("/etc/ssh/sshd_config", ("", "", "")),
+        ("", ("", "", "")),
+    ],
+)
+def test_where_a_thing_in_the_cloud_is_stands_in_its_name(subject: str, place: tuple[str, str, str]) -> None:
+    assert place_of(subject) == place

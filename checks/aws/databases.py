@@ -70,6 +70,14 @@ FILE_BACKUP = Fact(
 ACCESS_POINTS = Fact(api("efs", "describe_access_points", items="AccessPoints", identity="AccessPointArn"), parse.rows)
 
 
+def _alone(rows: Sequence[Row], members: bool, replicas: bool) -> list[Row]:
+    """The rows without members of clusters, whose cluster decides, and without copies, which follow their original."""
+    left_out = ({"DBClusterIdentifier"} if not members else set()) | (
+        {"ReadReplicaSourceDBInstanceIdentifier", "ReadReplicaSourceDBClusterIdentifier"} if not replicas else set()
+    )
+    return [row for row in rows if not any(row.fields.get(key) for key in left_out)]
+
+
 def _of(rows: Sequence[Row], engines: list[str] | None, but: list[str] | None) -> list[Row]:
     """The rows whose engine begins with one of `engines` (any, where none is given) and with none of `but`."""
     found = []
@@ -82,9 +90,21 @@ def _of(rows: Sequence[Row], engines: list[str] | None, but: list[str] | None) -
 
 
 @check("aws.databases.instance", INSTANCES)
-def instance(rows: list[Row], key: str, engines: list[str] | None = None, but: list[str] | None = None) -> Setting:
-    """Per database: a field of it, such as PubliclyAccessible, StorageEncrypted or DBSubnetGroup.VpcId."""
-    return settings(_of(rows, engines, but), key)
+def instance(
+    rows: list[Row],
+    key: str,
+    engines: list[str] | None = None,
+    but: list[str] | None = None,
+    members: bool = True,
+    replicas: bool = True,
+) -> Setting:
+    """Per database: a field of it, such as PubliclyAccessible, StorageEncrypted or DBSubnetGroup.VpcId.
+
+    members: also databases of a cluster. AWS says MultiAZ and DeletionProtection of the cluster alone, and False of
+    each member whatever holds. replicas: also copies, whose days of backups are 0 unless somebody asked for them.
+    Source: RDS API, DBInstance; CreateDBInstance.
+    """
+    return settings(_of(_alone(rows, members, replicas), engines, but), key)
 
 
 @check("aws.databases.instance_list", INSTANCES)

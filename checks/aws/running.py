@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from scanner import Fact, Unparsable, api, check, parse
+from scanner import Fact, Unclear, Unparsable, api, check, parse
 from scanner.parse import Row
 
 from .machines import INSTANCES
@@ -175,12 +175,13 @@ def managed(machines: list[Row], known: list[Row]) -> dict[str, bool]:
 
 
 @check("aws.running.stopped_days", INSTANCES, REPORT)
-def stopped_days(machines: list[Row], report: list[Row]) -> dict[str, int | None]:
-    """Per stopped machine: for how many days; None where AWS no longer says since when."""
+def stopped_days(machines: list[Row], report: list[Row]) -> dict[str, int | Unclear]:
+    """Per stopped machine: for how many days; unclear where AWS does not say since when."""
     now = visited_at(report)
-    found: dict[str, int | None] = {}
+    found: dict[str, int | Unclear] = {}
     for row in machines:
         if (row.fields.get("State") or {}).get("Name") == "stopped":
             said = _WHEN.search(str(row.fields.get("StateTransitionReason")))
-            found[row.subject] = (now - datetime.fromisoformat(f"{said[1]}+00:00")).days if said else None
+            since = datetime.fromisoformat(f"{said[1]}+00:00") if said else None
+            found[row.subject] = (now - since).days if since else Unclear("AWS does not say since when it is stopped")
     return found

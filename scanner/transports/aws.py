@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ def visit(asset: Asset, probes: Sequence[Probe], bounds: Bounds) -> Mapping[Prob
     for region, why in account.closed:
         LOG.warning("%s: %s is not asked: %s", asset.id, region, why)
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="aws")
-    visiting = _Visit(clients, account, budget, pool)
+    visiting = _Visit(clients, account, budget, pool, frozenset(_parents(probes)))
     try:
         visiting.run(probes)
     except AuthFailed as error:
@@ -63,12 +64,13 @@ def _refuse_silence(replies: Mapping[Probe, Reply]) -> None:
 
 @dataclass(slots=True)
 class _Visit:
-    """One visit under way. rows: what each question brought, for the questions about its rows."""
+    """One visit under way. parents: what other questions are asked about; rows: what each of these brought."""
 
     clients: Clients
     account: Account
     budget: Budget
     pool: ThreadPoolExecutor
+    parents: frozenset[Probe]
     replies: dict[Probe, Reply] = field(default_factory=dict)
     rows: dict[Probe, tuple[Told, ...]] = field(default_factory=dict)
 
@@ -80,9 +82,9 @@ class _Visit:
             if not ready:  # a parent that nobody asked for: ask for it
                 ready = list(dict.fromkeys(_first(probe) for probe in waiting))
             started_s = time.monotonic()
-            under_way = [(probe, self._begin(probe)) for probe in ready]
-            for probe, calls in under_way:
-                self._finish(probe, calls, started_s)
+            under_way = deque((probe, self._begin(probe)) for probe in ready)
+            while under_way:  # what was answered is let go of once it is written down
+                self._finish(*under_way.popleft(), started_s)
             waiting = [probe for probe in waiting if probe not in self.replies]
 
     def _begin(self, probe: Probe) -> list[tuple[str, Future[Answer]]]:
@@ -99,7 +101,7 @@ class _Visit:
     def _submit(self, probe: Probe, region: str, parent: Told | None) -> Future[Answer]:
         if probe.ask[1:3] == ("iam", "get_credential_report"):
             return self.pool.submit(put_report, self.clients, self.account, self.budget)
-        return self.pool.submit(put, probe, self.clients, self.account, region, parent)
+        return self.pool.submit(put, probe, self.clients, self.account, region, parent, probe in self.parents)
 
     def _places(self, probe: Probe) -> Iterator[tuple[str, Told | None]]:
         if probe.ask[0] != "api":
@@ -107,7 +109,7 @@ class _Visit:
         if probe.each is not None:
             rows = [row for row in self.rows[probe.each] if row.item is not None]
             if read_form(probe.each)["identity"]:  # a thing that is told of in several regions is asked about once
-                rows = list({row.subject: row for row in rows}.values())
+                rows = list({(row.subject, row.place): row for row in rows}.values())
             yield from ((row.place, row) for row in rows)
         elif read_form(probe)["everywhere"]:
             yield from ((region, None) for region in self.account.regions)
@@ -125,7 +127,7 @@ class _Visit:
             answers = [of_another(answer, about) for answer, (about, _) in zip(answers, calls, strict=True)]
         told = [row for answer in answers for row in answer.told]
         told.sort(key=lambda row: (row.region, row.subject))  # services answer in any order; evidence is the same
-        self.rows[probe] = tuple(told)
+        self.rows[probe] = tuple(told) if probe in self.parents else ()
         self.replies[probe] = self._reply(probe, told, answers, time.monotonic() - started_s)
 
     def _reply(self, probe: Probe, told: Sequence[Told], answers: Sequence[Answer], took_s: float) -> Reply:
@@ -140,14 +142,25 @@ class _Visit:
             return Reply(problem=failed[0].problem, detail=failed[0].detail, took_s=took_s)
         gaps = [Gap(answer.about, answer.problem, answer.detail) for answer in failed if answer.problem]
         gaps += inherited.gaps if inherited else self._closed(probe)
-        rows = [{"subject": r.subject, "account": self.account.id, "region": r.region, "item": r.item, "of": r.of}
-                for r in told]  # fmt: skip
-        return Reply(json.dumps(rows), took_s=took_s, gaps=tuple(gaps))
+        return Reply(f"[{', '.join(map(self._row, told))}]", took_s=took_s, gaps=tuple(gaps))
+
+    def _row(self, row: Told) -> str:
+        """A row of the reply as JSON, made of the text that its item already has."""
+        head = json.dumps({"subject": row.subject, "account": self.account.id, "region": row.region})
+        return f'{head[:-1]}, "item": {row.written}, "of": {json.dumps(row.of)}}}'
 
     def _closed(self, probe: Probe) -> list[Gap]:
         if not read_form(probe)["everywhere"]:
             return []
         return [Gap(region, "unsupported", why) for region, why in self.account.closed]
+
+
+def _parents(probes: Sequence[Probe]) -> Iterator[Probe]:
+    """Every question about whose rows another one is asked."""
+    for probe in probes:
+        while probe.each is not None:
+            probe = probe.each
+            yield probe
 
 
 def _first(probe: Probe) -> Probe:

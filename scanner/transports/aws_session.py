@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import boto3
+import botocore
 from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
+from botocore.session import get_session
+from botocore.utils import parse_timestamp
 
 from scanner import secrets
 from scanner.errors import AuthFailed, UsageError
@@ -78,7 +82,7 @@ class Clients:
             retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
             max_pool_connections=AT_ONCE,
             parameter_validation=False,
-            user_agent_extra="riskline",
+            user_agent=f"riskline botocore/{botocore.__version__}",  # its own is put together anew for each request
             **for_endpoint,
         )
         if _is_number(endpoint):
@@ -152,6 +156,9 @@ def begin(access: Aws, bounds: Bounds) -> tuple[Clients, Account, Budget]:
         id, partition = str(told["Account"]), str(told["Arn"]).split(":")[1]
     except UsageError as error:  # a credential's reference leads nowhere: this asset's trouble, not the run's
         raise AuthFailed(str(error)) from error
+    except (boto.SSOError, boto.TokenRetrievalError) as error:
+        named = f" --profile {access.profile}" if access.profile else ""
+        raise AuthFailed(f"nobody is signed in, or no longer; run: aws sso login{named}") from error
     except (boto.BotoCoreError, boto.ClientError, ResponseParserError, TooLate, TooMuch, *SHAPES) as error:
         raise of_the_visit(error, _needed(access), home) from error
     return clients, _regions(clients, access, id, partition), budget
@@ -163,14 +170,32 @@ def _needed(access: Aws) -> str:
 
 def _session(access: Aws) -> Any:
     if access.access_key_id is None and access.secret_access_key is None:
-        return boto3.Session(profile_name=access.profile, region_name=access.home_region)
+        return _made(access, profile_name=access.profile)
     if access.access_key_id is None or access.secret_access_key is None:
         raise UsageError("`access_key_id` and `secret_access_key` belong together; one is missing")
-    return boto3.Session(
+    return _made(
+        access,
         aws_access_key_id=secrets.resolve(access.access_key_id, "access_key_id").reveal(),
         aws_secret_access_key=secrets.resolve(access.secret_access_key, "secret_access_key").reveal(),
-        region_name=access.home_region,
     )
+
+
+def _made(access: Aws, **identity: str | None) -> Any:
+    core = get_session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_instant)
+    return boto3.Session(botocore_session=core, region_name=access.home_region, **identity)
+
+
+def read_instant(told: Any) -> datetime:
+    """A timestamp of an answer: '2026-01-30T00:00:00Z'. botocore's own reader tries all forms that a date can have."""
+    if isinstance(told, str) and told[10:11] == "T":
+        try:
+            found = datetime.fromisoformat(told)
+        except ValueError:
+            found = None
+        if found is not None and found.tzinfo is not None:
+            return found
+    return parse_timestamp(told)
 
 
 def _as_role(clients: Clients, access: Aws, budget: Budget) -> Clients:
@@ -178,11 +203,11 @@ def _as_role(clients: Clients, access: Aws, budget: Budget) -> Clients:
     sts = clients.of("sts", access.home_region)
     given = sts.assume_role(RoleArn=access.role, RoleSessionName="riskline", **proof)["Credentials"]
     clients.close()
-    session = boto3.Session(
+    session = _made(
+        access,
         aws_access_key_id=given["AccessKeyId"],
         aws_secret_access_key=given["SecretAccessKey"],
         aws_session_token=given["SessionToken"],
-        region_name=access.home_region,
     )
     return Clients(session, access.endpoint, budget)
 

@@ -163,7 +163,7 @@ class _Quiet(WSGIRequestHandler):
 @contextmanager
 def moto_server(seed: Callable[[Server], None] | None = None) -> Iterator[Server]:
     """A fresh account on a free port of loopback. seed: what to put into it; its calls are not counted."""
-    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     os.environ["MOTO_ACM_VALIDATION_WAIT"] = "0"  # one that is issued half way would change verdicts between visits
     from moto.moto_api._internal.models import moto_api_backend
 

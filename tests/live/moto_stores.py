@@ -166,6 +166,7 @@ def _messages(server: Server) -> None:
     sns.create_topic(Name="open", Attributes={"Policy": policy("SNS:Subscribe", "*")})
     sns.create_topic(Name="partner", Attributes={"Policy": policy("SNS:Publish", "*", partner)})
     sqs.create_queue(QueueName="good", Attributes={"SqsManagedSseEnabled": "true"})
+    server.client("sqs", "eu-west-1").create_queue(QueueName="good", Attributes={"SqsManagedSseEnabled": "false"})
     sqs.create_queue(QueueName="bad", Attributes={"SqsManagedSseEnabled": "false", "Policy": policy("sqs:*", "*")})
     sqs.create_queue(QueueName="partner", Attributes={"Policy": policy("sqs:SendMessage", "*", partner)})
     for name in ("good", "bad"):

@@ -13,7 +13,8 @@ from scanner.collect import collect, make_evidence
 from scanner.evaluate import MAX_SUBJECTS, Judge
 from scanner.model import Access, Asset, Aws, Inventory, Outcome, Reply
 from scanner.plan import PlannedAsset, make_plan
-from scanner.transports import Bounds
+from scanner.transports import Bounds, aws_call
+from tests.live.many_disks import many_disks
 from tests.live.moto_server import Server, moto_server
 
 MANY = 50_000
@@ -87,3 +88,26 @@ def test_fifty_thousand_things_are_judged_within_bounded_memory_and_the_bad_one_
     assert [f.subject[-2:] for f in findings if f.outcome is Outcome.FAIL] == ["07"]
     assert len(findings) == MAX_SUBJECTS + 1  # what is left out is said, and never as a pass
     assert (findings[-1].outcome, findings[-1].reason) == (Outcome.UNKNOWN, "truncated")
+
+
+def held(number: int) -> tuple[int, int]:
+    """The peak of memory of one visit to so many disks, and how many bytes it was sent."""
+    with many_disks(number) as disks:
+        asset = planned(disks.url, "id=EBS-02")
+        tracemalloc.start()
+        try:
+            (found,) = collect([asset], Bounds())
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        failing = [one.subject[-3:] for one in Judge().findings(asset, found.evidence) if one.outcome is Outcome.FAIL]
+    assert failing == ["007"] and disks.pages == number / aws_call.PAGE and disks.largest < 1_000 * aws_call.PAGE
+    return peak, disks.sent
+
+
+@pytest.mark.live
+def test_a_visit_takes_one_page_at_a_time_and_keeps_its_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_call, "PAGE", 200)
+    held(200)  # what is loaded once
+    few, some = held(400), held(1600)
+    assert (some[0] - few[0]) / (some[1] - few[1]) < 5
