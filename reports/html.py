@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scanner import score
 from scanner.model import Run, Visited
 
-from . import grouped, heat_map, page, records, trend, view
+from . import clouds, grouped, heat_map, page, records, trend, view
 
 FIRST = 15
 """How many risks the list of first things holds."""
@@ -71,6 +71,8 @@ def render(run: Run) -> bytes:
         bearable_service=view.amount(policy.tolerances.service, policy),
         missed=view.not_visited(run),
         row_anchor=_row_anchor,
+        place_of=clouds.place_of,
+        accounts={one.asset.id: clouds.account_of(one) for one in run.visited},
         told={},
         style=style,
         script=script,

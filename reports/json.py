@@ -10,7 +10,7 @@ from typing import Any
 from scanner.model import History, Outcome, Risk, Run, Score, Visited
 
 from . import view
-from .clouds import place_of
+from .clouds import account_of, place_of
 
 SCHEMA = 1
 
@@ -41,7 +41,7 @@ def document(run: Run) -> dict[str, Any]:
         "risks": [_risk(risk) for risk in run.risks],
         "assets": [_asset(visited) for visited in run.visited],
         "history": _history(run.history),
-        "findings": [_finding(row) for visited in run.visited for row in _in_order(run, visited)],
+        "findings": [one for visited in run.visited for one in _findings(run, visited)],
     }
 
 
@@ -98,7 +98,12 @@ def _asset(visited: Visited) -> dict[str, Any]:
     }
 
 
-def _finding(row: view.Row) -> dict[str, Any]:
+def _findings(run: Run, visited: Visited) -> list[dict[str, Any]]:
+    account = account_of(visited)
+    return [_finding(row, visited, account) for row in _in_order(run, visited)]
+
+
+def _finding(row: view.Row, visited: Visited, account: str) -> dict[str, Any]:
     finding, control = row.finding, row.control
     return {
         "asset": finding.asset,
@@ -106,7 +111,8 @@ def _finding(row: view.Row) -> dict[str, Any]:
         "control": finding.control,
         "title": row.title,
         "subject": finding.subject,
-        **place_of(finding.subject)._asdict(),
+        **place_of(finding.subject, account)._asdict(),
+        "tags": dict(visited.asset.tags_of.get(finding.subject, {})),
         "outcome": finding.outcome.value,
         "reason": finding.reason,
         "observed": finding.observed,
@@ -267,9 +273,10 @@ def _finding_schema() -> dict[str, Any]:
             "control": _TEXT,
             "title": _TEXT,
             "subject": {**_TEXT, "description": "what of the asset it is about; empty for the asset as a whole"},
-            "account": {**_TEXT, "description": "of a thing in the cloud; empty where its name does not tell"},
+            "account": {**_TEXT, "description": "of a thing in the cloud; empty elsewhere, or where nobody tells"},
             "region": {**_TEXT, "description": "as account"},
             "console": {**_TEXT, "description": "the page of the cloud's console about it, or empty"},
+            "tags": {**_MAP, "description": "of a thing in the cloud"},
             "outcome": {"enum": [outcome.value for outcome in Outcome]},
             "reason": {**_TEXT, "description": "why it is unknown or not applicable"},
             "observed": _TEXT,

@@ -205,6 +205,8 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
         raise complain(merged.places["parts"], f"{label}: `parts` is what `rules` lead to; write `rules`")
     if "seen_from" in merged:
         raise complain(merged.places["seen_from"], f"{label}: `seen_from` is what a scan finds; write `zone`")
+    if "tags_of" in merged:
+        raise complain(merged.places["tags_of"], f"{label}: `tags_of` is what a scan finds; write `tags`")
     asset = _with_rules(asset, merged, place, services)
     wrong = members.mistake(asset)
     if wrong:
@@ -333,6 +335,7 @@ def inventory_schema() -> dict[str, Any]:
     asset["properties"].pop("id")
     asset["properties"].pop("parts")
     asset["properties"].pop("seen_from")
+    asset["properties"].pop("tags_of")
     text_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     look = definitions["Network"]["properties"]
     look["from"] = look["viewpoint"]

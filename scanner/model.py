@@ -472,6 +472,7 @@ class Asset(_Strict):
     site: where it is visited from, by `riskline worker --site …`; "" for the machine that runs the scan.
     rules: what its parts are worth by their tags. parts: subject -> criticality, of the parts that a rule has valued.
     seen_from: control id -> the zone from which the port that it is about was seen open, whatever `zone` says.
+    tags_of: subject -> the tags that the account's own thing of that name has.
     """
 
     id: str
@@ -492,6 +493,7 @@ class Asset(_Strict):
     rules: tuple[Rule, ...] = ()
     parts: Mapping[str, Criticality] = field(default_factory=dict)
     seen_from: Mapping[str, Zone] = field(default_factory=dict)
+    tags_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def criticality_of(self, subject: str) -> Criticality:
         """What one part of the asset is worth: what a rule says of it, else what the whole is worth."""

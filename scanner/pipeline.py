@@ -214,6 +214,8 @@ def judged(
         findings += joined.findings
         own |= joined.controls
         asset = replace(asset, seen_from=joined.seen_from)
+    if asset.tags_of:
+        asset = worth.labelled(asset, {finding.subject for finding in findings})
     findings = _eased(findings, asset.id, known)
     before = known.last_known(asset.id)
     own |= _carried(run, own, findings, before, known)

@@ -196,7 +196,7 @@ def plan_asset(asset: Asset, baselines: Sequence[PlannedBaseline]) -> PlannedAss
     for one in baselines:
         for probe in one.probes:
             add_probe(found, probe)
-    if asset.rules and "aws" in asset.ways:
+    if found and "aws" in asset.ways:
         add_probe(found, worth.TAGS)
     visits = {}
     for way in (*asset.ways, "people"):

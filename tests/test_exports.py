@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import csv
 import importlib.resources
+import io
 import json
 import re
 from collections.abc import Callable
@@ -15,12 +17,12 @@ import jsonschema
 import pytest
 
 from reports import junit, ocsf, records, sarif
-from reports.clouds import place_of
+from reports.clouds import account_of, place_of
 from scanner import catalogue
-from scanner.model import Outcome, Run
+from scanner.model import Access, Asset, Aws, Control, Finding, Outcome, Run
 from scanner.register.lifecycle import fingerprint
 
-from .run_of import HOSTILE, hostile_runs, run_of
+from .run_of import HOSTILE, hostile_runs, run_of, scored
 
 Broken = Callable[[dict[str, Any]], object]
 NAMES = [repr(text)[:30] for text in HOSTILE]
@@ -279,3 +281,37 @@ def test_ocsf_names_a_finding_as_before_and_an_event_anew() -> None:
 )
 def test_where_a_thing_in_the_cloud_is_stands_in_its_name(subject: str, place: tuple[str, str, str]) -> None:
     assert place_of(subject) == place
+
+
+def said(name: str, run: Run) -> str:
+    return str(catalogue.report(name).render(run), "utf-8")
+
+
+def of_an_account() -> Run:
+    """One account: a machine's ARN tells it, a bucket's does not; the bucket has tags."""
+    bucket, machine = "arn:aws:s3:::shop", "arn:aws:ec2:eu-west-1:111122223333:instance/i-1"
+    asset = Asset("cloud", access=Access(aws=Aws()), tags_of={bucket: {"env": "prod", "<b>": "=1+1"}})
+    known = {("aws", "S3-04"): Control("S3-04", "Buckets are private", "w", "f", check="aws.s3.public")}
+    found = [Finding("cloud", "aws", "S3-04", subject, Outcome.FAIL) for subject in (bucket, machine)]
+    return scored([(asset, found)], known)
+
+
+def test_a_thing_in_the_cloud_is_told_with_its_account_its_page_and_its_tags() -> None:
+    told = {one["subject"]: one for one in json.loads(said("json", of_an_account()))["findings"]}
+    bucket = told["arn:aws:s3:::shop"]
+    assert (bucket["account"], bucket["region"]) == ("111122223333", "")
+    assert bucket["tags"] == {"env": "prod", "<b>": "=1+1"}
+    assert told["arn:aws:ec2:eu-west-1:111122223333:instance/i-1"]["tags"] == {}
+    rows = {row["subject"]: row for row in csv.DictReader(io.StringIO(said("csv", of_an_account())))}
+    assert rows["arn:aws:s3:::shop"]["tags"] == "env=prod; <b>==1+1"
+    page = said("html", of_an_account())
+    link = '<a href="https://console.aws.amazon.com/go/view?arn=arn:aws:s3:::shop">111122223333</a>'
+    assert f"{link}, tagged env=prod, &lt;b&gt;==1+1" in page
+
+
+def test_an_account_is_not_guessed_where_findings_speak_of_two() -> None:
+    run = of_an_account()
+    (one,) = run.visited
+    other = replace(one.findings[1], subject="arn:aws:ec2:eu-west-1:444455556666:instance/i-2")
+    assert account_of(one) == "111122223333"
+    assert account_of(replace(one, findings=(*one.findings, other))) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from scanner.errors import UsageError
 from scanner.inventory import read_inventory
 from scanner.members import described
 from scanner.model import Asset, Criticality, Evidence, Match, Reply, Rule, Worth, utc_now
-from scanner.worth import TAGS, by_tags, valued
+from scanner.worth import TAGS, by_tags, labelled, valued
 
 SHOP = Rule(Match({"env": "prod*"}), Worth(Criticality(5, 5, 5)))
 ANY = Rule(Match({"env": "*"}), Worth(Criticality(1, 1, 1)))
@@ -75,6 +76,11 @@ def test_a_rule_lends_the_criticality_of_its_service(tmp_path: Path) -> None:
     assert asset.rules[0].set.criticality == Criticality(4, 4, 4)
 
 
+def test_what_a_scan_finds_of_tags_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="write `tags`"):
+        read(tmp_path, "assets: {c: {access: aws, tags_of: {x: {c: d}}}}")
+
+
 def test_what_rules_lead_to_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="write `rules`"):
         read(tmp_path, "assets: {c: {access: aws, parts: {x: {c: 1}}}}")
@@ -100,9 +106,19 @@ def test_a_part_is_worth_what_its_rule_says_and_the_others_what_the_account_is()
     )
 
 
+def test_the_tags_of_what_findings_speak_of_are_kept_and_no_others() -> None:
+    rows = [{"subject": f"arn:{n}", "account": "1", "region": "r", "item": {"tags": tags}} for n, tags in (
+        ("a", [{"Key": "team", "Value": "shop"}]), ("b", [{"Key": "team", "Value": "x"}]), ("c", [])
+    )]  # fmt: skip
+    whole = tagged(Reply(json.dumps(rows)))
+    assert labelled(whole, {"arn:a", "arn:c"}).tags_of == {"arn:a": {"team": "shop"}}
+
+
 @pytest.mark.parametrize("reply", [Reply(problem="denied", detail="allow tag:GetResources"), Reply("<html>")])
 def test_tags_that_could_not_be_read_change_no_worth(reply: Reply) -> None:
-    assert tagged(reply).parts == {}
+    found = tagged(reply)
+    assert not found.parts
+    assert not found.tags_of
 
 
 @pytest.mark.parametrize("text", ["6", "0", "3/4", "high", "3/4/9", "/4/4", "٣"])
