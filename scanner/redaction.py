@@ -113,7 +113,7 @@ SHAPES = (
     _shape(
         "value:",
         rf"name:[ \t]*{_QUOTE}[\w.-]{{0,100}}(?:pass(?:word|wd|phrase)?|pwd|secret|token|_key){_QUOTE}",
-        rf"(?:[ \t\r\n]|\\n)+value:[ \t]*{_QUOTE}(?P<s>[^\s\"'\\]{{1,512}})",
+        rf"(?:[ \t\r\n#]|\\n)+value:[ \t]*{_QUOTE}(?P<s>[^\s\"'\\]{{1,512}})",
         flags=re.I,
     ),
     _shape(

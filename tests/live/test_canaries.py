@@ -111,6 +111,10 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scan]:
         yield run(folder)
 
 
+def of_kind(name: str) -> Canary:
+    return next(one for one in CANARIES if one.kind == name)
+
+
 def plant(root: Path) -> None:
     """Every canary in every kind of file that is read: as a line of its own, or as a comment."""
     for place, begin in [*((place, "") for place in RAW), *((place, "# ") for place in COMMENTED)]:
@@ -120,10 +124,11 @@ def plant(root: Path) -> None:
         lines = [begin + one.text.replace("\n", f"\n{begin}") for one in CANARIES]
         path.write_text(before + "\n".join(lines) + "\n")
     with (root / "etc/shadow").open("a") as shadow:
-        shadow.write(CANARIES[0].text + "\n")
+        shadow.write(of_kind("sha512crypt").text + "\n")
     (root / "etc/passwd").write_text((root / "etc/passwd").read_text() + "old:cAnaryDEShash:1500:1500::/:/bin/sh\n")
     (root / "usr/bin/apt-config").unlink(missing_ok=True)
-    (root / "usr/bin/apt-config").write_text(f"#!/bin/sh\necho 'refused: {CANARIES[23].text}' >&2\nexit 9\n")
+    refused = of_kind("address").text
+    (root / "usr/bin/apt-config").write_text(f"#!/bin/sh\necho 'refused: {refused}' >&2\nexit 9\n")
     (root / "usr/bin/apt-config").chmod(0o755)
 
 
