@@ -13,7 +13,7 @@ Get-CimInstance -ClassName Win32_Service | Select-Object 'Name', 'StartMode', 'S
 """.strip()
 
 
-_MODES = {"Boot", "System", "Auto", "Manual", "Disabled", "Unknown"}
+_MODES = ("Boot", "System", "Auto", "Manual", "Disabled", "Unknown")
 
 
 def services(text: str) -> dict[str, Row]:

@@ -45,7 +45,8 @@ def bad(expect: Mapping[str, Any]) -> Any:
     if expect.get("empty") is False:
         return ""
     if isinstance(fine, str):
-        return {"block": "audit", "yes": "no", "no": "yes", "Running": "Stopped", "quoted": "open"}.get(fine, "other")
+        words = {"block": "audit", "yes": "no", "no": "yes", "Running": "Stopped", "quoted": "open", "Disabled": "Auto"}
+        return words.get(fine, "other")
     if "at_most" in expect:
         return expect["at_most"] + 1
     return fine - 1 if "at_least" in expect else max(expect.get("one_of", [fine])) + 1
