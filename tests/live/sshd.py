@@ -13,10 +13,13 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import paramiko
 
 from scanner.model import Access, Asset, Ssh
 
@@ -235,3 +238,15 @@ def _below(pid: int) -> list[int]:
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False)
     direct = [int(word) for word in found.stdout.split()]
     return [deeper for child in direct for deeper in _below(child)] + direct
+
+
+def threads_left() -> list[threading.Thread]:
+    """Connections that have not ended; one that is just ending on a busy machine is given its time."""
+    until = time.monotonic() + 10
+    while True:
+        left: list[threading.Thread] = [
+            one for one in threading.enumerate() if isinstance(one, paramiko.Transport) and one.is_alive()
+        ]
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(0.05)

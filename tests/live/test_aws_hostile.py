@@ -25,7 +25,7 @@ WHO = (
     b'<R xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::111111111111:user/a'
     b"</Arn><UserId>A</UserId><Account>111111111111</Account></GetCallerIdentityResult></R>"
 )
-BOUNDS = Bounds(deadline_s=6, max_bytes=4 << 20)
+BOUNDS = Bounds(deadline_s=12, max_bytes=4 << 20)
 
 
 class Hostile(BaseHTTPRequestHandler):

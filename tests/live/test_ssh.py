@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import paramiko
 import pytest
 
 from scanner import file, files, sh, stat, visit
@@ -16,7 +14,7 @@ from scanner.errors import VisitFailed
 from scanner.model import Asset, Probe, Reply
 from scanner.transports import Bounds, transport
 
-from .sshd import USABLE, WHY, Sshd, sshd
+from .sshd import USABLE, WHY, Sshd, sshd, threads_left
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not USABLE, reason=WHY)]
 WHO = sh("id -un")
@@ -33,7 +31,7 @@ def server() -> Iterator[Sshd]:
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    assert [t for t in threading.enumerate() if isinstance(t, paramiko.Transport) and t.is_alive()] == []
+    assert threads_left() == []
 
 
 def go(asset: Asset, probes: Sequence[Probe], bounds: Bounds | None = None) -> Mapping[Probe, Reply]:

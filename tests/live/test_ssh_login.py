@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import paramiko
 import pytest
 
 from scanner import sh, visit
@@ -26,7 +25,7 @@ from scanner.model import Asset, Inventory, Outcome, Probe, Reply
 from scanner.plan import make_plan
 from scanner.transports import Bounds, transport
 
-from .sshd import PASSWORD, USABLE, WHY, Sshd, sshd
+from .sshd import PASSWORD, USABLE, WHY, Sshd, sshd, threads_left
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not USABLE, reason=WHY)]
 WHO = sh("id -un")
@@ -48,7 +47,7 @@ def with_passwords() -> Iterator[Sshd]:
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    assert [t for t in threading.enumerate() if isinstance(t, paramiko.Transport) and t.is_alive()] == []
+    assert threads_left() == []
 
 
 def go(asset: Asset, bounds: Bounds | None = None) -> Mapping[Probe, Reply]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import paramiko
 import pytest
 
 from scanner import sh, visit
@@ -20,7 +19,7 @@ from scanner.errors import AuthFailed, TargetError, Unreachable
 from scanner.model import Access, Asset, Probe, Reply, Ssh
 from scanner.transports import Bounds, transport
 
-from .sshd import PASSWORD, USABLE, WHY, Sshd, free_port, sshd
+from .sshd import PASSWORD, USABLE, WHY, Sshd, free_port, sshd, threads_left
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not USABLE, reason=WHY)]
 WHO = sh("id -un")
@@ -36,7 +35,7 @@ def server() -> Iterator[Sshd]:
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    assert [t for t in threading.enumerate() if isinstance(t, paramiko.Transport) and t.is_alive()] == []
+    assert threads_left() == []
 
 
 def go(asset: Asset, bounds: Bounds | None = None) -> Mapping[Probe, Reply]:
