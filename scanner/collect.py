@@ -204,16 +204,21 @@ def _result(planned: PlannedAsset, future: Future[Collected]) -> Collected:
     if bug is None:
         return future.result()
     if isinstance(bug, _Exhausted):
-        kept = {}
-        for probes in planned.visits.values():
-            kept |= _failed(probes, "failed", str(bug), {})
-        return Collected(planned, make_evidence(planned.asset.id, kept, {"riskline": str(bug)}), 0.0)
+        return uncarried(planned, str(bug))
     text = redacted_text("".join(traceback.format_exception(bug)))
     LOG.error("%s: a bug in Riskline: %s", planned.asset.id, text)
     kept = {}
     for probes in planned.visits.values():
         kept |= _failed(probes, "check-bug", f"a bug in Riskline: {type(bug).__name__}", {})
     return Collected(planned, make_evidence(planned.asset.id, kept, {"riskline": text.splitlines()[-1]}), 0.0, text)
+
+
+def uncarried(planned: PlannedAsset, why: str = "this machine could not carry the visit: MemoryError") -> Collected:
+    """What stands for a visit that this machine had no file, thread or memory for: every question failed."""
+    kept: dict[str, Reply] = {}
+    for probes in planned.visits.values():
+        kept |= _failed(probes, "failed", why, {})
+    return Collected(planned, make_evidence(planned.asset.id, kept, {"riskline": why}), 0.0)
 
 
 def visit(planned: PlannedAsset, bounds: Bounds, allowance: Allowance | None = None) -> Collected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import secrets
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from . import score, worth
-from .collect import Collected, collect, tool_digest, tool_version
+from .collect import Collected, collect, tool_digest, tool_version, uncarried
 from .evaluate import Judge
 from .exposure import rules
 from .exposure.across import Estate, Resolve
@@ -162,12 +163,23 @@ def execute(
     if register is not None:
         _remember(estate, run, register)
     to_visit = [planned for planned in plan.assets if planned.asset.id not in options.done]
-    for collected in options.engine(to_visit, options.bounds, options.at_once, stop):
+
+    def kept(collected: Collected) -> Visited:
         one = judged(collected, judge, run, options.policy, known, options.threats, estate)
-        visited[one.asset.id] = one
-        known.judged(one)
         if register is not None:
             register.store(run.id, one, collected.evidence)
+        return one
+
+    for collected in options.engine(to_visit, options.bounds, options.at_once, stop):
+        one: Visited | None = None
+        with contextlib.suppress(MemoryError):  # it may say more than this machine can judge or store
+            one = kept(collected)
+        if one is None:
+            judge = Judge()  # what it remembers of answers may be what fills the memory
+            collected = uncarried(collected.planned)
+            one = kept(collected)
+        visited[one.asset.id] = one
+        known.judged(one)
         _tell(one)
         if progress is not None:
             progress(one)

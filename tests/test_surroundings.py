@@ -79,7 +79,7 @@ def test_few_open_files_mean_fewer_visits_at_once_and_the_same_verdicts(place: P
 def test_no_open_files_at_all_are_unknown_and_never_a_pass(place: Path) -> None:
     done = scan(place, "prlimit", "--nofile=12")
     assert done.returncode == 3, done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
     assert outcomes(place) == {"unknown": kills.ASSETS}
     assert "Too many open files" in told(place)["findings"][0]["detail"]
 
@@ -103,22 +103,42 @@ def test_a_visit_for_which_memory_runs_out_is_unknown_and_the_others_are_judged(
         "version: 1\nassets:\n  fat: {access: {local: {sudo: never}}, baselines: [fat]}\n"
         "  thin: {access: {local: {sudo: never}}, baselines: [site]}\n"
     )
-    words = ["scan", "--inventory", "inventory.yaml", "--checks", "checks", "-q", "--at-once", "1", "--register"]
+    words = ["scan", "--inventory", "inventory.yaml", "--checks", "checks", "-q", "--at-once", "1"]
     baselines = ["--baselines", "site.yaml", "--baselines", "fat.yaml"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    thin = [sys.executable, "-c", PEAK, *words, "thin.db", *baselines, "-o", "thin.json", "--limit", "thin"]
+    # what glibc keeps for itself depends on how busy the machine is: one arena, and large pieces given back at once
+    glibc = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **glibc}
+    thin = [
+        sys.executable,
+        "-c",
+        PEAK,
+        *words,
+        "--register",
+        "thin.db",
+        *baselines,
+        "-o",
+        "thin.json",
+        "--limit",
+        "thin",
+    ]
     subprocess.run(thin, cwd=place, env=env, capture_output=True, timeout=200, check=False)
-    enough = int((place / "peak").read_text()) * 1024 + (
-        40 << 20
-    )  # for the thin one, whatever this machine's libraries
-    argv = [sys.executable, "-m", "scanner.cli", *words, "register.db", *baselines, "-o", "run.json"]
-    limited = ["prlimit", f"--as={enough}", *argv]
-    done = subprocess.run(limited, cwd=place, env=env, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    said = {one["asset"]: one for one in told(place)["findings"]}
-    assert (said["fat"]["outcome"], said["thin"]["outcome"]) == ("unknown", "fail")
-    assert "this machine could not carry the visit" in said["fat"]["detail"]
+    enough = int((place / "peak").read_text()) * 1024  # for the thin one
+    outcomes = []
+    for more in (92, 100, 80, 60, 40, 115, 130):  # where the fat one's need lies depends on this machine's libraries
+        argv = [sys.executable, "-m", "scanner.cli", *words, "--register", f"{more}.db", *baselines, "-o", "run.json"]
+        limited = ["prlimit", f"--as={enough + (more << 20)}", *argv]
+        done = subprocess.run(limited, cwd=place, env=env, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode in {1, 3}, done.stderr[-3000:]
+        if done.returncode == 3:
+            assert "no memory left" in done.stderr
+            continue
+        said = {one["asset"]: one for one in told(place)["findings"]}
+        assert said["thin"]["outcome"] == "fail"
+        outcomes.append(said["fat"]["outcome"])
+        if outcomes[-1] == "unknown":
+            assert "this machine could not carry the visit" in said["fat"]["detail"]
+            break
+    assert outcomes[-1:] == ["unknown"]
 
 
 @pytest.mark.skipif(
@@ -133,7 +153,7 @@ def test_no_more_processes_or_threads_end_in_unknown_and_a_plain_message(place: 
     somebody = ["setpriv", f"--reuid={user}", f"--inh-caps={reads}", f"--ambient-caps={reads}"]
     done = scan(place, *somebody, "prlimit", f"--nproc={processes}", quiet=False)
     assert done.returncode in {1, 3}, done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
     if (place / "run.json").exists():
         assert set(outcomes(place)) <= {"fail", "unknown"}
     if processes < 40:

@@ -116,6 +116,12 @@ def main(args: Sequence[str] | None = None) -> None:
         code = _say(str(error), 3)
     except BrokenPipeError:
         code = _closed_pipe()
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and "failed to map" not in str(error):
+            raise
+        # in words that need nothing more to be loaded
+        click.echo("riskline: this machine has no memory left; go on by --resume with fewer visits --at-once", err=True)
+        code = 3
     except OSError as error:
         code = _say(_refused(error), 3)
     except RuntimeError as error:
