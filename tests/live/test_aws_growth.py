@@ -75,7 +75,7 @@ def disks(number: int) -> Iterator[str]:
 
 def test_fifty_thousand_things_are_judged_within_bounded_memory_and_the_bad_one_is_found() -> None:
     asset = planned("http://127.0.0.1:1", "id=EBS-02")
-    (probe,) = asset.visits["aws"]
+    probe, _tags = asset.visits["aws"]
     reply = Reply("[" + ",".join(disks(MANY)) + "]")
     evidence = make_evidence("cloud", {probe.key: reply}, {})
     tracemalloc.start()

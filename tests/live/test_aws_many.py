@@ -13,7 +13,7 @@ from scanner import organizations, pipeline, score, worth
 from scanner.catalogue import Catalogue
 from scanner.inventory import read_inventory
 from scanner.model import Asset, Criticality, Inventory, Visited
-from scanner.plan import make_plan
+from scanner.plan import make_plan, plan_asset
 from tests.live.moto_server import ACCOUNT, Server, moto_server
 
 pytestmark = pytest.mark.live
@@ -144,9 +144,9 @@ def test_the_bucket_of_the_shop_outweighs_that_of_the_sandbox(server: Server, tm
     assert loss["shop-pictures"] > loss["nothing-said"] > loss["sandbox-empty"] > 0
 
 
-def test_tags_are_asked_for_only_where_a_rule_needs_them(server: Server, tmp_path: Path) -> None:
+def test_tags_are_asked_for_with_and_without_rules_and_only_where_anything_is(server: Server, tmp_path: Path) -> None:
     (asset,) = inventory_of(server, tmp_path, f'accounts: ["{ACCOUNT}"], role: {ROLE}').assets
-    asked = [
-        make_plan(Inventory("i", (one,)), Catalogue(), ["aws"]).assets[0] for one in (asset, replace(asset, rules=()))
-    ]
-    assert [worth.TAGS in planned.visits["aws"] for planned in asked] == [True, False]
+    for one in (asset, replace(asset, rules=())):
+        (planned,) = make_plan(Inventory("i", (one,)), Catalogue(), ["aws"]).assets
+        assert planned.visits["aws"].count(worth.TAGS) == 1
+    assert plan_asset(asset, ()).visits == {}

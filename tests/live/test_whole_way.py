@@ -128,6 +128,7 @@ def test_no_check_has_a_bug_and_no_answer_an_unknown_shape(run: dict[str, Any]) 
     reasons = Counter((f["reason"], f["asset"]) for f in run["findings"] if f["outcome"] == "unknown")
     assert {reason for reason, asset in reasons if asset != "gone"} <= {
         "not-running",
+        "truncated",  # of a machine with more to say than one control lists
         "not-attested",
         "undetermined",
         "unsupported",
