@@ -30,6 +30,13 @@ _SECRETS = ("password", "key_passphrase", "access_key_id", "secret_access_key")
 _WAYS = tuple(field.name for field in fields(Access))
 _LISTS = ("groups", "baselines")
 
+_FOUND = {
+    "parts": "`rules` lead to; write `rules`",
+    "seen_from": "a scan finds; write `zone`",
+    "tags_of": "a scan finds; write `tags`",
+}
+"""Fields of an asset that nobody writes -> where each comes from, and what to write instead."""
+
 
 def read_inventory(path: Path) -> Inventory:
     """All assets of the file. Raises UsageError naming every mistake with file:line and a remedy."""
@@ -201,12 +208,9 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
         raise complain(merged.places.get("address", place), f"{label}: {asset.address!r} is no IP address or host name")
     if asset.network is not None:
         viewpoints.refuse_odd(asset, merged, place)
-    if "parts" in merged:
-        raise complain(merged.places["parts"], f"{label}: `parts` is what `rules` lead to; write `rules`")
-    if "seen_from" in merged:
-        raise complain(merged.places["seen_from"], f"{label}: `seen_from` is what a scan finds; write `zone`")
-    if "tags_of" in merged:
-        raise complain(merged.places["tags_of"], f"{label}: `tags_of` is what a scan finds; write `tags`")
+    for name, why in _FOUND.items():
+        if name in merged:
+            raise complain(merged.places[name], f"{label}: `{name}` is what {why}")
     asset = _with_rules(asset, merged, place, services)
     wrong = members.mistake(asset)
     if wrong:
@@ -332,10 +336,8 @@ def inventory_schema() -> dict[str, Any]:
     """The JSON Schema of an inventory file, for editors: everything the model knows, plus the short forms."""
     asset = load.json_schema(Asset)
     definitions = asset.pop("$defs")
-    asset["properties"].pop("id")
-    asset["properties"].pop("parts")
-    asset["properties"].pop("seen_from")
-    asset["properties"].pop("tags_of")
+    for name in ("id", *_FOUND):
+        asset["properties"].pop(name)
     text_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     look = definitions["Network"]["properties"]
     look["from"] = look["viewpoint"]
