@@ -29,6 +29,11 @@ BOB = fingerprint("a", "users", "bob")
 BEARING = {"owner": "anna", "approver": "bert", "until": "2026-12-01"}
 
 
+def today() -> date:
+    """The day by the clock, asked anew each time: the tests may run across midnight."""
+    return datetime.now(UTC).date()
+
+
 def decided(change: Any, why: str = "", who: str = "eve", **said: str) -> Decision:
     return Decision(change, who, why, said)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from scanner.model import Finding, Outcome
 from scanner.pipeline import _AskedOnce
 from scanner.register import codec, open_register
 
+from .decisions_contract import today
 from .test_attestations import BASELINE, SAID
 
-TODAY = datetime.now(UTC).date()
 RISK = "ORG-01@acme"
 
 
@@ -27,7 +27,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An organisation whose one question was answered with no, and its register."""
     (tmp_path / "board.yaml").write_text(BASELINE)
     (tmp_path / "inventory.yaml").write_text("version: 1\nassets: {acme: {access: organisation, baselines: [board]}}\n")
-    said = SAID % ("acme", "no", TODAY, TODAY + timedelta(days=300), "")
+    said = SAID % ("acme", "no", today(), today() + timedelta(days=300), "")
     (tmp_path / "attestations.yaml").write_text(f"attestations:\n  - {said}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -50,7 +50,7 @@ def scan() -> dict[str, Any]:
 
 def compensate(factor: str = "0.1", evidence: str = "https://wiki.example.org/vault", days: int = 100) -> str:
     said = ("--factor", factor, "--owner", "anna", "--evidence", evidence, "--reason", "a second site takes over")
-    until = ("--until", f"{TODAY + timedelta(days=days)}")
+    until = ("--until", f"{today() + timedelta(days=days)}")
     return run("register", "compensate", RISK, "--register", "register.db", *said, *until)
 
 

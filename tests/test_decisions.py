@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,9 @@ from scanner.register.treatment import Bearing, refuse_unsound
 from scanner.register.waivers import read_waivers
 from scanner.scoring.standing import Acceptance
 
-from .decisions_contract import BOB, SSH, DecisionContract
+from .decisions_contract import BOB, SSH, DecisionContract, today
 from .register_contract import fail, ok, record
 
-TODAY = datetime.now(UTC).date()
 Verb = Callable[..., Result]
 
 
@@ -59,7 +58,7 @@ def listed(verb: Verb, *words: str) -> dict[str, dict[str, Any]]:
 def accept(verb: Verb, *risks: str, days: int = 100, **other: str) -> Result:
     said = {"owner": "anna", "approver": "bert", "reason": "replaced in spring", **other}
     words = [word for name, value in said.items() for word in (f"--{name}", value)]
-    return verb("accept", *risks, *words, "--until", f"{TODAY + timedelta(days=days)}")
+    return verb("accept", *risks, *words, "--until", f"{today() + timedelta(days=days)}")
 
 
 def test_the_list_shows_the_dearest_first_with_level_and_due_date(verb: Verb) -> None:
@@ -106,7 +105,7 @@ def test_an_accepted_risk_stays_in_the_list_at_its_full_cost(verb: Verb) -> None
     accept(verb, SSH)
     after = listed(verb)[SSH]
     assert after["treatment"] == "accept"
-    assert after["due"] == f"{TODAY + timedelta(days=100)}"
+    assert after["due"] == f"{today() + timedelta(days=100)}"
     assert {**after, "treatment": "", "due": "", "acceptance": None, "owner": "", "overdue": 0} == {
         **before, "treatment": "", "due": "", "owner": "", "overdue": 0,
     }  # fmt: skip
@@ -143,17 +142,17 @@ def test_the_policy_says_how_long_an_acceptance_may_last(verb: Verb, tmp_path: P
     accept(verb, SSH, days=30, policy=str(policy))
     assert "1 expiring" in verb("list").output
     with pytest.raises(UsageError, match="30 days"):
-        verb("renew", SSH, "--approver", "carl", "--until", f"{TODAY + timedelta(days=40)}", "--policy", str(policy))
+        verb("renew", SSH, "--approver", "carl", "--until", f"{today() + timedelta(days=40)}", "--policy", str(policy))
 
 
 def test_a_renewed_acceptance_keeps_owner_and_reason(verb: Verb) -> None:
     with pytest.raises(UsageError, match="is not accepted"):
-        verb("renew", SSH, "--approver", "carl", "--until", f"{TODAY + timedelta(days=40)}")
+        verb("renew", SSH, "--approver", "carl", "--until", f"{today() + timedelta(days=40)}")
     accept(verb, SSH)
-    verb("renew", SSH, "--approver", "carl", "--until", f"{TODAY + timedelta(days=200)}")
+    verb("renew", SSH, "--approver", "carl", "--until", f"{today() + timedelta(days=200)}")
     found = listed(verb)[SSH]["acceptance"]
     assert (found["owner"], found["approver"], found["reason"]) == ("anna", "carl", "replaced in spring")
-    assert found["until"] == f"{TODAY + timedelta(days=200)}"
+    assert found["until"] == f"{today() + timedelta(days=200)}"
 
 
 @pytest.mark.parametrize("until", ["soon", "2027-13-01", "2027-02-30", "20270101"])
@@ -239,10 +238,10 @@ def test_a_retired_asset_leaves_the_list_and_stays_in_the_record(verb: Verb) -> 
 
 
 def test_an_acceptance_in_words_is_as_strict_as_in_the_score() -> None:
-    risk: Any = Acceptance("a", "c", "", "x", "y", "z", TODAY)
-    refuse_unsound(risk, Bearing("x", "y", "z", TODAY + timedelta(days=1)), TODAY, 1)
+    risk: Any = Acceptance("a", "c", "", "x", "y", "z", today())
+    refuse_unsound(risk, Bearing("x", "y", "z", today() + timedelta(days=1)), today(), 1)
     with pytest.raises(UsageError, match="1 days"):
-        refuse_unsound(risk, Bearing("x", "y", "z", TODAY + timedelta(days=2)), TODAY, 1)
+        refuse_unsound(risk, Bearing("x", "y", "z", today() + timedelta(days=2)), today(), 1)
 
 
 def test_fingerprints_are_of_places_and_of_nothing_that_was_observed(verb: Verb) -> None:
@@ -257,7 +256,7 @@ def test_a_file_of_waivers_names_its_mistakes_by_line(tmp_path: Path) -> None:
 
 
 def test_waivers_are_taken_from_a_file_and_tried_without_writing(verb: Verb, tmp_path: Path) -> None:
-    until = TODAY + timedelta(days=90)
+    until = today() + timedelta(days=90)
     line = f"owner: anna, approver: bert, reason: goes in spring, until: {until}"
     (tmp_path / "w.yaml").write_text(
         f"waivers:\n  - {{control: users, asset: a, {line}}}\n  - {{control: tls, asset: a, {line}}}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from scanner.policy_file import read_as
 from scanner.register import open_register
 from scanner.score import Policy
 
+from .decisions_contract import today
 from .recorded import record_example
 from .test_attestations import BASELINE, SAID
 
@@ -247,8 +248,8 @@ def test_without_a_run_it_scans_now_and_holds_that_against_the_run_before(
     asked = ["--inventory", "inventory.yaml", "--baseline", "board.yaml", "--register", url]
 
     def answered(word: str, *words: str) -> Result:
-        until = datetime.now(UTC).date() + timedelta(days=300)
-        said = [SAID % (asset, word, datetime.now(UTC).date(), until, "") for asset in ("acme", "emca")]
+        until = today() + timedelta(days=300)
+        said = [SAID % (asset, word, today(), until, "") for asset in ("acme", "emca")]
         Path("attestations.yaml").write_text("attestations:\n" + "".join(f"  - {line}\n" for line in said))
         return CliRunner().invoke(riskline, [*words, *asked])
 
