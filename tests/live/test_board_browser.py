@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import importlib.resources
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from reports import board
 from reports.frameworks import FIRST
 from scanner import catalogue
 from scanner.model import Access, Asset, Control, Criticality, Finding, Outcome, Run, Ssh
+from tests.live.conftest import PATIENCE_MS
 from tests.run_of import REASONS, remembered, run_of, scored
 from tests.test_board import of_real_controls
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def long_names() -> Run:
@@ -56,24 +53,15 @@ def long_names() -> Run:
     return replace(run, history=replace(run.history, accepted=tuple(borne), charges=()))
 
 
-pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")]
+pytestmark = pytest.mark.live
 RUNS = {"every outcome": run_of(), "everything at once": remembered(of_real_controls()), "long names": long_names()}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        # The page under test is our own; root in a container cannot have Chromium's sandbox.
-        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def opened(browser: Browser, folder: Path, run: Run, width: int = 1000) -> Page:
     file = folder / "board.html"
     file.write_bytes(board.render(run))
     page = browser.new_page(viewport={"width": width, "height": 900})
-    page.goto(file.as_uri())
+    page.goto(file.as_uri(), timeout=PATIENCE_MS)
     return page
 
 
@@ -87,7 +75,7 @@ def test_it_says_no_error_and_asks_nobody(browser: Browser, tmp_path: Path) -> N
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(file.as_uri())
+    page.goto(file.as_uri(), timeout=PATIENCE_MS)
     assert said == []
     assert asked == [file.as_uri()]
     assert page.locator("script").count() == 0
@@ -131,7 +119,7 @@ def test_axe_finds_nothing_that_keeps_anybody_out(
     file = tmp_path / "page.html"
     file.write_bytes(catalogue.report(format).render(remembered(run_of())))
     page = browser.new_page(color_scheme=scheme)
-    page.goto(file.as_uri())
+    page.goto(file.as_uri(), timeout=PATIENCE_MS)
     page.evaluate("document.querySelectorAll('details').forEach(row => { row.open = true; })")
     page.evaluate(importlib.resources.files(package).joinpath("axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("axe.run()")

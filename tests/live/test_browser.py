@@ -5,31 +5,20 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page
 
 from reports import html
 from scanner import catalogue
 from scanner.model import Run
+from tests.live.conftest import PATIENCE_MS
 from tests.run_of import HOSTILE, run_of, run_of_many
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        # The page under test is our own; root in a container cannot have Chromium's sandbox.
-        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+pytestmark = pytest.mark.live
 
 
 @dataclass
@@ -54,7 +43,7 @@ def opened(browser: Browser, folder: Path, run: Run, hash: str = "", width: int 
     seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
     seen.page.on("dialog", seen.dialog)
     seen.page.on("request", lambda request: seen.asked.append(request.url))
-    seen.page.goto(file.as_uri() + hash)
+    seen.page.goto(file.as_uri() + hash, timeout=PATIENCE_MS)
     return seen
 
 
