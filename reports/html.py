@@ -50,7 +50,7 @@ def render(run: Run) -> bytes:
         bearable_asset=view.amount(policy.tolerances.asset, policy),
         amount=lambda value: view.amount(value, policy),
         chance=view.chance,
-        percent=view.percent,
+        seen=view.seen,
         points=view.points,
         marks=MARKS,
         level=heat_map.level,

@@ -77,7 +77,7 @@ def _assets(run: Run) -> list[str]:
     for one in run.visited:
         counts, of = view.counts(one), one.score
         cells = [plain(one.asset.id), plain(one.asset.owner or "nobody"), view.points(of)]
-        cells += [f"{of.likelihood} × {of.impact}" if of.likelihood else "-", view.percent(of.coverage)]
+        cells += [f"{of.likelihood} × {of.impact}" if of.likelihood else "-", view.seen(of)]
         cells += [str(counts[name]) for name in ("fail", "unknown", "pass")]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

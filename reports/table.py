@@ -47,7 +47,7 @@ def _assets(run: Run, width: int) -> str:
             "Owner": printable(visited.asset.owner or "nobody", max(10, width // 6)),
             "Score": view.points(of),
             "L x I": f"{of.likelihood} x {of.impact}" if of.likelihood else "-",
-            "Seen": view.percent(of.coverage) if of.applicable else "0%",
+            "Seen": view.seen(of),
             "Fail": counts["fail"],
             "Unknown": counts["unknown"],
             "Pass": counts["pass"],

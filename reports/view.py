@@ -193,7 +193,7 @@ def verdict(run: Run) -> str:
         said = f"The risk is within what was agreed: {amount(total.expected_loss, policy)} expected loss a year"
         said += f" of {amount(bearable, policy)} that are bearable."
     if total.coverage < 0.95:
-        said += f" Only {percent(total.coverage)} of what applies could be judged, so the true figure may be higher."
+        said += f" Only {seen(total)} of what applies could be judged, so the true figure may be higher."
     return said
 
 
@@ -225,9 +225,9 @@ def points(of: Score) -> str:
     return f"{of.score:.0f}" if of.judged or of.expected_loss else "?"
 
 
-def percent(share: float) -> str:
-    """A coverage, never rounded up to all: '99%' where anything is missing."""
-    return "100%" if share >= 1 else f"{min(int(share * 100), 99)}%"
+def seen(of: Score) -> str:
+    """How much of what applies was judged, never rounded up to all: '99 %'; '0 %' where nothing applies."""
+    return f"{100 * of.judged // of.applicable if of.applicable else 0} %"
 
 
 def chance(value: float) -> str:

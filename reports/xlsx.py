@@ -71,7 +71,7 @@ def _summary(run: Run) -> Iterable[tuple[str, str]]:
     yield "Verdict", view.verdict(run)
     yield "Score (50 is what was agreed)", view.points(total)
     yield "Expected loss a year", view.amount(total.expected_loss, policy)
-    yield "Seen of what applies", view.percent(total.coverage)
+    yield "Seen of what applies", view.seen(total)
     yield "Run", run.id
     yield "State", run.state
     yield "Started (UTC)", f"{run.started_at:%Y-%m-%d %H:%M}"

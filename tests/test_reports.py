@@ -157,7 +157,9 @@ def test_losses_and_chances_are_never_rounded_to_nothing_or_to_certainty() -> No
         "70 %",
         "> 99 %",
     ]
-    assert [view.percent(share) for share in (1.0, 0.9999, 0.0)] == ["100%", "99%", "0%"]
+    of = run_of().organisation
+    judged = [replace(of, judged=n, applicable=whole) for n, whole in ((9, 9), (9999, 10000), (0, 3), (0, 0))]
+    assert [view.seen(one) for one in judged] == ["100 %", "99 %", "0 %", "0 %"]
 
 
 def test_outcomes_are_marked_by_words_as_well_as_by_colour() -> None:

@@ -69,9 +69,19 @@ def test_an_asset_that_was_not_reached_is_never_scored_as_safe(format: str) -> N
     run = run_of()
     gone = next(one for one in run.visited if one.asset.id == "db-1")
     assert gone.score.judged == 0
-    row = next(line for line in re.split("\n|<tr>", render(format, run)) if "db-1" in line and "0%" in line)
+    row = next(line for line in re.split("\n|<tr>", render(format, run)) if "db-1" in line and "0 %" in line)
     assert "?" in row
-    assert "100%" not in row
+    assert "100 %" not in row
+
+
+@pytest.mark.parametrize("format", ["table", "html", "markdown"])
+def test_an_asset_to_which_nothing_applied_is_not_shown_as_wholly_seen(format: str) -> None:
+    run = run_of()
+    first = run.visited[0]
+    idle = replace(first, findings=(), score=replace(first.score, judged=0, applicable=0))
+    shown = [line for line in re.split("\n|<tr>", render(format, replace(run, visited=(idle,)))) if " %" in line]
+    assert any(first.asset.id in line and re.search(r"\b0 %", line) for line in shown)
+    assert not any(first.asset.id in line and "100 %" in line for line in shown)
 
 
 @pytest.mark.parametrize("format", ["table", "html", "markdown"])
@@ -80,7 +90,7 @@ def test_coverage_is_never_rounded_up_to_all(format: str) -> None:
     first = run.visited[0]
     nearly = replace(first, score=replace(first.score, judged=9999, applicable=10000))
     said = render(format, replace(run, visited=(nearly, *run.visited[1:])))
-    assert "99%" in said
+    assert "99 %" in said
 
 
 # ── foreign text ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,6 +23,13 @@ LEVELS = ("far above tolerance", "above tolerance", "within tolerance", "low", "
 """Levels of risks, the worst first."""
 
 
+def percent(share: float) -> str:
+    """A share or a chance as people read it, never rounded to nothing or to all: 'none', '< 1 %', '37 %', '> 99 %'."""
+    if share <= 0:
+        return "none"
+    return "< 1 %" if share < 0.01 else "> 99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
 def show_table(found: Sequence[Entry], today: date) -> None:
     """One line for each risk."""
     if not found:

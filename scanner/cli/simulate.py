@@ -12,6 +12,7 @@ import click
 
 from . import choosing
 from . import options as given
+from .risk_text import percent
 
 if TYPE_CHECKING:
     from scanner.score import Policy
@@ -71,7 +72,7 @@ def _print(found: Simulation, policy: Policy) -> None:
     def row(name: str, of: object) -> list[str]:
         spread = asdict(of)  # type: ignore[call-overload]
         numbers = [spread["expected"], spread["mean"], *spread["percentiles"]]
-        return [printable(name), *(f"{number:.4g}" for number in numbers), _percent(spread["with_loss"])]
+        return [printable(name), *(f"{number:.4g}" for number in numbers), percent(spread["with_loss"])]
 
     rows = [row(name, of) for name, of in found.services.items()]
     rows.append(row("all services", found.organisation))
@@ -82,8 +83,3 @@ def _print(found: Simulation, policy: Policy) -> None:
         f"{found.years} years drawn with seed {found.seed}; 9 of 10 losses of one step lie within a factor of"
         f" {policy.loss_spread:g}, end to end."
     )
-
-
-def _percent(share: float) -> str:
-    """A share as people read it: never 0 % for what can happen."""
-    return "none" if share == 0 else "<1 %" if share < 0.005 else f"{100 * share:.0f} %"

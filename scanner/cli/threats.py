@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options as given
+from .risk_text import percent
 
 if TYPE_CHECKING:
     from scanner.model import Evidence, Finding, Run
@@ -276,9 +277,9 @@ def _expected(found: Expectation, present: int, attacked: int, unknown: int) -> 
     between = f"{found.low}" if found.low == found.high else f"{found.low} to {found.high}"
     yield (
         f"Of the other {found.flaws}, {between} will see attacks somewhere in the next 30 days (8 times in 10; expected"
-        f" {found.expected:.1f}, spread {found.deviation:.1f}); at least one of them: {_percent(found.any_of_them)}."
+        f" {found.expected:.1f}, spread {found.deviation:.1f}); at least one of them: {percent(found.any_of_them)}."
     )
-    yield f"These {len(found.top)} carry {_percent(found.top_share)} of it: " + ", ".join(
+    yield f"These {len(found.top)} carry {percent(found.top_share)} of it: " + ", ".join(
         f"{flaw} {chance:.1%}" for flaw, chance in found.top
     )
     yield "These are chances of an attack anywhere in the world, not of one on your hosts."
@@ -311,10 +312,6 @@ def _record(found: Record) -> Iterator[str]:
         f" exploited within their 30 days {found.seen}; mean squared error {found.brier:.4f} (0 is perfect). A listing"
         " asks for more than an attack seen somewhere, so fewer are seen than expected."
     )
-
-
-def _percent(share: float) -> str:
-    return "<1 %" if 0 < share < 0.005 else ">99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
 
 
 @threats.command()
