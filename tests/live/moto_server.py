@@ -25,6 +25,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 ACCOUNT = "123456789012"
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+ATTEMPT = re.compile(r"attempt=(\d+)")
 MISSING = {
     *("access-analyzer", "GetSnapshotBlockPublicAccessState", "GetImageBlockPublicAccessState"),
     *("ListResourceComplianceSummaries", "ListFirewallPolicies", "DescribeClientVpnEndpoints"),
@@ -42,11 +43,15 @@ CODES = {
 
 @dataclass(frozen=True)
 class Call:
-    """One request as the server saw it. operation: its name, or method, path and query of a REST service."""
+    """One request as the server saw it. operation: its name, or method, path and query of a REST service.
+
+    attempt: 1, or more where the client asks once more, as it does of a server on a busy machine.
+    """
 
     service: str
     region: str
     operation: str
+    attempt: int
 
 
 @dataclass
@@ -130,7 +135,8 @@ def _call(environ: WSGIEnvironment, body: bytes) -> Call:
     action = parse_qs(body.decode("latin-1")).get("Action", [""])[0] if b"Action=" in body else ""
     query = "&".join(sorted(parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)))
     rest = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{query}"
-    return Call(service, region, target.rpartition(".")[2] or action or rest)
+    attempt = ATTEMPT.search(environ.get("HTTP_AMZ_SDK_REQUEST", ""))
+    return Call(service, region, target.rpartition(".")[2] or action or rest, int(attempt[1]) if attempt else 1)
 
 
 def _refusal(
