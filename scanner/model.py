@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -670,7 +670,7 @@ class Visited:
 
     asset: Asset
     baselines: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: Sequence[Finding]
     score: Score
     collected_at: datetime | None = None
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -774,10 +774,14 @@ class Run:
     tool_digest: str = ""
     feeds: Mapping[str, str] = field(default_factory=dict)
 
+    def each_finding(self) -> Iterator[Finding]:
+        """One finding after the other, in the order of the inventory."""
+        return (finding for visited in self.visited for finding in visited.findings)
+
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings, in the order of the inventory."""
-        return tuple(finding for visited in self.visited for finding in visited.findings)
+        """All findings at once, in the order of the inventory."""
+        return tuple(self.each_finding())
 
 
 _PIECE = 100_000
