@@ -358,16 +358,16 @@ def judge_again(
 
 def exit_code(run: Run, fail_on: float | None, policy: score.Policy) -> int:
     """0 clean, 1 a finding at or above `fail_on` (its own expected yearly loss; None never), 3 incomplete, 4 a bug."""
-    if any(finding.reason == "check-bug" for finding in run.each_finding()):
-        return 4
-    if fail_on is not None:
-        for one in run.visited:
-            weak = score.weaknesses(one.asset, one.findings, run.controls, policy)
-            if any(policy.attempts * each.v * each.l >= fail_on for each in weak):
-                return 1
-    if run.state != "complete" or any(finding.outcome is Outcome.UNKNOWN for finding in run.each_finding()):
-        return 3
-    return 0
+    is_blind, is_too_dear = run.state != "complete", False
+    for one in run.visited:
+        findings = list(one.findings)
+        if any(finding.reason == "check-bug" for finding in findings):
+            return 4
+        is_blind = is_blind or any(finding.outcome is Outcome.UNKNOWN for finding in findings)
+        if fail_on is not None and not is_too_dear:
+            weak = score.weaknesses(one.asset, findings, run.controls, policy)
+            is_too_dear = any(policy.attempts * each.v * each.l >= fail_on for each in weak)
+    return 1 if is_too_dear else 3 if is_blind else 0
 
 
 def _tell(one: Visited) -> None:
