@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -63,6 +63,7 @@ def _history(history: History | None) -> dict[str, Any] | None:
 
 def _in_order(run: Run, visited: Visited) -> list[view.Row]:
     """In the order of the baselines, so that two runs can be compared line by line."""
+    visited = replace(visited, findings=tuple(visited.findings))
     position = {id(finding): number for number, finding in enumerate(visited.findings)}
     return sorted(view.rows(run, visited), key=lambda row: position[id(row.finding)])
 

@@ -92,14 +92,14 @@ def _revive(kind: Any, value: Mapping[str, Any]) -> Any:
 
 def rows(run: Run, visited: Visited) -> list[Row]:
     """One asset's findings: failed ones first, by what they cost; then unknown, passed, not applicable."""
-    policy = policy_of(run)
+    policy, findings = policy_of(run), list(visited.findings)
     loss = {
         id(weak.finding): policy.attempts * weak.v * weak.l
-        for weak in score.weaknesses(visited.asset, visited.findings, run.controls, policy)
+        for weak in score.weaknesses(visited.asset, findings, run.controls, policy)
     }
     made = [
         Row(finding, run.controls.get((finding.baseline, finding.control)), loss.get(id(finding), 0.0))
-        for finding in visited.findings
+        for finding in findings
     ]
     order = {Outcome.FAIL: 0, Outcome.UNKNOWN: 1, Outcome.PASS: 2, Outcome.NOT_APPLICABLE: 3}
     return sorted(made, key=lambda row: (order[row.finding.outcome], -row.loss))

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -159,8 +159,15 @@ class Gap:
         return subject == self.subject or (subject.startswith("arn:") and subject.split(":", 4)[3] == self.subject)
 
 
+class _Hashed:
+    """Room for a digest that is worked out once: a frozen value with slots takes no `cached_property`."""
+
+    __slots__ = ("_digest",)
+    _digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(_Hashed):
     """The answer to one probe, verbatim, or the problem that kept it away.
 
     gaps: subjects inside an otherwise good answer that could not be read; each becomes an UNKNOWN finding.
@@ -172,13 +179,22 @@ class Reply:
     took_s: float = 0.0
     gaps: tuple[Gap, ...] = ()
 
+    @property
+    def text_digest(self) -> bytes:
+        """SHA-256 of the text in UTF-8, lone surrogates included."""
+        try:
+            return self._digest
+        except AttributeError:
+            object.__setattr__(self, "_digest", text_digest(self.text))
+            return self._digest
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All replies of one visit to one asset, by probe key, with when and by which version.
 
     failures: via → "problem: detail" for each way in that failed as a whole (all its probes carry that problem).
-    digest: SHA-256 over asset, replies and failures in canonical JSON; the same answers give the same digest.
+    digest: of asset, replies and failures (`answers_digest`); the same answers give the same digest.
     """
 
     asset: str
@@ -654,7 +670,7 @@ class Visited:
 
     asset: Asset
     baselines: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: Sequence[Finding]
     score: Score
     collected_at: datetime | None = None
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -758,17 +774,50 @@ class Run:
     tool_digest: str = ""
     feeds: Mapping[str, str] = field(default_factory=dict)
 
+    def each_finding(self) -> Iterator[Finding]:
+        """One finding after the other, in the order of the inventory."""
+        return (finding for visited in self.visited for finding in visited.findings)
+
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings, in the order of the inventory."""
-        return tuple(finding for visited in self.visited for finding in visited.findings)
+        """All findings at once, in the order of the inventory."""
+        return tuple(self.each_finding())
+
+
+_PIECE = 100_000
+"""So many letters at a time: a larger copy is fresh memory every time, which costs more than the hashing."""
+
+
+def text_digest(text: str) -> bytes:
+    """SHA-256 of a text in UTF-8, lone surrogates included."""
+    whole = hashlib.sha256()
+    for start in range(0, len(text), _PIECE):
+        whole.update(text[start : start + _PIECE].encode(errors="surrogatepass"))
+    return whole.digest()
 
 
 def answers_digest(asset: str, replies: Mapping[str, Reply], failures: Mapping[str, str]) -> str:
-    """SHA-256 over what was answered, not over when nor how long it took: the same answers give the same digest."""
-    said = {key: {**asdict(reply), "took_s": 0} for key, reply in replies.items()}
-    canonical = json.dumps([asset, said, dict(failures)], sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    """SHA-256 over what was answered, not over when nor how long it took: the same answers give the same digest.
+
+    It is taken of canonical JSON in which the SHA-256 of each text stands for the text.
+    """
+    said = {
+        key: [reply.text_digest.hex(), reply.problem, reply.detail, [astuple(gap) for gap in reply.gaps]]
+        for key, reply in replies.items()
+    }
+    return _canonical_digest([asset, said, dict(failures)])
+
+
+def is_digest_of(digest: str, evidence: Evidence) -> bool:
+    """Whether these are the answers that the digest was taken of, by today's rule or by the one before it."""
+    if digest == answers_digest(evidence.asset, evidence.replies, evidence.failures):
+        return True
+    said = {key: {**asdict(reply), "took_s": 0} for key, reply in evidence.replies.items()}
+    return digest == _canonical_digest([evidence.asset, said, dict(evidence.failures)])
+
+
+def _canonical_digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def utc_now() -> datetime:

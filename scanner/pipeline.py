@@ -19,7 +19,8 @@ from .exposure import rules
 from .exposure.across import Estate, Resolve
 from .exposure.joining import Joined
 from .exposure.sights import sight
-from .model import Asset, Control, Evidence, Finding, Outcome, Run, Visited, utc_now
+from .holding import Alike
+from .model import Control, Evidence, Finding, Outcome, Run, Visited, utc_now
 from .plan import Plan, PlannedAsset
 from .scoring.standing import OPEN_LISTS, Compensation, compensated, with_last_known
 from .transports import Bounds
@@ -158,7 +159,14 @@ def execute(
         register.begin(run)
     judge = Judge()
     known = _AskedOnce(register if register is not None else NOTHING)
-    visited: dict[str, Visited] = {asset.asset.id: asset for asset in run.visited}
+    alike = Alike()
+    visited: dict[str, Visited] = {}
+
+    def hold(one: Visited) -> None:
+        visited[one.asset.id] = replace(one, findings=alike.held(one.findings))
+
+    for before in run.visited:
+        hold(before)
     estate = Estate(plan.inventory)
     if register is not None:
         _remember(estate, run, register)
@@ -178,13 +186,13 @@ def execute(
             judge = Judge()  # what it remembers of answers may be what fills the memory
             collected = uncarried(collected.planned)
             one = kept(collected)
-        visited[one.asset.id] = one
+        hold(one)
         known.judged(one)
         _tell(one)
         if progress is not None:
             progress(one)
     for one in together(estate, visited, run, options.policy, known):
-        visited[one.asset.id] = one
+        hold(one)
         known.judged(one)
         if register is not None:
             register.amend(run.id, one)
@@ -314,9 +322,8 @@ def finish(
     controls = dict(run.controls)
     for one in visited:
         controls |= one.controls
-    pairs: list[tuple[Asset, Sequence[Finding]]] = [
-        (one.asset, _standing(controls, one.findings, known.last_known(one.asset.id))) for one in visited
-    ]
+    # one asset after the other: all of their findings at once would be most of the memory that a run takes
+    pairs = ((one.asset, _standing(controls, one.findings, known.last_known(one.asset.id))) for one in visited)
     total = score.assess(pairs, controls, policy)
     return replace(
         run,
@@ -351,17 +358,16 @@ def judge_again(
 
 def exit_code(run: Run, fail_on: float | None, policy: score.Policy) -> int:
     """0 clean, 1 a finding at or above `fail_on` (its own expected yearly loss; None never), 3 incomplete, 4 a bug."""
-    findings = run.findings
-    if any(finding.reason == "check-bug" for finding in findings):
-        return 4
-    if fail_on is not None:
-        for one in run.visited:
-            weak = score.weaknesses(one.asset, one.findings, run.controls, policy)
-            if any(policy.attempts * each.v * each.l >= fail_on for each in weak):
-                return 1
-    if run.state != "complete" or any(finding.outcome is Outcome.UNKNOWN for finding in findings):
-        return 3
-    return 0
+    is_blind, is_too_dear = run.state != "complete", False
+    for one in run.visited:
+        findings = list(one.findings)
+        if any(finding.reason == "check-bug" for finding in findings):
+            return 4
+        is_blind = is_blind or any(finding.outcome is Outcome.UNKNOWN for finding in findings)
+        if fail_on is not None and not is_too_dear:
+            weak = score.weaknesses(one.asset, findings, run.controls, policy)
+            is_too_dear = any(policy.attempts * each.v * each.l >= fail_on for each in weak)
+    return 1 if is_too_dear else 3 if is_blind else 0
 
 
 def _tell(one: Visited) -> None:

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from .disk import private_folder
 from .errors import UsageError
-from .model import Gap, Reply
+from .model import Gap, Reply, text_digest
 from .secrets import known_values
 
 MARK = re.compile(r"secret-[0-9a-f]{16}")
@@ -180,15 +180,18 @@ class Redactor:
         words = secret.strip().encode(errors="surrogatepass")
         return f"secret-{hmac.new(self.salt, words, hashlib.sha256).hexdigest()[:16]}"
 
-    def text(self, text: str, known: Iterable[str] = ()) -> str:
+    def text(self, text: str, known: Iterable[str] = (), digest: bytes = b"") -> str:
         """'url = ftp://me:hunter2@host' -> 'url = ftp://me:secret-…@host'. JSON stays JSON of the same shape.
 
         known: values that are secrets whatever they look like; they are found in an address and in base64 as well.
+        digest: the text's, where it is at hand.
         """
+        if not text:
+            return text
         values = {form: value for value in known for form in _forms(value) if form in text or _escaped(form) in text}
         if values:
             return self._cleaned(text, values)
-        name = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+        name = digest or text_digest(text)
         seen = self._seen.get(name)  # one look: another thread may clear it at any moment
         if seen is not None:
             return seen[0] if seen else text
@@ -210,7 +213,7 @@ class Redactor:
 
     def reply(self, reply: Reply, known: Iterable[str] = ()) -> Reply:
         """The reply without secrets: its text, its error text and what its gaps say."""
-        text, detail = self.text(reply.text, known), self.text(reply.detail, known)
+        text, detail = self.text(reply.text, known, reply.text_digest), self.text(reply.detail, known)
         gaps = tuple(Gap(self.text(gap.subject), gap.problem, self.text(gap.detail, known)) for gap in reply.gaps)
         if (text, detail, gaps) == (reply.text, reply.detail, reply.gaps):
             return reply

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .catalogue import Catalogue
 from .evaluate import Judge
-from .model import AppliesTo, Baseline, Evidence, Finding, Kind, Outcome, Run, Visited, answers_digest
+from .model import AppliesTo, Baseline, Evidence, Finding, Kind, Outcome, Run, Visited, is_digest_of
 from .plan import PlannedBaseline, plan_asset, plan_baseline
 from .scoring.standing import OPEN_LISTS
 
@@ -48,7 +48,7 @@ def replay(run: Run, evidence: Callable[[str], Evidence | None], catalogue: Cata
         if kept is None:
             left_out[one.asset.id] = "its answers are no longer kept"
             continue
-        if one.evidence_digest and answers_digest(kept.asset, kept.replies, kept.failures) != one.evidence_digest:
+        if one.evidence_digest and not is_digest_of(one.evidence_digest, kept):
             differences.append(Difference((one.asset.id, "the visit", "evidence", ""), "as recorded", "other answers"))
         chosen = [planned[name] for name in _matched(one) if name in planned]
         again = Judge().findings(plan_asset(one.asset, chosen), kept) if chosen else []

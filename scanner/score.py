@@ -18,6 +18,7 @@ from typing import NamedTuple, get_args
 
 from .errors import UsageError
 from .model import Asset, Control, Criticality, Finding, Outcome, Risk, Score, Zone
+from .scoring.coverage import Coverage, coverage
 from .scoring.policy import Effects, Policy
 
 __all__ = [
@@ -192,6 +193,12 @@ def _holes(open: Iterable[Weakness], into: Holes | None = None) -> Holes:
     return found
 
 
+def _add(holes: Holes, into: Holes) -> None:
+    """Add the holes of one asset to those of others."""
+    for cause, kinds in holes.items():
+        into.setdefault(cause, Counter()).update(kinds)
+
+
 def _curves(holes: Holes, policy: Policy) -> tuple[Curve, dict[str, Curve]]:
     """The loss curve of a set of holes, and that of each of its causes alone: from the largest loss downwards."""
     at_loss: dict[float, set[str]] = {}
@@ -250,27 +257,6 @@ def word(score: float) -> str:
     return next((name for limit, name in steps if score < limit), "far above tolerance")
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """Controls × assets: how many could be judged, of how many that apply."""
-
-    judged: int = 0
-    applicable: int = 0
-
-    def __add__(self, other: Coverage) -> Coverage:
-        return Coverage(self.judged + other.judged, self.applicable + other.applicable)
-
-
-def coverage(findings: Iterable[Finding]) -> Coverage:
-    """Count controls, not subjects. A control that is unknown for any of its subjects does not count as judged."""
-    unknown: dict[tuple[str, str, str], bool] = {}
-    for finding in findings:
-        if finding.outcome is not Outcome.NOT_APPLICABLE:
-            key = (finding.asset, finding.baseline, finding.control)
-            unknown[key] = unknown.get(key, False) or finding.outcome is Outcome.UNKNOWN
-    return Coverage(sum(not blind for blind in unknown.values()), len(unknown))
-
-
 def _score(of: Curve, tolerance: float, covered: Coverage, policy: Policy) -> Score:
     loss, chance = of.expected_loss, of.chance()
     levels = (_level(chance), _impact(of.worst, policy)) if of.steps else (0, 0)
@@ -300,27 +286,30 @@ class Assessment:
 def assess(pairs: Iterable[tuple[Asset, Sequence[Finding]]], controls: Controls, policy: Policy) -> Assessment:
     """Score every asset, service and risk, and the organisation. Services are in the order of their names."""
     assets: dict[str, Score] = {}
-    open: dict[str, list[Weakness]] = {}
+    now: dict[str, Holes] = {}
     held: dict[str, Holes] = {}
     covered: dict[str, Coverage] = {}
+    risks: dict[tuple[str, str], _Open] = defaultdict(_Open)
     alike: dict[Hashable, _Rates] = {}
-    for asset, findings in pairs:
+    for asset, findings in pairs:  # nothing of one asset's findings is held once the next one's are asked for
         rates = alike.setdefault(_standing_of(asset), _Rates(asset, controls, policy))
         found = _weak(asset, findings, rates, inherent=False)
-        seen = coverage(findings)
-        assets[asset.id] = _score(curve(found, policy), policy.tolerances.asset, seen, policy)
-        open.setdefault(asset.service, []).extend(found)
+        seen, holes = coverage(findings), _holes(found)
+        assets[asset.id] = _score(_curves(holes, policy)[0], policy.tolerances.asset, seen, policy)
+        _add(holes, now.setdefault(asset.service, {}))
         _holes(_weak(asset, findings, rates, inherent=True), held.setdefault(asset.service, {}))
         covered[asset.service] = covered.get(asset.service, Coverage()) + seen
-    both = {name: _curves(_holes(open[name]), policy) for name in sorted(open)}
-    now = {name: of for name, (of, _) in both.items()}
+        for one in found:
+            if one.v > 0 and one.l > 0:
+                risks[one.service, one.cause].take(one, controls)
+    both = {name: _curves(now[name], policy) for name in sorted(now)}
     bare = [_curves(held[name], policy)[0] for name in sorted(held)]
     everything = sum(covered.values(), Coverage())
     return Assessment(
-        organisation=_organisation(list(now.values()), everything, policy),
-        services={name: _score(of, policy.tolerances.service, covered[name], policy) for name, of in now.items()},
+        organisation=_organisation([of for of, _ in both.values()], everything, policy),
+        services={name: _score(of, policy.tolerances.service, covered[name], policy) for name, (of, _) in both.items()},
         assets=assets,
-        risks=_risks(open, {name: causes for name, (_, causes) in both.items()}, controls, policy),
+        risks=_risks(risks, {name: causes for name, (_, causes) in both.items()}, controls, policy),
         inherent=_organisation(bare, everything, policy),
     )
 
@@ -352,44 +341,55 @@ def _organisation(services: Sequence[Curve], covered: Coverage, policy: Policy) 
     )
 
 
+class _Open:
+    """A risk in the making: what its weaknesses leave of themselves, so that none of them is held."""
+
+    def __init__(self) -> None:
+        self.worst: tuple[float, str, str] = (math.inf, "", "")  # what it costs alone, below zero; control, baseline
+        self.assets: set[str] = set()
+        self.flaws: set[tuple[str, str]] = set()
+        self.findings = 0
+
+    def take(self, one: Weakness, controls: Controls) -> None:
+        """One more weakness of this service and cause."""
+        baseline, control = one.finding.baseline, one.finding.control
+        self.worst = min(self.worst, (-one.v * one.l, control, baseline))
+        self.assets.add(one.asset)
+        self.findings += 1
+        if "advisory" in controls[baseline, control].references:
+            self.flaws.add((baseline, control))
+
+
 def _risks(
-    open: Mapping[str, Sequence[Weakness]],
+    open: Mapping[tuple[str, str], _Open],
     causes: Mapping[str, Mapping[str, Curve]],
     controls: Controls,
     policy: Policy,
 ) -> tuple[Risk, ...]:
     """One risk per service and root cause: these are the numbers on the map."""
-    by_cause: dict[tuple[str, str], list[Weakness]] = defaultdict(list)
-    for service, found in open.items():
-        for one in found:
-            if one.v > 0 and one.l > 0:
-                by_cause[service, one.cause].append(one)
-    risks = [_risk(found, causes[service][cause], controls, policy) for (service, cause), found in by_cause.items()]
+    risks = [_risk(place, found, causes[place[0]][place[1]], controls, policy) for place, found in open.items()]
     return tuple(sorted(risks, key=lambda risk: (-risk.expected_loss, risk.service, risk.root_cause)))
 
 
-def _title(found: Sequence[Weakness], worst: Weakness, controls: Controls) -> str:
+def _title(found: _Open, controls: Controls) -> str:
     """The title of the worst; of published flaws also how many others the same change mends."""
-    title = controls[worst.finding.baseline, worst.finding.control].title
-    flaws = {
-        key for one in found if "advisory" in controls[key := (one.finding.baseline, one.finding.control)].references
-    }
-    others = len(flaws) - 1
+    _, control, baseline = found.worst
+    title = controls[baseline, control].title
+    others = len(found.flaws) - 1
     if others < 1:
         return title
     return f"{title}, nor {'another' if others == 1 else f'{others} others'} that the same change mends"
 
 
-def _risk(found: Sequence[Weakness], of: Curve, controls: Controls, policy: Policy) -> Risk:
-    worst = min(found, key=lambda one: (-one.v * one.l, one.finding.control, one.finding.baseline))
+def _risk(place: tuple[str, str], found: _Open, of: Curve, controls: Controls, policy: Policy) -> Risk:
     return Risk(
-        service=worst.service,
-        root_cause=worst.cause,
-        title=_title(found, worst, controls),
+        service=place[0],
+        root_cause=place[1],
+        title=_title(found, controls),
         expected_loss=of.expected_loss,
         chance=of.chance(),
         likelihood=_level(of.chance()),
         impact=_impact(of.worst, policy),
-        assets=tuple(sorted({one.asset for one in found})),
-        findings=len(found),
+        assets=tuple(sorted(found.assets)),
+        findings=found.findings,
     )

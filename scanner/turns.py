@@ -67,6 +67,7 @@ class Turns:
         self._waiting: Iterator[PlannedAsset] = iter(assets)
         self._most = {"network": courtesy.network, "gateway": courtesy.gateway, "account": courtesy.account}
         self._under_way: Counter[Lane] = Counter()
+        self._taken: dict[str, tuple[Lane, ...]] = {}
         self._parked: dict[Lane, deque[PlannedAsset]] = {}
         self._freed: deque[Lane] = deque()
 
@@ -90,7 +91,7 @@ class Turns:
 
     def over(self, planned: PlannedAsset) -> None:
         """Give back the room of a visit that has ended."""
-        for lane in lanes(planned.asset):
+        for lane in self._taken.pop(planned.asset.id):
             self._under_way[lane] -= 1
             if not self._under_way[lane]:
                 del self._under_way[lane]
@@ -104,4 +105,5 @@ class Turns:
                 self._parked.setdefault(lane, deque()).append(planned)
                 return False
         self._under_way.update(needed)
+        self._taken[planned.asset.id] = needed
         return True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import threading
 import time
 from collections import Counter
@@ -15,7 +18,22 @@ from hypothesis import strategies as st
 from scanner import collect as collecting
 from scanner.collect import collect
 from scanner.errors import Unreachable
-from scanner.model import Access, Asset, Aws, Courtesy, Local, Network, Probe, Reply, Ssh
+from scanner.model import (
+    Access,
+    Asset,
+    Aws,
+    Courtesy,
+    Evidence,
+    Gap,
+    Local,
+    Network,
+    Probe,
+    Reply,
+    Ssh,
+    answers_digest,
+    is_digest_of,
+    utc_now,
+)
 from scanner.plan import PlannedAsset
 from scanner.probes import sh
 from scanner.transports import Bounds
@@ -38,6 +56,7 @@ class Wire:
     def __init__(self, rest_s: float = 0.0) -> None:
         self.rest_s = rest_s
         self.visited: list[str] = []
+        self.schedulers: set[int] = set()
         self.most: Counter[object] = Counter()
         self._now: Counter[object] = Counter()
         self._lock = threading.Lock()
@@ -48,6 +67,7 @@ class Wire:
         shared = (*lanes(asset), "all")
         with self._lock:
             self.visited.append(asset.id)
+            self.schedulers.add(os.sched_getscheduler(0))
             self._now.update(shared)
             for lane in shared:
                 self.most[lane] = max(self.most[lane], self._now[lane])
@@ -191,3 +211,53 @@ def test_a_way_that_is_not_asked_is_not_entered(wire: Wire) -> None:
     (found,) = collect([replace(host("10.0.0.1"), visits={})], Bounds())
     assert found.evidence.replies == {}
     assert wire.visited == []
+
+
+def test_visits_take_the_processor_from_nobody_and_the_run_itself_goes_on_as_it_was(wire: Wire) -> None:
+    before = os.sched_getscheduler(0)
+    list(collect([host("10.0.0.1"), host("10.0.0.2")], Bounds(), 2))
+    assert wire.schedulers == {os.SCHED_BATCH}
+    assert os.sched_getscheduler(0) == before
+
+
+# ── the digest of what was answered ──────────────────────────────────────────────────────────────────────────────────
+
+LONG = "größer \ud800 " * 20_000
+SAID = {"a": Reply(LONG, took_s=1.0), "b": Reply("x", gaps=(Gap("eu", "denied", "why"),)), "c": Reply(problem="absent")}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**SAID, "a": Reply(LONG + "x")},
+        {**SAID, "b": Reply("x", gaps=(Gap("eu", "denied", "because"),))},
+        {**SAID, "c": Reply(problem="absent", detail="not there")},
+        {**SAID, "c": Reply()},
+        {"a": SAID["b"], "b": SAID["a"], "c": SAID["c"]},
+        {key: reply for key, reply in SAID.items() if key != "c"},
+    ],
+)
+def test_the_digest_of_answers_tells_any_two_apart(other: Mapping[str, Reply]) -> None:
+    assert answers_digest("db1", SAID, {}) != answers_digest("db1", other, {})
+
+
+def test_the_digest_of_answers_is_of_the_asset_too_and_not_of_how_long_it_took() -> None:
+    taken = answers_digest("db1", SAID, {})
+    assert taken == answers_digest("db1", {**SAID, "a": Reply(LONG, took_s=2.0)}, {})
+    assert taken != answers_digest("db2", SAID, {})
+    assert taken != answers_digest("db1", SAID, {"ssh": "denied"})
+
+
+def test_a_digest_by_the_rule_of_before_still_stands_for_its_answers() -> None:
+    evidence = Evidence("db1", utc_now(), "0.1.0", SAID, {"nmap": "failed: why"})
+    gap = {"subject": "eu", "problem": "denied", "detail": "why"}
+    plain: dict[str, object] = {"text": "", "problem": None, "detail": "", "took_s": 0, "gaps": []}
+    said = {
+        "a": {**plain, "text": LONG},
+        "b": {**plain, "text": "x", "gaps": [gap]},
+        "c": {**plain, "problem": "absent"},
+    }
+    text = json.dumps(["db1", said, {"nmap": "failed: why"}], sort_keys=True)
+    assert is_digest_of(hashlib.sha256(text.encode()).hexdigest(), evidence)
+    assert is_digest_of(answers_digest("db1", SAID, {"nmap": "failed: why"}), evidence)
+    assert not is_digest_of(hashlib.sha256(text.encode()).hexdigest(), replace(evidence, asset="db2"))

@@ -103,7 +103,7 @@ def _title(run: Run, change: VerdictChange) -> str:
 def sum_up(run: Run, planned: int, found: Since, code: int, syslog: str | None) -> None:
     """One line of NAME=VALUE, no value with a space: into the log, and to the system log where that is wanted."""
     finished = run.finished_at or run.started_at
-    outcomes = Counter(finding.outcome.value for finding in run.findings)
+    outcomes = Counter(finding.outcome.value for finding in run.each_finding())
     said: dict[str, str | int | float] = {
         "run": run.id,
         "state": run.state,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from scanner.errors import UsageError
+from scanner.holding import Alike
 from scanner.model import Control, Finding, Run, Score, TrendPoint, Visited
 
 from . import codec, listing, tables
@@ -147,13 +148,13 @@ def visits(connection: sa.Connection, run_id: str, assets: Collection[str] | Non
         .where(visits.run == run_id)
         .order_by(visits.asset)
     )
-    found = []
+    found, alike = [], Alike()
     for row in connection.execute(query):
         if assets is not None and row.asset not in assets:
             continue
         visited = codec.revive(Visited, codec.unpack(row.body)["visited"])
         stored = codec.unpack(row.rows)
-        findings = codec.findings_of(visited.asset.id, stored)
+        findings = alike.held(codec.findings_of(visited.asset.id, stored))
         found.append(replace(visited, findings=findings, controls=codec.controls_of(stored)))
     return found
 

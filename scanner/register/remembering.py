@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from scanner import score
@@ -26,42 +26,51 @@ def history(register: Register, run: Run, policy: score.Policy, today: date) -> 
     held = register.risks(fingerprints=[name for name, one in treatments.items() if one.bearing is not None])
     open = register.risks(causes={risk.root_cause for risk in run.risks[:CAUSES]})
     assets = {one.asset.id for one in run.visited}
-    pairs = standing(register, run, today)
+    still = _still_open(register, run, today)
     return History(
         day=today,
         trend=tuple(register.trend(run, POINTS)),
         accepted=tuple(_accepted(entries(held, treatments, known, policy, today))),
         charges=_charges(run, entries([r for r in open if r.asset in assets], treatments, known, policy, today), today),
         head=register.head(),
-        untreated=_untreated(register, run, pairs, policy, today),
-        standing=tuple(
-            still for one, (_, found) in zip(run.visited, pairs, strict=True) for still in found[len(one.findings) :]
-        ),
+        untreated=_untreated(register, run, still, policy, today),
+        standing=tuple(finding for found in still.values() for finding in found),
     )
 
 
 def standing(register: Register, run: Run, today: date) -> list[tuple[Asset, list[Finding]]]:
     """What counts in a run, asset by asset: its findings and, in the last run, what it could not judge again."""
+    return list(_pairs(run, _still_open(register, run, today)))
+
+
+def _pairs(run: Run, still: Mapping[str, Sequence[Finding]]) -> Iterator[tuple[Asset, list[Finding]]]:
+    """Each asset with its findings and what is still open beside them, made as they are asked for."""
+    return ((one.asset, [*one.findings, *still.get(one.asset.id, ())]) for one in run.visited)
+
+
+def _still_open(register: Register, run: Run, today: date) -> dict[str, Sequence[Finding]]:
+    """Asset → what failed there before and could not be judged again; of the last run alone."""
     last = register.runs(1)
     if not last or last[0].id != run.id:
-        return [(one.asset, list(one.findings)) for one in run.visited]
-    pairs, eased = [], register.compensations()
+        return {}
+    found: dict[str, Sequence[Finding]] = {}
+    eased = register.compensations()
     for one in run.visited:
         known = [each for each in register.last_known(one.asset.id) if (each.baseline, each.control) in run.controls]
         known = compensated(known, eased.get(one.asset.id, ()), today)
-        pairs.append((one.asset, with_last_known(one.findings, known)))
-    return pairs
+        found[one.asset.id] = with_last_known(one.findings, known)[len(one.findings) :]
+    return found
 
 
 def _untreated(
-    register: Register, run: Run, pairs: list[tuple[Asset, list[Finding]]], policy: score.Policy, today: date
+    register: Register, run: Run, still: Mapping[str, Sequence[Finding]], policy: score.Policy, today: date
 ) -> float | None:
     """What the run would cost a year without what is accepted. None where not all that counts in it is known."""
-    seen = score.assess(pairs, run.controls, policy).organisation.expected_loss
+    seen = score.assess(_pairs(run, still), run.controls, policy).organisation.expected_loss
     if not math.isclose(seen, run.organisation.expected_loss, rel_tol=1e-9):
         return None
     held = register.acceptances()
-    less = [(asset, untreated(findings, held, today)) for asset, findings in pairs]
+    less = ((asset, untreated(findings, held, today)) for asset, findings in _pairs(run, still))
     return score.assess(less, run.controls, policy).organisation.expected_loss
 
 

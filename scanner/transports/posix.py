@@ -208,7 +208,7 @@ class Batch:
         frames, complete = frames_of(stdout, self.nonce)
         if frames is None:
             raise VisitFailed(_silence(stdout, stderr, ended))
-        if {head for head, _ in frames if head.startswith("PLAN ")} - {f"PLAN {self.digest}"}:
+        if any(head.startswith("PLAN ") and head != f"PLAN {self.digest}" for head, _ in frames):
             raise VisitFailed(f"{COLLECTOR} puts other questions there than these; print and install it anew")
         answers = _Answers(self.probes, complete, ended, _text(stderr[:2000]).strip())
         answers.read(frames)
@@ -275,7 +275,7 @@ class _Answers:
         self.found: dict[int, Reply] = {}
         self.paths: dict[str, list[str] | Problem | None] = {}
 
-    def read(self, frames: list[tuple[str, bytes]]) -> None:
+    def read(self, frames: list[tuple[str, memoryview]]) -> None:
         """Take all frames in order. A second UID frame starts over: sudo was refused after the first."""
         index = 0
         while index < len(frames):
@@ -303,7 +303,7 @@ class _Answers:
         number = rest.split(" ", 1)[0]
         return number.isascii() and number.isdigit() and len(number) < 9 and int(number) < len(self.probes)
 
-    def _output(self, number: int, body: bytes, frames: list[tuple[str, bytes]], index: int) -> int:
+    def _output(self, number: int, body: memoryview, frames: list[tuple[str, memoryview]], index: int) -> int:
         """Read probe `number` from its begin frame on; gives the index of the first frame behind it."""
         texts: dict[str, str] = {}
         status: str | None = None
@@ -331,7 +331,7 @@ class _Answers:
             self.found[number] = self._judge(probe, body, status, complaint)
         return index
 
-    def _judge(self, probe: Probe, body: bytes, status: str, complaint: str) -> Reply:
+    def _judge(self, probe: Probe, body: memoryview, status: str, complaint: str) -> Reply:
         text = _text(body)
         expected = str(probe.ask[2]).split(",") if probe.ask[0] == "sh" and len(probe.ask) > 2 else ["0"]
         if not self.root and _REFUSED.search(complaint):
@@ -400,24 +400,31 @@ def _index(text: str) -> int:
     return int(text.split(" ", 1)[0])
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", errors="backslashreplace")
+def _text(data: bytes | memoryview) -> str:
+    return str(data, "utf-8", errors="backslashreplace")
 
 
-def frames_of(stdout: bytes, nonce: str) -> tuple[list[tuple[str, bytes]] | None, bool]:
-    """(head line, body) of every frame behind the greeting, and whether the END frame came; None without a greeting."""
+def frames_of(stdout: bytes, nonce: str) -> tuple[list[tuple[str, memoryview]] | None, bool]:
+    """(head line, body) of every frame behind the greeting, and whether the END frame came; None without a greeting.
+
+    The bodies are views of the output, which is large: nothing of it is copied.
+    """
     mark = f"\n{nonce} ".encode()
-    _, hello, rest = stdout.partition(mark + b"HELLO ")
-    if not hello:
+    hello = stdout.find(mark + b"HELLO ")
+    if hello < 0:
         return None, False
-    packing, _, data = rest.partition(b"\n")
-    if packing == b"GZ":
-        data = _unpack(data)
-    frames = []
-    for part in data.split(mark)[1:]:
-        head, line_end, body = part.partition(b"\n")
-        if line_end:  # a head without its end was torn: "B 1" may have been "B 12"
-            frames.append((_text(head), body))
+    start = hello + len(mark) + len(b"HELLO ")
+    at = (stdout.find(b"\n", start) + 1) or len(stdout)
+    if stdout[start:at].rstrip(b"\n") == b"GZ":
+        stdout, at = _unpack(stdout[at:]), 0
+    view, frames = memoryview(stdout), []
+    at = stdout.find(mark, at)
+    while at >= 0:
+        at, begins = stdout.find(mark, at + len(mark)), at + len(mark)
+        ends = at if at >= 0 else len(stdout)
+        line_end = stdout.find(b"\n", begins, ends)
+        if line_end >= 0:  # a head without its end was torn: "B 1" may have been "B 12"
+            frames.append((_text(view[begins:line_end]), view[line_end + 1 : ends]))
     complete = any(head == "END" for head, _ in frames)
     return [frame for frame in frames if frame[0] != "END"], complete
 

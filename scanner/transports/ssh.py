@@ -123,23 +123,26 @@ def _answers(probes: Sequence[Probe], shown: Shown) -> dict[Probe, Reply]:
     return {} if reply is None else {probe: reply for probe in probes if probe.ask == ("visit", "host-key")}
 
 
+def _is_enough(tried: tenacity.RetryCallState) -> bool:
+    error = tried.outcome.exception() if tried.outcome else None
+    until: float = tried.args[-1]
+    return tried.attempt_number >= (2 if isinstance(error, Silent) else 4) or until - time.monotonic() < 1
+
+
+_AGAIN = tenacity.Retrying(
+    retry=tenacity.retry_if_exception_type((HungUp, Silent)),
+    wait=tenacity.wait_random(0.1, 0.6) + tenacity.wait_random_exponential(multiplier=0.25, max=2),
+    stop=_is_enough,
+    reraise=True,
+)
+
+
 def _reach(before: Connection | None, hop: Hop, way: Ssh, until: float) -> Connection:
     """An encrypted connection to one hop, tried again where a busy server hung up or did not greet in time.
 
     Waiting times are drawn at random, so that the second tries of many visits do not meet again.
     """
-
-    def enough(tried: tenacity.RetryCallState) -> bool:
-        error = tried.outcome.exception() if tried.outcome else None
-        return tried.attempt_number >= (2 if isinstance(error, Silent) else 4) or until - time.monotonic() < 1
-
-    again = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type((HungUp, Silent)),
-        wait=tenacity.wait_random(0.1, 0.6) + tenacity.wait_random_exponential(multiplier=0.25, max=2),
-        stop=enough,
-        reraise=True,
-    )
-    return again(_connect, before, hop, way, until)
+    return _AGAIN(_connect, before, hop, way, until)
 
 
 def _connect(before: Connection | None, hop: Hop, way: Ssh, until: float) -> Connection:

@@ -115,15 +115,18 @@ _parsing = threading.Lock()
 
 def read(path: Path) -> KnownHosts:
     """The parsed file, anew only when it changed on disk. A missing file knows nothing. Raises OSError."""
-    with _parsing:
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return KnownHosts()
-        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if path not in _parsed or _parsed[path][0] != stamp:
-            _parsed[path] = stamp, parse(path.read_text(encoding="utf-8", errors="replace"))
-        return _parsed[path][1]
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return KnownHosts()
+    stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+    kept = _parsed.get(path)
+    if kept is None or kept[0] != stamp:
+        with _parsing:  # whoever waits here finds it parsed
+            kept = _parsed.get(path)
+            if kept is None or kept[0] != stamp:
+                kept = _parsed[path] = stamp, parse(path.read_text(encoding="utf-8", errors="replace"))
+    return kept[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,21 +70,22 @@ def open_key(path: Path, passphrase: str | None) -> paramiko.PKey:
     passphrase: a reference. Raises AuthFailed naming the file and the remedy.
     """
     certificate = path.with_name(path.name + "-cert.pub")
-    with _opening:
-        try:
-            stamp = path.stat().st_mtime_ns
-            second = certificate.stat().st_mtime_ns if certificate.exists() else 0
-            wanted = (path, passphrase, stamp, second)
+    try:
+        second = certificate.stat().st_mtime_ns if certificate.exists() else 0
+        wanted = (path, passphrase, path.stat().st_mtime_ns, second)
+        if wanted in _opened:
+            return _opened[wanted]
+        with _opening:  # whoever waits here finds it opened
             if wanted not in _opened:
                 key = _decrypt(path, passphrase)
                 if second:
                     key.load_certificate(str(certificate))
                 _opened[wanted] = key
-        except OSError as error:
-            raise AuthFailed(f"the key {path} cannot be read: {error.strerror}") from error
-        except (ValueError, paramiko.SSHException) as error:
-            raise AuthFailed(f"the key {path} cannot be used: {error}") from error
-        return _opened[wanted]
+    except OSError as error:
+        raise AuthFailed(f"the key {path} cannot be read: {error.strerror}") from error
+    except (ValueError, paramiko.SSHException) as error:
+        raise AuthFailed(f"the key {path} cannot be used: {error}") from error
+    return _opened[wanted]
 
 
 def _decrypt(path: Path, passphrase: str | None) -> paramiko.PKey:

@@ -22,6 +22,7 @@ from scanner.secrets import resolve
 from .ssh_hosts import HostKey, Line, Shown, compare, kinds, learn
 from .ssh_keys import keys
 from .ssh_route import Hop
+from .ssh_socket import PromptPackets
 
 # what goes wrong reaches the user as a TargetError; paramiko's own log would add a traceback for each
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -36,19 +37,16 @@ MAX_KEYS = 5  # OpenSSH hangs up after six tries, and locks out some accounts be
 class Connection(paramiko.Transport):
     """paramiko's connection, which asks for plain host keys only and raises nothing but designed exceptions."""
 
-    asked_kinds: tuple[str, ...] = ()
-    # a read that waits comes back so often to look whether the connection was closed; ours is woken when it is torn
-    _active_check_timeout = 5.0
+    known: Sequence[Line] = ()
+    """What the known_hosts files said of the host when the key exchange began."""
 
     def __init__(self, sock: socket.socket | paramiko.Channel) -> None:
-        super().__init__(sock)
-        # it would start a thread for each handshake, and `secure` waits no longer than that anyway
-        vars(self.packetizer)["start_handshake"] = lambda timeout: None  # noqa: ARG005 - called by that name
+        super().__init__(sock, packetizer_class=PromptPackets)
 
     @property
     def preferred_keys(self) -> Sequence[str]:
         """Known types first. No host certificates: nothing here verifies their authority."""
-        wanted = [name for kind in self.asked_kinds for name in _ALGORITHMS.get(kind, (kind,))]
+        wanted = [name for kind in kinds(self.known) for name in _ALGORITHMS.get(kind, (kind,))]
         able = [name for name in self.get_security_options().key_types if name not in _SHA1]
         return tuple(dict.fromkeys([name for name in wanted if name in able] + able))
 
@@ -93,7 +91,7 @@ def secure(sock: socket.socket | paramiko.Channel, hop: Hop, until: float) -> Co
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = max(_left(until), 0.1)
     options = transport.get_security_options()
     options.ciphers = tuple(dict.fromkeys((*(c for c in _QUICK if c in options.ciphers), *options.ciphers)))
-    transport.asked_kinds = kinds(_lines(hop))
+    transport.known = _lines(hop)
     agreed = threading.Event()
     started = time.monotonic()
     transport.start_client(agreed)
@@ -143,7 +141,7 @@ def host_key(transport: Connection, hop: Hop, policy: Literal["known", "accept-n
     """Compare the key that the server proved to own with the known ones; learn a first one where the policy says so."""
     key = transport.get_remote_server_key()
     seen = HostKey(key.get_name(), key.asbytes())
-    shown = compare(_lines(hop), seen)
+    shown = compare(transport.known, seen)
     if shown.state == "unknown" and policy == "accept-new" and hop.place.files:
         try:
             shown = learn(hop.place, seen)

@@ -117,7 +117,9 @@ def _known_hosts(way: Ssh, found: dict[str, str | list[str]]) -> tuple[Path, ...
     return tuple(Path(word).expanduser() for word in files if word.lower() not in _NONE)
 
 
-def _lookup(config: paramiko.SSHConfig, name: str) -> dict[str, str | list[str]]:
+def _lookup(config: paramiko.SSHConfig | None, name: str) -> dict[str, str | list[str]]:
+    if config is None:
+        return {}
     try:
         return dict(config.lookup(name))
     except (paramiko.ssh_exception.ConfigParseError, paramiko.ssh_exception.CouldNotCanonicalize, ValueError) as error:
@@ -128,13 +130,15 @@ _read: dict[tuple[str, int, int], paramiko.SSHConfig] = {}
 _reading = threading.Lock()
 
 
-def _config(path: str) -> paramiko.SSHConfig:
-    """The parsed file, anew only when it changed; empty where there is none or `none` was written."""
+def _config(path: str) -> paramiko.SSHConfig | None:
+    """The parsed file, anew only when it changed; None where there is none or `none` was written."""
+    if path.lower() in _NONE:
+        return None
     place = Path(path).expanduser()
     with _reading:
         try:
-            if path.lower() in _NONE or not place.exists():
-                return paramiko.SSHConfig()
+            if not place.exists():
+                return None
             stamp = (str(place), place.stat().st_mtime_ns, place.stat().st_size)
             if stamp not in _read:
                 _read[stamp] = _parse(place)

@@ -39,11 +39,14 @@ class _Talk:
     """What a session has said so far. woken: set once there is an end to look at: the mark, too much, or no more."""
 
     def __init__(self, batch: Batch, max_bytes: int) -> None:
-        self.out, self.err = bytearray(), bytearray()
         self.received = 0
         self.heard_at = time.monotonic()
         self.is_marked = False
         self.woken = threading.Event()
+        self._out: list[bytes] = []  # one growing buffer would be moved again and again
+        self._size = 0
+        self._err = bytearray()
+        self._end = b""
         self._mark = f"\n{batch.nonce} END\n".encode()
         self._max_bytes = max_bytes
 
@@ -57,23 +60,30 @@ class _Talk:
         """Whether more was said than the visit may take."""
         return self.received > self._max_bytes
 
+    @property
+    def out(self) -> bytes:
+        """All output so far, as far as the visit may take it."""
+        return b"".join(self._out)
+
     def taken(self) -> tuple[bytes, bytes]:
         """Both streams, let go here: paramiko's objects point at each other, and at this one, until a collection."""
-        said = bytes(self.out), bytes(self.err)
-        self.out.clear()
-        self.err.clear()
+        said = self.out, bytes(self._err)
+        self._out, self._err = [], bytearray()
         return said
 
     def _hear(self, data: bytes) -> None:
         self._count(data)
-        self.out += data[: self._max_bytes - len(self.out)]
-        if self._mark in self.out[-len(data) - len(self._mark) :]:
+        data = data[: self._max_bytes - self._size]
+        self._out.append(data)
+        self._size += len(data)
+        self._end = self._end[-len(self._mark) :] + data
+        if self._mark in self._end:
             self.is_marked = True
             self.woken.set()
 
     def _hear_error(self, data: bytes) -> None:
         self._count(data)
-        self.err += data[: _ERRORS - len(self.err)]
+        self._err += data[: _ERRORS - len(self._err)]
 
     def _count(self, data: bytes) -> None:
         self.heard_at = time.monotonic()

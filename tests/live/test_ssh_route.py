@@ -197,10 +197,11 @@ TALKS: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "silence": (lambda opened: None, "no answer within 1 s, before its SSH greeting"),
     "greeting only": (lambda opened: opened.sendall(b"SSH-2.0-x\r\n"), "no answer within 1 s, in the key exchange"),
     "drip": (drip, "before its SSH greeting|no SSH server"),
-    "flood": (flood, "before its SSH greeting|no SSH server"),
+    "flood": (flood, "no SSH server: .*a line without an end"),
     "lines": (lines, "no SSH server|before its SSH greeting"),
     "old": (lambda opened: opened.sendall(b"SSH-1.5-old\r\n"), "no algorithm in common.*Incompatible version"),
     "garbage": (lambda opened: opened.sendall(b"SSH-2.0-x\r\n" + b"\0\0\0\x0c\x0a" + b"\xff" * 5000), "broke off"),
+    "endless": (lambda opened: opened.sendall(b"SSH-2.0-x\r\n\xff\xff\xff\xfc\x0a" + b"\0" * 50), "a packet of 429496"),
     "huge": (lambda opened: opened.sendall(b"SSH-2.0-x\r\n" + b"\xff" * 5000), "broke off|in the key exchange"),
 }
 
