@@ -17,6 +17,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -224,8 +225,10 @@ class Redactor:
             text = text.replace(form, self.fingerprint(values[form]))
         lowered = text.lower()
         for shape in SHAPES:
-            if any(sign in lowered for sign in shape.signs):
-                text = shape.pattern.sub(self._replaced, text)
+            for sign in shape.signs:  # `any` over a generator takes three times as long, for each word of a document
+                if sign in lowered:
+                    text = shape.pattern.sub(self._replaced, text)
+                    break
         return self._without_named(text)
 
     def _without_named(self, text: str) -> str:
@@ -253,15 +256,26 @@ class Redactor:
             return [self._walked(entry, values) for entry in value]
         if not isinstance(value, str):
             return value
-        if _NAME.match(name) and not _NO_SECRET.fullmatch(value.strip()):
+        if _is_name(name) and not _NO_SECRET.fullmatch(value.strip()):
             return self.fingerprint(value)
         return self._plain(value, values)
+
+
+def _is_name(key: str) -> bool:
+    """Whether a key of a JSON object is the name of a secret."""
+    return _is_short_name(key) if len(key) <= 64 else _NAME.match(key) is not None
+
+
+@lru_cache(1000)
+def _is_short_name(key: str) -> bool:
+    """The same, remembered, for rows repeat their keys; longer ones are not, for a target chooses how long they are."""
+    return _NAME.match(key) is not None
 
 
 def _places(text: str) -> Sequence[int]:
     """Where a name of a secret may begin, in order."""
     lowered = text.replace("\u0130", "I").lower()  # the one letter that grows when it is lower-cased
-    return sorted({at for word in _WORDS for at in _finds(lowered, word)})
+    return sorted({at for word in _WORDS if word in lowered for at in _finds(lowered, word)})
 
 
 def _finds(text: str, word: str) -> Iterator[int]:

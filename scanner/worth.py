@@ -36,7 +36,7 @@ def valued(asset: Asset, evidence: Evidence) -> Asset:
     reply = evidence.replies.get(TAGS.key)
     if reply is None:
         return asset
-    if reply.problem or reply.gaps:
+    if (reply.problem or reply.gaps) and "aws" not in evidence.failures:  # a visit that failed is told as a whole
         said = reply.detail or ", ".join(gap.subject for gap in reply.gaps)
         so = "some resources count as the account does" if asset.rules else "some findings show none"
         LOG.warning("%s: tags are not known everywhere, so %s: %s", asset.id, so, said)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jmespath
 import pytest
 from botocore import xform_name
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import create_loader
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from botocore.session import get_session
 from botocore.utils import parse_timestamp
@@ -15,6 +18,7 @@ from botocore.utils import parse_timestamp
 from scanner.baseline import read_baseline
 from scanner.catalogue import Catalogue
 from scanner.model import Probe
+from scanner.transports.aws_descriptions import descriptions
 from scanner.transports.aws_permissions import read_form
 from scanner.transports.aws_session import read_instant
 
@@ -196,3 +200,18 @@ def _told(row: Form, key: str) -> bool:
 )
 def test_a_date_is_read_as_boto_reads_it_in_whatever_form(told: Any) -> None:
     assert read_instant(told) == parse_timestamp(told)
+
+
+@pytest.mark.parametrize("kind", ["service-2", "endpoint-rule-set-1", "paginators-1"])
+def test_services_are_described_as_botocore_itself_finds_them(kind: str, tmp_path: Path) -> None:
+    own = tmp_path / "of-our-own" / "2026-01-01"
+    own.mkdir(parents=True)
+    (own / "service-2.json").write_text('{"metadata": {}}')
+    theirs = create_loader(str(tmp_path))
+    for service in ("rds", "sts", "of-our-own", "nobody-knows"):
+        if service in theirs.list_available_services(kind):
+            told = descriptions(str(tmp_path)).load_service_model(service, kind)
+            assert told == theirs.load_service_model(service, kind)
+        else:
+            with pytest.raises(UnknownServiceError):
+                descriptions(str(tmp_path)).load_service_model(service, kind)

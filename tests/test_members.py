@@ -114,6 +114,15 @@ def test_the_tags_of_what_findings_speak_of_are_kept_and_no_others() -> None:
     assert labelled(whole, {"arn:a", "arn:c"}).tags_of == {"arn:a": {"team": "shop"}}
 
 
+@pytest.mark.parametrize(("failures", "said"), [({}, 1), ({"aws": "auth-failed: no"}, 0)])
+def test_missing_tags_are_said_unless_the_visit_failed_as_a_whole(
+    failures: dict[str, str], said: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    denied = Reply(problem="denied", detail="allow tag:GetResources")
+    valued(Asset("cloud"), Evidence("cloud", utc_now(), "0", {TAGS.key: denied}, failures))
+    assert caplog.text.count("allow tag:GetResources") == said
+
+
 @pytest.mark.parametrize("reply", [Reply(problem="denied", detail="allow tag:GetResources"), Reply("<html>")])
 def test_tags_that_could_not_be_read_change_no_worth(reply: Reply) -> None:
     found = tagged(reply)
