@@ -32,6 +32,11 @@ class Descriptions(Loader):
 
     FILE_LOADER_CLASS = Files
 
+    @property
+    def search_paths(self) -> list[str]:
+        """The folders, as a copy: each session of boto3 would add one of its own once more."""
+        return list(super().search_paths)
+
     @functools.cached_property
     def _folders(self) -> list[str]:
         return [one.name for path in map(Path, self.search_paths) if path.is_dir() for one in path.iterdir()]

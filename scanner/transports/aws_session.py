@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import boto3
 import botocore
 from botocore import exceptions as boto
 from botocore.config import Config
@@ -75,7 +75,7 @@ class Clients:
         self._endpoint = endpoint
         self._made: dict[tuple[str, str], Any] = {}
         self._wires = Wires(budget.on_bytes, budget.left_s + SLACK_S)
-        self._lock = threading.Lock()  # sessions are not safe to make clients from in several threads
+        self._lock = threading.Lock()  # boto3 sessions are not safe to make clients from in several threads
         for_endpoint: Any = {"s3": {"addressing_style": "path"}, "inject_host_prefix": False} if endpoint else {}
         self._config = Config(
             connect_timeout=10,
@@ -87,15 +87,15 @@ class Clients:
             **for_endpoint,
         )
         if _is_number(endpoint):
-            session.register("before-sign.s3-control", _ask_by_number)
-        session.register("before-send", budget.on_request)
+            session.events.register("before-sign.s3-control", _ask_by_number)
+        session.events.register("before-send", budget.on_request)
 
     def of(self, service: str, region: str) -> Any:
         """The client of a service in a region."""
         with self._lock:
             if (service, region) not in self._made:
                 config = self._config.merge(HURRIED) if service == "sts" else self._config
-                made = self._session.create_client(service, region, endpoint_url=self._endpoint, config=config)
+                made = self._session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
                 self._wires.guard(made)
                 self._made[service, region] = made
             return self._made[service, region]
@@ -171,30 +171,21 @@ def _needed(access: Aws) -> str:
 
 def _session(access: Aws) -> Any:
     if access.access_key_id is None and access.secret_access_key is None:
-        return _made(access)
+        return _made(access, profile_name=access.profile)
     if access.access_key_id is None or access.secret_access_key is None:
         raise UsageError("`access_key_id` and `secret_access_key` belong together; one is missing")
-    keys = (
-        secrets.resolve(access.access_key_id, "access_key_id").reveal(),
-        secrets.resolve(access.secret_access_key, "secret_access_key").reveal(),
+    return _made(
+        access,
+        aws_access_key_id=secrets.resolve(access.access_key_id, "access_key_id").reveal(),
+        aws_secret_access_key=secrets.resolve(access.secret_access_key, "secret_access_key").reveal(),
     )
-    return _made(access, keys)
 
 
-def _made(access: Aws, keys: Sequence[str] = ()) -> Any:
-    """A session of botocore's: all that boto3 adds to one is resources and transfers, which take time to load.
-
-    keys: access key, secret key and, of a role, a token; without them the profile's, or what botocore finds.
-    """
-    session = get_session()
-    session.set_config_variable("region", access.home_region)
-    if keys:
-        session.set_credentials(*keys)
-    elif access.profile:
-        session.set_config_variable("profile", access.profile)
-    session.register_component("data_loader", descriptions(session.get_config_variable("data_path")))
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_instant)
-    return session
+def _made(access: Aws, **identity: str | None) -> Any:
+    core = get_session()
+    core.register_component("data_loader", descriptions(core.get_config_variable("data_path")))
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_instant)
+    return boto3.Session(botocore_session=core, region_name=access.home_region, **identity)
 
 
 def read_instant(told: Any) -> datetime:
@@ -214,7 +205,12 @@ def _as_role(clients: Clients, access: Aws, budget: Budget) -> Clients:
     sts = clients.of("sts", access.home_region)
     given = sts.assume_role(RoleArn=access.role, RoleSessionName="riskline", **proof)["Credentials"]
     clients.close()
-    session = _made(access, (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]))
+    session = _made(
+        access,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
     return Clients(session, access.endpoint, budget)
 
 
