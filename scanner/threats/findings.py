@@ -7,7 +7,8 @@ package that nobody watches any more, a feed too old to say "no known flaws", a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -34,7 +35,7 @@ MOST_REMEMBERED = 20_000
 class Threats:
     """All stored feeds, open for reading. now: the instant by which their age is judged. Use as a context.
 
-    exploited: CVE -> the day it was listed. chances: CVE -> chance of exploitation within 30 days.
+    exploited: CVE -> the day it was listed.
     """
 
     folder: Path
@@ -43,10 +44,10 @@ class Threats:
     standings: dict[str, store.Standing] = field(default_factory=dict)
     matchers: dict[str, Matcher] = field(default_factory=dict)
     exploited: dict[str, str] = field(default_factory=dict)
-    chances: dict[str, float] = field(default_factory=dict)
     endings: dict[tuple[str, str], tuple[str | None, str | None]] = field(default_factory=dict)
     guide: tuple[str, WindowsMatcher] | None = None
-    controls: dict[Hit, Control] = field(default_factory=dict)
+    epss: sqlite3.Connection | None = None
+    controls: dict[tuple[str, ...], Control] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def digests(self) -> dict[str, str]:
@@ -69,7 +70,7 @@ class Threats:
             elif found.form == "kev":
                 self.exploited = dict(db.execute("SELECT cve, substr(added, 1, 10) FROM kev"))
             elif found.form == "epss":
-                self.chances = dict(db.execute("SELECT cve, chance FROM epss"))
+                self.epss = db
             elif found.form == "guide":
                 self.guide = name, WindowsMatcher(db)
             else:
@@ -98,13 +99,21 @@ class Threats:
             told += f"; {form} until {one.newest_at:%Y-%m-%d}, {age}" if one else f"; no {form} list"
         return told
 
+    def chances(self, cves: Iterable[str]) -> dict[str, float]:
+        """CVE -> its chance of exploitation within 30 days, of those that have one: the list holds 300,000."""
+        if self.epss is None:
+            return {}
+        rows = ((cve, self.epss.execute("SELECT chance FROM epss WHERE cve = ?", (cve,)).fetchone()) for cve in cves)
+        return {cve: row[0] for cve, row in rows if row is not None}
+
     def control(self, hit: Hit) -> Control:
-        """What an advisory says of a package as a control; hosts with the same package share it."""
-        known = self.controls.get(hit)
+        """What an advisory says of a package as a control; hosts share it, whichever version each of them has."""
+        about = (hit.advisory, hit.name, hit.source, hit.fixed, hit.state, hit.step)
+        known = self.controls.get(about)
         if known is None:
             if len(self.controls) >= MOST_REMEMBERED:
                 self.controls.clear()
-            known = self.controls[hit] = control_of(hit, self.exploited, self.chances, self.model)
+            known = self.controls[about] = control_of(hit, self.exploited, self.chances(hit.cves), self.model)
         return known
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

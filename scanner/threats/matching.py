@@ -71,8 +71,9 @@ class Matcher:
         """
         packages = list(installed)
         found: dict[tuple[str, str, str], Hit] = {}
-        for one in packages:
-            if not one.kernel and not _without_kernel(one):
+        # most packages are made of a source that others are made of too
+        for one in {(each.name, each.version, each.stream): each for each in packages if not each.kernel}.values():
+            if not _without_kernel(one):
                 for hit in self._of(ecosystem, one):
                     found.setdefault((hit.advisory, hit.name, hit.version), hit)
         kernels = [one for one in packages if one.kernel]

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from scanner.disk import keep_names, private_folder
 
@@ -25,6 +25,8 @@ LEAST_SHARE = 0.8
 """A feed with fewer records than this share of the last one is cut, not cleaned."""
 FUTURE = timedelta(days=2)
 LISTED_BAD = 100
+AT_ONCE = 1_000
+"""Rows that are gathered before they are written."""
 _TABLES = """
 CREATE TABLE meta(form, url, etag, records INTEGER, bad INTEGER, newest TEXT, fetched_at TEXT, model TEXT);
 CREATE TABLE bad(name TEXT, why TEXT);
@@ -206,24 +208,34 @@ def _fill_advisories(db: sqlite3.Connection, found: Iterable[Advisory | Bad]) ->
     number = 0
     # into a heap first: rows in the order of the archive would land all over the table that is kept in order
     db.execute("CREATE TEMP TABLE heap AS SELECT * FROM span")
+    told: list[tuple[Any, ...]] = []
+    spans: list[tuple[Any, ...]] = []
     for one in found:
         if isinstance(one, Bad):
             bad.append(one)
             continue
         number += 1
         newest = max(newest or one.modified_at, one.modified_at)
-        row = (number, one.id, " ".join(one.cves), one.cvss, one.summary, one.stream)
-        db.execute("INSERT INTO adv VALUES (?, ?, ?, ?, ?, ?)", row)
-        spans = [
-            (s.ecosystem, s.package, number, nth, s.first, s.fixed, s.fixed_text, s.last, s.state)
-            for nth, s in enumerate(one.spans)
-        ]
-        db.executemany("INSERT INTO heap VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", spans)
+        told.append((number, one.id, " ".join(one.cves), one.cvss, one.summary, one.stream))
+        spans += [(number, nth, *span) for nth, span in enumerate(one.spans)]
+        if len(spans) >= AT_ONCE:
+            _put(db, told, spans)
+    _put(db, told, spans)
     db.execute("INSERT INTO span SELECT * FROM heap ORDER BY eco, pkg, adv, nth")
     db.execute("DROP TABLE heap")
     if newest is None:
         raise FeedRefused("it holds no usable record")
     return number, bad, newest, ""
+
+
+def _put(db: sqlite3.Connection, told: list[tuple[Any, ...]], spans: list[tuple[Any, ...]]) -> None:
+    """Write what was gathered, and let it go."""
+    db.executemany("INSERT INTO adv VALUES (?, ?, ?, ?, ?, ?)", told)
+    db.executemany(
+        "INSERT INTO heap(adv,nth,eco,pkg,first,fixed,fixed_text,last,state) VALUES (?,?,?,?,?,?,?,?,?)", spans
+    )
+    told.clear()
+    spans.clear()
 
 
 def _switch(fresh: Path, path: Path) -> None:
