@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import permutations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -119,9 +120,28 @@ def test_trap_3_a_mended_kernel_that_does_not_run_needs_a_restart(tmp_path: Path
     assert causes[f"{cve(1)}/linux/reboot"] == "restart into the newest kernel"
 
 
-@pytest.mark.parametrize("binary", ["linux-libc-dev", "linux-headers-6.1.0-9-amd64", "linux-perf"])
-def test_trap_4_headers_and_tools_of_a_kernel_hold_no_kernel(tmp_path: Path, binary: str) -> None:
-    _, found = judged(tmp_path, [record(cve(1), "linux", "9")], evidence([row(binary, "6.1.1-1", "linux")]))
+@pytest.mark.parametrize(
+    ("source", "named"), [("linux-signed-6.1-amd64", "linux-6.1"), ("linux-signed-hwe-6.8", "linux-hwe-6.8")]
+)
+def test_trap_2_a_signed_kernel_of_another_series_is_held_against_that(tmp_path: Path, source: str, named: str) -> None:
+    rows = [row("linux-image-6.1.0-9-amd64", "6.1.90-1~deb11u1", source, "6.1.90+1~deb11u1")]
+    _, found = judged(tmp_path, [record(cve(1), named, "6.1.94-1~deb11u1")], evidence(rows))
+    assert flaws(found) == [(f"{cve(1)}/{named}", "fail", "")]
+
+
+@pytest.mark.parametrize("source", ["linux", "linux-6.1"])
+@pytest.mark.parametrize(
+    "binary",
+    ["linux-libc-dev", "linux-headers-6.1.0-9-amd64", "linux-perf", "linux-image-6.1.0-9-amd64-dbg", "bpftool"],
+)
+def test_trap_4_headers_and_tools_of_a_kernel_hold_no_kernel(tmp_path: Path, binary: str, source: str) -> None:
+    _, found = judged(tmp_path, [record(cve(1), source, "9")], evidence([row(binary, "6.1.1-1", source)]))
+    assert flaws(found) == []
+
+
+def test_trap_4_tools_built_of_the_source_of_a_kernel_that_is_there_hold_none(tmp_path: Path) -> None:
+    rows = [row("linux-image-6.8-9-riscv", "6.8.2-1", "linux-riscv"), row("tools", "6.8.1-1", "linux-riscv")]
+    _, found = judged(tmp_path, [record(cve(1), "linux-riscv", "6.8.2-1")], evidence(rows, running="6.8-9-riscv"))
     assert flaws(found) == []
 
 
@@ -134,6 +154,36 @@ def test_trap_5_a_package_from_elsewhere_is_not_covered(tmp_path: Path, version:
     assert flaws(found) == []
     one = only(found, COVERED)
     assert (one.outcome, one.reason, one.subject) == (Outcome.UNKNOWN, "not-covered", "curl")
+    assert (only(found, CLEAN).outcome, only(found, CLEAN).reason) == (Outcome.UNKNOWN, "not-covered")
+
+
+BOOKWORM = f"{DEBIAN}VERSION_CODENAME=bookworm\n"
+
+
+@pytest.mark.parametrize(
+    ("release", "offered", "why"),
+    [
+        # an archive that is no longer on the list leaves its packages, which are ahead of all that Debian has
+        (BOOKWORM, "~ oldstable/bookworm 18.20", "no archive of the distribution has so new a version of it"),
+        (BOOKWORM, "= unstable/sid 20.1\n~ oldstable/bookworm 18.20", "it comes from another release, sid"),
+        (BOOKWORM, "= stable/trixie 20.1\n~ oldstable/bookworm 18.20", "it comes from another release, trixie"),
+        (DEBIAN, "= unstable/ 20.1\n~ oldstable/ 18.20", "it comes from another release, unstable"),
+        (BOOKWORM, "= oldstable-backports/bookworm-backports 20.1\n~ oldstable/bookworm 18.20", "it is a backport"),
+        (BOOKWORM, "= oldstable-security/bookworm-security 20.1\n= unstable/sid 20.1", ""),
+        (BOOKWORM, "= testing/bookworm 20.1", ""),  # the release before it was released
+        (BOOKWORM, "~ oldstable/bookworm 20.2", ""),  # behind what Debian has, and Debian's
+    ],
+)
+def test_trap_5_what_only_another_release_or_nobody_here_offers_is_not_covered(
+    tmp_path: Path, release: str, offered: str, why: str
+) -> None:
+    rows = [line.split(" ") for line in offered.splitlines()]
+    text = "".join(f"{sign}\tDebian\t{suite}\t\tnodejs\t{version}\tamd64\n" for sign, suite, version in rows) + "end\n"
+    seen = evidence([row("nodejs", "20.1")], release, offered=text)
+    _, found = judged(tmp_path, [record(cve(1), "nodejs", "18.21"), record(cve(2), "nodejs", "20.3")], seen)
+    assert only(found, COVERED).detail.removesuffix(": no advisory here speaks of it") == why
+    assert flaws(found) == ([] if why else [(f"{cve(2)}/nodejs", "fail", "")])
+    assert only(found, CLEAN).outcome is (Outcome.UNKNOWN if why else Outcome.NOT_APPLICABLE)
 
 
 @pytest.mark.parametrize("state", ["ii ", "hi ", "iU ", "iF ", "iH ", "iW ", "it ", "rH "])
@@ -237,6 +287,48 @@ def test_trap_12_several_ranges_and_the_last_affected_version_count(tmp_path: Pa
     one = record(cve(1), "bash", None, events=events)
     _, found = judged(tmp_path, [one], evidence([row("bash", version)]))
     assert bool(flaws(found)) is open
+
+
+@pytest.mark.parametrize(("version", "open"), [("1.1", True), ("1.2", False), ("2.3", True), ("2.4", False)])
+def test_trap_12_events_count_in_the_order_of_versions_whichever_way_they_stand(
+    tmp_path: Path, version: str, open: bool
+) -> None:
+    sorted_up = [{"introduced": "0"}, {"fixed": "1.2"}, {"introduced": "2.0"}, {"fixed": "2.4"}]
+    ways = permutations(sorted_up)
+    records = [record(cve(number), "bash", None, events=list(events)) for number, events in enumerate(ways)]
+    _, found = judged(tmp_path, records, evidence([row("bash", version)]))
+    assert len(flaws(found)) == (24 if open else 0)
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        [],
+        [{"type": "GIT", "repo": "https://x", "events": [{"introduced": "0"}]}],
+        [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "9.0.0"}]}],
+        [{"type": "ECOSYSTEM", "events": [{"fixed": "9"}]}],
+    ],
+)
+def test_trap_12_an_advisory_that_names_no_version_here_is_not_passed_over(tmp_path: Path, ranges: list[Any]) -> None:
+    one = record(cve(1), "bash", "6")
+    one["affected"][0]["ranges"] = ranges
+    _, found = judged(tmp_path, [one], evidence([row("bash", "5")]))
+    assert flaws(found) == [(f"{cve(1)}/bash/incomparable", "unknown", "could-not-compare")]
+    assert only(found, CLEAN).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(("version", "open"), [("4.9", False), ("5", True), ("5.0", False)])
+def test_trap_12_versions_without_a_range_count_one_by_one(tmp_path: Path, version: str, open: bool) -> None:
+    one = record(cve(1), "bash", "6")
+    one["affected"][0] |= {"ranges": [], "versions": ["5", "5.1"]}
+    _, found = judged(tmp_path, [one], evidence([row("bash", version)]))
+    assert bool(flaws(found)) is open
+
+
+def test_an_advisory_for_a_distribution_counts_in_each_of_its_releases(tmp_path: Path) -> None:
+    records = [record(cve(1), "bash", "6", "Debian"), record(cve(2), "bash", "6", "Debian:13")]
+    _, found = judged(tmp_path, records, evidence([row("bash", "5")]))
+    assert flaws(found) == [(f"{cve(1)}/bash", "fail", "")]
 
 
 TRAPS = {

@@ -18,7 +18,7 @@ from types import TracebackType
 from scanner.model import Asset, Control, Evidence, Fact, Finding, Outcome
 
 from . import packages, store
-from .controls import COVERED, STANDING, WATCHED, control_of
+from .controls import CLEAN, COVERED, STANDING, WATCHED, control_of
 from .matching import Hit, Matcher
 from .packages import Installed
 from .said import Missing, clean, fact_of, finding_of, said, unwatched, watched
@@ -140,24 +140,35 @@ def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tu
     fresh, matcher = _watched(asset, ecosystem, release, feed, today)
     found = [fresh, *unsure]
     controls: dict[str, Control] = {}
+    own = [one for one in installed if one.binary not in elsewhere]
     if matcher is not None:
-        own = [one for one in installed if one.binary not in elsewhere]
-        try:
-            running = fact_of(evidence, packages.RUNNING)
-        except Missing as missing:
-            running = ""
-            if any(one.kernel for one in own):
-                why = "the running kernel is not known; the newest installed one was judged"
-                found.append(said(asset, COVERED, Outcome.UNKNOWN, missing.reason, "kernel", detail=why))
-        if running and any(one.kernel for one in own) and running not in {one.kernel for one in own}:
-            why = f"the running kernel {running} comes from none of the installed packages"
-            found.append(said(asset, COVERED, Outcome.UNKNOWN, "not-covered", "kernel", detail=why))
+        running, doubts = _running(asset, evidence, own)
+        found += doubts
         for hit in matcher.hits(ecosystem, own, running):
             control = feed.control(hit)
             controls[control.id] = control
             found.append(finding_of(asset, control, hit))
-    found.append(clean(asset, fresh, found))
+    if own:
+        found.append(clean(asset, fresh, found))
+    else:
+        why = "all that is installed comes from elsewhere: no advisory here speaks of it"
+        found.append(said(asset, CLEAN, Outcome.UNKNOWN, "not-covered", detail=why))
     return [*STANDING, *controls.values()], found
+
+
+def _running(asset: Asset, evidence: Evidence, own: Sequence[Installed]) -> tuple[str, list[Finding]]:
+    """The running kernel's release ("" where it is not known), and what is to be said where no package here is it."""
+    kernels = {one.kernel for one in own if one.kernel}
+    try:
+        running = fact_of(evidence, packages.RUNNING)
+    except Missing as missing:
+        why = "the running kernel is not known; the newest installed one was judged"
+        doubt = said(asset, COVERED, Outcome.UNKNOWN, missing.reason, "kernel", detail=why)
+        return "", [doubt] if kernels else []
+    if not running or not kernels or running in kernels:
+        return running, []
+    why = f"the running kernel {running} comes from none of the installed packages"
+    return running, [said(asset, COVERED, Outcome.UNKNOWN, "not-covered", "kernel", detail=why)]
 
 
 _MANAGERS: Mapping[str, Fact[tuple[Installed, ...]]] = {

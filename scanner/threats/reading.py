@@ -28,6 +28,7 @@ from .versions import key_of
 CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 _STREAM = re.compile(r"(?<!\S)[A-Za-z0-9][A-Za-z0-9_+-]*:[A-Za-z0-9][A-Za-z0-9_.-]*(?!\S)")
 State = Literal["flaw", "ignored", "unwatched", "incomparable"]
+Order = Callable[[str], bytes]
 
 
 class FeedRefused(RisklineError):
@@ -204,11 +205,12 @@ def release_of(ecosystem: str) -> str:
 def _spans(affected: Any) -> Iterator[Span]:
     place = affected["package"]
     ecosystem, name = release_of(text_of(place["ecosystem"])), text_of(place["name"])
-    span = partial(_span, ecosystem, name, key_of(ecosystem), _state(affected))
+    key = key_of(ecosystem)
+    span = partial(_span, ecosystem, name, key, _state(affected))
     ranges = [one for one in affected.get("ranges") or () if one.get("type") == "ECOSYSTEM"]
     for one in ranges:
         first: str | None = None
-        for event in one["events"]:
+        for event in _in_order(one["events"], key):
             if "introduced" in event:
                 if first is not None:
                     yield span(first, None, False)
@@ -219,8 +221,28 @@ def _spans(affected: Any) -> Iterator[Span]:
                 first = None
         if first is not None:
             yield span(first, None, False)
-    for version in () if ranges else affected.get("versions") or ():
+    versions = () if ranges else affected.get("versions") or ()
+    for version in versions:
         yield span(text_of(version), version, True)
+    if not versions and not any("introduced" in event for one in ranges for event in one["events"]):
+        yield Span(
+            ecosystem, name, b"", None, "", False, "incomparable"
+        )  # affected, and nothing says in which versions
+
+
+def _in_order(events: Any, key: Order | None) -> Any:
+    """Events by their versions, as the schema wants them read; as they stand where one has no place in the order."""
+    if len(events) <= 2 and "introduced" in events[0]:
+        return events
+
+    def place(event: Any) -> bytes:
+        words = [event[one] for one in ("introduced", "fixed", "last_affected") if one in event]
+        return b"" if key is None or not words or words[0] == "0" else key(text_of(words[0]))
+
+    try:
+        return sorted(events, key=place)
+    except Unparsable:
+        return events
 
 
 def _state(affected: Any) -> State:
