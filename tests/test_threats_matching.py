@@ -385,6 +385,17 @@ def test_an_old_feed_turns_nothing_known_into_unknown(tmp_path: Path) -> None:
     assert "feed 40 days old" in only(found, CLEAN).detail
 
 
+def test_a_list_that_is_offered_unchanged_for_long_is_not_fresh_however_often_it_is_fetched(tmp_path: Path) -> None:
+    take(tmp_path, "osv", archive(tmp_path / "a.zip", [record(cve(1), "zip", "6")]))
+    later = NOW + timedelta(days=40)
+    store.confirmed(tmp_path / "feeds", "osv", later)
+    with Threats(tmp_path / "feeds", later) as threats:
+        _, found = findings(Asset("web"), evidence([row("bash", "5")]), threats, TODAY)
+    assert (only(found, CLEAN).outcome, only(found, CLEAN).reason) == (Outcome.UNKNOWN, "feed-too-old")
+    assert only(found, CLEAN).detail.startswith("nothing new in osv for 62 days")
+    assert "fetched 0 days ago" in only(found, WATCHED).observed
+
+
 def test_a_release_that_no_feed_knows_is_unknown(tmp_path: Path) -> None:
     seen = evidence([row("bash", "5")], release='ID=debian\nVERSION_ID="13"\n')
     _, found = judged(tmp_path, [record(cve(1), "bash", "6")], seen)
