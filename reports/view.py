@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, get_type_hints
@@ -152,6 +153,11 @@ def feeds(run: Run) -> list[str]:
     """What the known flaws were looked up in, with its age: 'Debian: 45231 advisories until 2026-11-20, fetched …'."""
     found = {one.observed or one.detail for one in run.findings if one.control == FEED and one.baseline == FLAWS}
     return sorted(found - {""})
+
+
+def feed_ages_days(run: Run) -> list[int]:
+    """How old the lists were that known flaws were looked up in; empty where there was none."""
+    return [int(days) for one in feeds(run) for days in re.findall(r"fetched (\d+) days ago", one)]
 
 
 def counts(visited: Visited) -> dict[str, int]:
