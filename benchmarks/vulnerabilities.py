@@ -23,11 +23,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +120,9 @@ def whole_way(folder: Path) -> dict[str, Any]:
 
 def debsecan(folder: Path) -> dict[str, Any]:
     """What debsecan needs for the same host and the same advisories, from a server on this machine."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
     content = (folder / "debsecan").read_bytes()
 
     class Handler(BaseHTTPRequestHandler):
