@@ -552,6 +552,29 @@ def test_leap_has_packages_of_suse_and_of_opensuse(tmp_path: Path) -> None:
     assert only(found, COVERED).outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize("stored", [["SUSE"], ["SUSE", "openSUSE"]])
+def test_leap_is_held_against_opensuses_own_archive_though_suses_speaks_of_it_too(
+    tmp_path: Path, stored: list[str]
+) -> None:
+    both = record("SUSE-SU-1", "openssl-3", "3.1-1", "openSUSE:Leap 15.6")
+    own = record("openSUSE-SU-1", "vim", "9.9-1", "openSUSE:Leap 15.6")
+    for name, records in (("SUSE", [both]), ("openSUSE", [both, own])):
+        if name in stored:
+            file = archive(tmp_path / f"{name}.zip", records)
+            store.take(tmp_path / "feeds", name, "osv", file, NOW, Limits())
+    replies = {
+        packages.RPM_PACKAGES.probe.key: Reply(rpm_row(LEAP, "vim", "0:9.1-1", "vim") + "\n"),
+        packages.RELEASE.probe.key: Reply(LEAP),
+        packages.RUNNING.probe.key: Reply("x\n"),
+    }
+    with Threats(tmp_path / "feeds", NOW) as threats:
+        _, found = findings(Asset("web"), Evidence("web", NOW, "0", replies), threats, TODAY)
+    if "openSUSE" in stored:
+        assert flaws(found) == [("openSUSE-SU-1/vim", "fail", "")]
+    else:
+        assert (only(found, WATCHED).reason, only(found, CLEAN).outcome) == ("no-feed", Outcome.UNKNOWN)
+
+
 @pytest.mark.parametrize(
     ("release", "ecosystem", "name", "named", "old", "new", "running"),
     [

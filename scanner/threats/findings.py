@@ -210,13 +210,23 @@ def _both(found: list[Finding]) -> tuple[list[Control], list[Finding]]:
     return list(STANDING), found
 
 
+_ARCHIVES: Mapping[str, str] = {
+    **{name: name for name in ("Debian", "Ubuntu", "AlmaLinux", "SUSE", "openSUSE", "Alpine")},
+    "Rocky Linux": "Rocky",
+    "Red Hat": "RedHat",
+}
+"""Family of releases -> the feed that holds all that is published of it."""
+
+
 def _watched(
     asset: Asset, ecosystem: str, release: Mapping[str, str], feed: Threats, today: date
 ) -> tuple[Finding, Matcher | None]:
     """Whether "nothing is known" would mean anything here, and by which feed."""
     name = f"{release.get('ID', '?')} {release.get('VERSION_ID', '?')}"
     for key, matcher in feed.matchers.items():
-        if ecosystem and matcher.watches(ecosystem):
+        # SUSE's archive holds what its advisories say of openSUSE too, and not what openSUSE's own say
+        foreign = key in _ARCHIVES.values() and key != _ARCHIVES.get(ecosystem.partition(":")[0])
+        if ecosystem and not foreign and matcher.watches(ecosystem):
             return watched(asset, name, feed.ends(ecosystem), key, feed, today), matcher
     return unwatched(asset, name), None
 
