@@ -221,6 +221,16 @@ def test_trap_7_an_advisory_without_the_epoch_proves_nothing(tmp_path: Path) -> 
     assert flaws(found) == [("ALSA-2026:1/bind/incomparable", "unknown", "could-not-compare")]
 
 
+@pytest.mark.parametrize(("version", "open"), [("32:9.16-1", True), ("32:9.16-2", True), ("32:9.16-3", False)])
+def test_trap_7_the_last_version_that_is_affected_is_so_without_its_epoch_too(
+    tmp_path: Path, version: str, open: bool
+) -> None:
+    events = [{"introduced": "0"}, {"last_affected": "9.16-2"}]
+    records = [record("ALSA-2026:1", "bind", None, "AlmaLinux:9", events=events)]
+    _, found = judged(tmp_path, records, evidence([alma("bind", version)], ALMA, rpm=True))
+    assert [one[1] for one in flaws(found)] == (["unknown"] if open else [])
+
+
 def test_trap_3_a_mended_kernel_on_disk_is_told_apart_from_a_missing_update(tmp_path: Path) -> None:
     rows = [row(f"linux-image-6.1.0-{n}-amd64", f"6.1.{n}-1", "linux-signed-amd64", f"6.1.{n}+1") for n in (8, 9)]
     controls, found = judged(tmp_path, [record(cve(1), "linux", "6.1.9-1")], evidence(rows, running="6.1.0-8-amd64"))

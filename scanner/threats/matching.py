@@ -21,7 +21,7 @@ _KERNEL_SOURCE = re.compile(
     r"linux(?:-(?:[0-9]|aws|azure|gcp|gke|oracle|ibm|kvm|lowlatency|raspi|hwe|oem|nvidia|meta|restricted).*)?\Z"
 )
 _CANDIDATES = """
-SELECT n, adv.id, cves, cvss, summary, stream, fixed_text, fixed IS NULL, state
+SELECT n, adv.id, cves, cvss, summary, stream, fixed_text, fixed IS NULL, last, state
 FROM span JOIN adv ON adv.n = span.adv
 WHERE eco = ? AND pkg = ? AND (state = 'incomparable' OR first <= ? AND
       (fixed IS NULL OR fixed > ? OR last AND fixed = ? OR ? AND fixed_text NOT LIKE '%:%'))
@@ -128,7 +128,7 @@ class Matcher:
         ahead = ecosystem.startswith(("AlmaLinux", "Rocky", "Red Hat")) and not version.startswith(b"\x00")
         rows = (self.db.execute(_CANDIDATES, (e, one.name, *[version] * 3, ahead)) for e in self._scopes(ecosystem))
         found: dict[str, Hit] = {}
-        for number, *words, fixed, open, state in chain.from_iterable(rows):
+        for number, *words, fixed, open, last, state in chain.from_iterable(rows):
             id, cves, cvss, summary, stream = self._said(number, words)
             said = _same_stream(one, fixed, stream)
             if said is False:
@@ -139,7 +139,8 @@ class Matcher:
             elif said is None:
                 reached, why = "incomparable", "the advisory does not say for which module stream it is"
             elif ahead and not open and ":" not in fixed:
-                if key(one.version.partition(":")[2]) >= key(fixed):
+                bare = key(one.version.partition(":")[2])
+                if bare > key(fixed) or (bare == key(fixed) and not last):
                     continue
                 reached, why = "incomparable", f"the advisory names no epoch ({fixed}), the package has one"
             hit = Hit(id, cves, cvss, summary, one.name, one.version, one.source, fixed, reached, why)
