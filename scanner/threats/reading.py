@@ -25,10 +25,12 @@ from scanner.errors import RisklineError, Unparsable
 
 from .versions import key_of
 
+LINE_BYTES = 4096  # more than any line of a list of scores has
 CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 _STREAM = re.compile(r"(?<!\S)[A-Za-z0-9][A-Za-z0-9_+-]*:[A-Za-z0-9][A-Za-z0-9_.-]*(?!\S)")
 State = Literal["flaw", "ignored", "unwatched", "incomparable"]
 Order = Callable[[str], bytes]
+Scored = tuple[str, float, float]
 
 
 class FeedRefused(RisklineError):
@@ -120,9 +122,8 @@ def osv(path: Path, limits: Limits) -> Iterator[Advisory | Bad]:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(".json")]
             bounded(entries, path.stat().st_size, limits)
-            # half a KiB for each of 45,000 entries: what was read is let go
-            archive.NameToInfo.clear()
-            archive.filelist.clear()
+            for kept in (archive.NameToInfo, archive.filelist):
+                kept.clear()  # half a KiB for each of 45,000 entries: what was read is let go
             entries.reverse()
             while entries:
                 entry = entries.pop()
@@ -308,33 +309,50 @@ def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad
     return released, good, bad
 
 
-def epss(path: Path, limits: Limits) -> tuple[datetime, str, list[tuple[str, float, float]], list[Bad]]:
-    """EPSS scores (CSV, packed or not): their date, the model, and (CVE, chance, percentile) of each."""
-    good: list[tuple[str, float, float]] = []
-    bad: list[Bad] = []
+def epss(path: Path, limits: Limits) -> tuple[datetime, str, Iterator[Scored | Bad]]:
+    """EPSS scores (CSV, packed or not): their date, the model, and (CVE, chance, percentile) of each, line by line."""
+    lines = _lines(path, limits)
+    head, columns = next(lines, ""), next(lines, "")
+    found = re.fullmatch(r"#model_version:([^,]+),score_date:(\S+)\s*", head)
+    if not found or not columns.startswith("cve,epss,percentile"):
+        raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: {head[:60]!r}")
+    try:
+        return instant(found[2]), found[1], map(_scored, lines)
+    except Unparsable as error:
+        raise FeedRefused(f"{path.name}: not a whole list of EPSS scores ({error})") from error
+
+
+def _lines(path: Path, limits: Limits) -> Iterator[str]:
+    """The lines of a text, packed or not, each with its end. FeedRefused where one is cut, endless or no text."""
+    left = limits.max_unpacked_bytes
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            content = bounded_read(gzip.GzipFile(fileobj=raw) if packed else raw, limits)
-        head, _, rest = content.decode("utf-8").partition("\n")
-        found = re.fullmatch(r"#model_version:([^,]+),score_date:(\S+)\s*", head)
-        if not found or not rest.startswith("cve,epss,percentile") or not rest.endswith("\n"):
-            raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: {head[:60]!r}")
-        released, model = instant(found[2]), found[1]
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError, Unparsable) as error:
+            opened = gzip.GzipFile(fileobj=raw) if packed else raw
+            while line := opened.readline(LINE_BYTES):
+                left -= len(line)
+                if left < 0:
+                    raise FeedRefused(f"{path.name}: longer than {limits.max_unpacked_bytes} bytes")
+                if not line.endswith(b"\n"):
+                    raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: it ends within a line")
+                yield line.decode("utf-8")
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
         raise FeedRefused(f"{path.name}: not a whole list of EPSS scores ({error})") from error
-    for line in rest.split("\n")[1:-1]:  # FIRST quotes nothing; a reader of CSV would fail as a whole at one stray sign
-        row = line.rstrip("\r").split(",")
-        try:
-            cve, chance, percentile = row[0], float(row[1]), float(row[2])
-            sound = all(math.isfinite(n) and 0 <= n <= 1 for n in (chance, percentile))
-            if len(row) != 3 or not sound or not CVE.fullmatch(cve):
-                raise ValueError("not CVE, chance 0..1, percentile 0..1")
-            good.append((cve, chance, percentile))
-        except (ValueError, IndexError) as error:
-            bad.append(Bad(",".join(row)[:80], str(error)[:160]))
-    return released, model, good, bad
+
+
+def _scored(line: str) -> Scored | Bad:
+    row = line.rstrip("\r\n").split(
+        ","
+    )  # FIRST quotes nothing; a reader of CSV would fail as a whole at one stray sign
+    try:
+        cve, chance, percentile = row[0], float(row[1]), float(row[2])
+        sound = all(math.isfinite(n) and 0 <= n <= 1 for n in (chance, percentile))
+        if len(row) != 3 or not sound or not CVE.fullmatch(cve):
+            raise ValueError("not CVE, chance 0..1, percentile 0..1")
+        return cve, chance, percentile
+    except (ValueError, IndexError) as error:
+        return Bad(",".join(row)[:80], str(error)[:160])
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from scanner.disk import keep_names, private_folder
 
-from .reading import Advisory, Bad, FeedRefused, Limits, ends, epss, kev, osv
+from .reading import Advisory, Bad, FeedRefused, Limits, Scored, ends, epss, kev, osv
 
 Form = Literal["osv", "kev", "epss", "ends", "guide"]
 LEAST_SHARE = 0.8
@@ -191,15 +191,28 @@ def _fill(
         db.executemany("INSERT OR REPLACE INTO kev VALUES (?, ?, ?)", rows)
         return len(listed), bad, released, ""
     if form == "epss":
-        scored, model, scores, bad = epss(source, limits)
-        db.executemany("INSERT OR REPLACE INTO epss VALUES (?, ?, ?)", scores)
-        return len(scores), bad, scored, model
+        return _fill_scores(db, source, limits)
     if form == "ends":
         made_at, endings, bad = ends(source, limits)
         told = [(one.product, one.release, *(day and f"{day}" for day in (one.day, one.extended))) for one in endings]
         db.executemany("INSERT OR REPLACE INTO ends VALUES (?, ?, ?, ?)", told)
         return len(endings), bad, made_at, ""
     return _fill_advisories(db, osv(source, limits))
+
+
+def _fill_scores(db: sqlite3.Connection, source: Path, limits: Limits) -> tuple[int, list[Bad], datetime, str]:
+    scored, model, scores = epss(source, limits)
+    bad: list[Bad] = []
+
+    def good() -> Iterator[Scored]:
+        for one in scores:
+            if isinstance(one, Bad):
+                bad.append(one)
+            else:
+                yield one
+
+    found = db.executemany("INSERT OR REPLACE INTO epss VALUES (?, ?, ?)", good()).rowcount
+    return found, bad, scored, model
 
 
 def _fill_advisories(db: sqlite3.Connection, found: Iterable[Advisory | Bad]) -> tuple[int, list[Bad], datetime, str]:
