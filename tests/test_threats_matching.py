@@ -129,6 +129,13 @@ def test_trap_2_a_signed_kernel_of_another_series_is_held_against_that(tmp_path:
     assert flaws(found) == [(f"{cve(1)}/{named}", "fail", "")]
 
 
+@pytest.mark.parametrize("binary", ["linux-image-6.1.0-9-amd64-unsigned", "linux-image-unsigned-6.1.0-9-amd64"])
+def test_trap_3_a_kernel_without_a_signature_is_the_one_that_runs(tmp_path: Path, binary: str) -> None:
+    rows = [row(binary, "6.1.9-1", "linux"), row("linux-image-6.1.0-10-amd64", "6.1.10-1", "linux-signed-amd64")]
+    _, found = judged(tmp_path, [record(cve(1), "linux", "6.1.10-1")], evidence(rows, running="6.1.0-9-amd64"))
+    assert flaws(found) == [(f"{cve(1)}/linux/reboot", "fail", "")]
+
+
 @pytest.mark.parametrize("source", ["linux", "linux-6.1"])
 @pytest.mark.parametrize(
     "binary",

@@ -51,7 +51,7 @@ done | { dpkg-query -W -f '${Package} ${Version}\n'; echo --; cat; } | awk '
 """
 DPKG = r"${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\t${source:Package}\t${source:Version}\n"
 RPM = r"%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{VENDOR}\t%{MODULARITYLABEL}\n"
-_KERNEL_IMAGE = re.compile(r"linux-image-(?:unsigned-)?(\d\S*)(?<!-dbg)\Z")
+_KERNEL_IMAGE = re.compile(r"linux-image-(?:unsigned-)?(\d\S*?)(?:-unsigned)?(?<!-dbg)\Z")
 _SIGNED = re.compile(r"linux-signed(\S*?)(?:-(?:amd64|arm64|i386|armhf|ppc64el|s390x|riscv64))?\Z")
 _DISTRIBUTIONS = {"debian": {"Debian"}, "ubuntu": {"Ubuntu"}}
 _VENDORS = {

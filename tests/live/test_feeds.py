@@ -120,6 +120,12 @@ def test_a_hostile_server_leaves_the_old_feed_in_force(tmp_path: Path, change: o
     assert [one.name for one in folder.iterdir()] == ["Debian.db"]
 
 
+def test_no_more_is_written_than_is_allowed_however_much_is_sent(tmp_path: Path) -> None:
+    with served(Answer(bytes(8 << 20))) as url, pytest.raises(FeedRefused, match="longer than 100000 bytes"):
+        fetch(url, tmp_path / "x", "", 100_000, 30.0)
+    assert (tmp_path / "x").stat().st_size <= 100_000
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.fault("N3")
 def test_a_peer_that_sends_its_head_sign_by_sign_is_left_at_the_deadline(tmp_path: Path, scheme: str) -> None:
