@@ -342,6 +342,22 @@ def test_trap_12_versions_without_a_range_count_one_by_one(tmp_path: Path, versi
     assert bool(flaws(found)) is open
 
 
+@pytest.mark.parametrize(
+    ("id", "cves", "open"),
+    [
+        ("ALBA-2026:1", [], False),
+        ("ALEA-2026:1", [], False),
+        ("ALBA-2026:1", ["CVE-2026-0001"], True),
+        ("ALSA-2026:1", [], True),  # of security, though nobody filled in which flaws
+    ],
+)
+def test_an_update_that_mends_no_flaw_is_none(tmp_path: Path, id: str, cves: list[str], open: bool) -> None:
+    one = record(id, "bash", "5.2-1", "AlmaLinux:9", upstream=[], related=cves)
+    _, found = judged(tmp_path, [one], evidence([alma("bash", "0:5.1-1")], ALMA, rpm=True))
+    assert [one[1] for one in flaws(found)] == (["fail"] if open else [])
+    assert only(found, CLEAN).outcome is (Outcome.NOT_APPLICABLE if open else Outcome.PASS)
+
+
 def test_an_advisory_for_a_distribution_counts_in_each_of_its_releases(tmp_path: Path) -> None:
     records = [record(cve(1), "bash", "6", "Debian"), record(cve(2), "bash", "6", "Debian:13")]
     _, found = judged(tmp_path, records, evidence([row("bash", "5")]))

@@ -28,6 +28,7 @@ from .versions import key_of
 LINE_BYTES = 4096  # more than any line of a list of scores has
 CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 _STREAM = re.compile(r"(?<!\S)[A-Za-z0-9][A-Za-z0-9_+-]*:[A-Za-z0-9][A-Za-z0-9_.-]*(?!\S)")
+_MENDS_BUGS = re.compile(r"(?:AL|RH|RL)[BE]A-|(?:open)?SUSE-[FOR]U-")  # errata that are not about security
 State = Literal["flaw", "ignored", "unwatched", "incomparable"]
 Order = Callable[[str], bytes]
 Scored = tuple[str, float, float]
@@ -173,8 +174,9 @@ def advisory(record: Any) -> Advisory | None:
     spans = tuple(span for one in record["affected"] for span in _spans(one))
     if spans and spans[0].ecosystem.startswith(_IN_PARTS):
         spans = tuple(dict.fromkeys(spans))
-    modular = any("module" in span.fixed_text for span in spans)
-    stream = " ".join(_STREAM.findall(summary)) if modular else ""
+    if _MENDS_BUGS.match(id) and not cves:
+        spans = ()  # a fifth of AlmaLinux's archive
+    stream = " ".join(_STREAM.findall(summary)) if any("module" in span.fixed_text for span in spans) else ""
     return Advisory(id, cves, modified, cvss, summary, stream, spans)
 
 
@@ -223,8 +225,7 @@ def _spans(affected: Any) -> Iterator[Span]:
         if first is not None:
             yield span(first, None, False)
     versions = () if ranges else affected.get("versions") or ()
-    for version in versions:
-        yield span(text_of(version), version, True)
+    yield from (span(text_of(one), one, True) for one in versions)
     if not versions and not any("introduced" in event for one in ranges for event in one["events"]):
         yield Span(
             ecosystem, name, b"", None, "", False, "incomparable"
