@@ -462,6 +462,14 @@ def test_one_upgrade_mends_all_advisories_of_a_source(tmp_path: Path) -> None:
     assert {one.root_cause for one in controls if "/" in one.id} == {"upgrade openssl"}
 
 
+def test_one_source_in_two_versions_is_one_finding_that_names_both(tmp_path: Path) -> None:
+    seen = evidence([row("libssl3", "3.0.1", "openssl"), row("openssl", "3.0.2"), row("libssl-dev", "3.2", "openssl")])
+    _, found = judged(tmp_path, [record(cve(1), "openssl", "3.1")], seen)
+    assert flaws(found) == [(f"{cve(1)}/openssl", "fail", "")]
+    one = only(found, f"{cve(1)}/openssl")
+    assert (one.observed, one.detail) == ("openssl 3.0.1", f"{cve(1)} (also 3.0.2)")
+
+
 def test_what_is_exploited_now_weighs_most(tmp_path: Path) -> None:
     records = [record(cve(n), "bash", "6") for n in range(3)]
     names = [one.removeprefix("DEBIAN-") for one in (cve(0), cve(1), cve(2))]

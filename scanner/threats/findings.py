@@ -10,7 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -144,10 +144,16 @@ def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tu
     if matcher is not None:
         running, doubts = _running(asset, evidence, own)
         found += doubts
+        told: dict[str, Finding] = {}
         for hit in matcher.hits(ecosystem, own, running):
             control = feed.control(hit)
             controls[control.id] = control
-            found.append(finding_of(asset, control, hit))
+            before = told.get(control.id)  # of packages of one source, some may be older than others
+            if before is None:
+                told[control.id] = finding_of(asset, control, hit)
+            else:
+                told[control.id] = replace(before, detail=f"{before.detail} (also {hit.version})")
+        found += told.values()
     if own:
         found.append(clean(asset, fresh, found))
     else:

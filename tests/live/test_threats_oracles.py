@@ -84,7 +84,13 @@ def we_say(feeds: Path, rows: Sequence[tuple[str, str, str, str]], listed: str =
     for binary, _, source, of in rows:
         built.setdefault(f"{source} {of}", []).append(binary)
     failed = [one for one in found if one.outcome == "fail"]
-    return {(cve, binary) for one in failed for cve in cves[one.control] for binary in built[one.observed]}
+    return {
+        (cve, binary)
+        for one in failed
+        for cve in cves[one.control]
+        for of in (one.observed.split()[-1], *re.findall(r"\(also (\S+)\)", one.detail))
+        for binary in built[f"{one.subject} {of}"]
+    }
 
 
 @pytest.mark.skipif(bool(DEBSECAN), reason=DEBSECAN)
