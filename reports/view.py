@@ -29,6 +29,7 @@ NEXT_STEP: Mapping[str, str] = {
     "undetermined": "The facts do not decide; look at the asset by hand.",
     "no-feed": "Run `riskline feeds update`, then `riskline evaluate latest`.",
     "feed-too-old": "Run `riskline feeds update`, then `riskline evaluate latest`.",
+    "feed-damaged": "Run `riskline feeds update`, then `riskline evaluate latest`.",
     "no-longer-watched": "Move to a release that gets updates: nobody reports flaws of this one any more.",
     "not-covered": "Follow the announcements of whoever makes the package, or install the distribution's own.",
     "could-not-compare": "Read the two versions in the message and compare them by hand.",

@@ -429,6 +429,29 @@ def test_a_list_that_is_offered_unchanged_for_long_is_not_fresh_however_often_it
     assert "fetched 0 days ago" in only(found, WATCHED).observed
 
 
+@pytest.mark.parametrize("form", ["osv", "kev"])
+@pytest.mark.parametrize("part", ["head", "middle"])
+def test_a_damaged_list_is_left_out_and_said_and_never_a_pass(tmp_path: Path, form: str, part: str) -> None:
+    many = [record(cve(n), f"p{n}", "6") for n in range(900)]
+    take(tmp_path, "osv", archive(tmp_path / "a.zip", [record(cve(999), "bash", "6"), *many]))
+    take(tmp_path, "kev", kev_list(tmp_path / "k", [f"CVE-2020-{10000 + n}" for n in range(900)]))
+    path = store.path_of(tmp_path / "feeds", form)
+    content = bytearray(path.read_bytes())
+    for at in range(0 if part == "head" else 3 * 4096, len(content) if part == "middle" else 1, 4096):
+        content[at : at + 2000] = b"\xff" * 2000
+    path.write_bytes(content)
+    with Threats(tmp_path / "feeds", NOW) as threats:
+        _, found = findings(Asset("web"), evidence([row("bash", "7")]), threats, TODAY)
+        said = [*threats.damaged]
+    if form == "kev":
+        assert (said, only(found, CLEAN).outcome) == (["kev"], Outcome.PASS)
+        assert only(found, WATCHED).observed.endswith("; no kev list; no epss list; kev cannot be read")
+    else:
+        assert only(found, WATCHED).outcome is Outcome.UNKNOWN
+        assert only(found, WATCHED).reason == ("no-feed" if part == "head" else "feed-damaged")
+        assert not any(one.outcome is Outcome.PASS for one in found if one.control == CLEAN)
+
+
 def test_a_release_that_no_feed_knows_is_unknown(tmp_path: Path) -> None:
     seen = evidence([row("bash", "5")], release='ID=debian\nVERSION_ID="13"\n')
     _, found = judged(tmp_path, [record(cve(1), "bash", "6")], seen)

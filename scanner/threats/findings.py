@@ -21,6 +21,7 @@ from . import packages, store
 from .controls import CLEAN, COVERED, STANDING, WATCHED, control_of
 from .matching import Hit, Matcher
 from .packages import Installed
+from .reading import FeedRefused
 from .said import Missing, clean, fact_of, finding_of, said, unwatched, watched
 from .support import ENDS, free_until, product_of
 from .windows import UPDATES
@@ -35,7 +36,7 @@ MOST_REMEMBERED = 20_000
 class Threats:
     """All stored feeds, open for reading. now: the instant by which their age is judged. Use as a context.
 
-    exploited: CVE -> the day it was listed.
+    exploited: CVE -> the day it was listed. damaged: feed -> why it cannot be read; it is left out.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Threats:
     endings: dict[tuple[str, str], tuple[str | None, str | None]] = field(default_factory=dict)
     guide: tuple[str, WindowsMatcher] | None = None
     epss: sqlite3.Connection | None = None
+    damaged: dict[str, str] = field(default_factory=dict)
     controls: dict[tuple[str, ...], Control] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -60,22 +62,29 @@ class Threats:
 
     def __enter__(self) -> Threats:
         for name in store.stored(self.folder):
-            found = store.standing(self.folder, name)
-            if found is None:
-                continue
-            self.standings[name] = found
-            db = self._open.enter_context(store.opened(store.path_of(self.folder, name)))
-            if found.form == "osv":
-                self.matchers[name] = Matcher(db)
-            elif found.form == "kev":
-                self.exploited = dict(db.execute("SELECT cve, substr(added, 1, 10) FROM kev"))
-            elif found.form == "epss":
-                self.epss = db
-            elif found.form == "guide":
-                self.guide = name, WindowsMatcher(db)
-            else:
-                self.endings = {(row[0], row[1]): (row[2], row[3]) for row in db.execute("SELECT * FROM ends")}
+            try:
+                self._take(name)
+            except (FeedRefused, sqlite3.DatabaseError) as error:
+                self.standings.pop(name, None)
+                self.damaged[name] = str(error)
         return self
+
+    def _take(self, name: str) -> None:
+        found = store.standing(self.folder, name)
+        if found is None:
+            return
+        self.standings[name] = found
+        db = self._open.enter_context(store.opened(store.path_of(self.folder, name)))
+        if found.form == "osv":
+            self.matchers[name] = Matcher(db)
+        elif found.form == "kev":
+            self.exploited = dict(db.execute("SELECT cve, substr(added, 1, 10) FROM kev"))
+        elif found.form == "epss":
+            self.epss = db
+        elif found.form == "guide":
+            self.guide = name, WindowsMatcher(db)
+        else:
+            self.endings = {(row[0], row[1]): (row[2], row[3]) for row in db.execute("SELECT * FROM ends")}
 
     @property
     def model(self) -> str:
@@ -97,7 +106,7 @@ class Threats:
             one = next((each for each in self.standings.values() if each.form == form), None)
             age = f"fetched {one.age_days(self.now):.0f} days ago" if one else ""
             told += f"; {form} until {one.newest_at:%Y-%m-%d}, {age}" if one else f"; no {form} list"
-        return told
+        return told + "".join(f"; {name} cannot be read" for name in self.damaged)
 
     def chances(self, cves: Iterable[str]) -> dict[str, float]:
         """CVE -> its chance of exploitation within 30 days, of those that have one: the list holds 300,000."""
@@ -122,6 +131,14 @@ class Threats:
 
 def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tuple[list[Control], list[Finding]]:
     """The controls and findings of one asset's known flaws; both empty where its packages were never asked for."""
+    try:
+        return _findings(asset, evidence, feed, today)
+    except sqlite3.DatabaseError as error:
+        why = f"a stored feed cannot be read to its end ({error}); run `riskline feeds update`"
+        return _both([said(asset, WATCHED, Outcome.UNKNOWN, "feed-damaged", detail=why)])
+
+
+def _findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tuple[list[Control], list[Finding]]:
     if UPDATES.probe.key in evidence.replies:
         return of_windows(asset, evidence, feed, today)
     if not any(one.probe.key in evidence.replies for one in _MANAGERS.values()):
@@ -234,7 +251,7 @@ def _watched(
         foreign = key in _ARCHIVES.values() and key != _ARCHIVES.get(ecosystem.partition(":")[0])
         if ecosystem and not foreign and matcher.watches(ecosystem):
             return watched(asset, name, feed.ends(ecosystem), key, feed, today), matcher
-    return unwatched(asset, name), None
+    return unwatched(asset, name, feed), None
 
 
 def _elsewhere(

@@ -63,9 +63,10 @@ def watched(asset: Asset, name: str, ends: date | None, key: str, feed: Threats,
     return said(asset, WATCHED, Outcome.PASS, "", "", told)
 
 
-def unwatched(asset: Asset, name: str) -> Finding:
+def unwatched(asset: Asset, name: str, feed: Threats) -> Finding:
     """That no stored feed speaks of a release."""
-    why = f"no stored feed has advisories for {name}; run `riskline feeds update`"
+    lost = f" ({', '.join(feed.damaged)} cannot be read)" if feed.damaged else ""
+    why = f"no stored feed has advisories for {name}{lost}; run `riskline feeds update`"
     return said(asset, WATCHED, Outcome.UNKNOWN, "no-feed", "", "", why)
 
 

@@ -76,7 +76,7 @@ def _watched(asset: Asset, host: Host, feed: Threats, today: date) -> Finding:
         why = f"build {host.build} is no Windows whose flaws are looked up here"
         return said(asset, WATCHED, Outcome.UNKNOWN, "not-covered", detail=why)
     if feed.guide is None or not feed.guide[1].watches(host.product):
-        return unwatched(asset, host.product)
+        return unwatched(asset, host.product, feed)
     return watched(asset, host.product, feed.ends(host.release), feed.guide[0], feed, today)
 
 
