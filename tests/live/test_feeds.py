@@ -127,7 +127,6 @@ def test_no_more_is_written_than_is_allowed_however_much_is_sent(tmp_path: Path)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.fault("N3")
 def test_a_peer_that_sends_its_head_sign_by_sign_is_left_at_the_deadline(tmp_path: Path, scheme: str) -> None:
     """As a head of HTTP, or as the first record of TLS (a handshake of 512 bytes), one byte now and then."""
     head = b"HTTP/1.1 200 OK\r\nX-One: " if scheme == "http" else b"\x16\x03\x03\x02\x00\x02\x00\x01\xfc"
