@@ -164,7 +164,7 @@ def _feeds() -> Iterator[Target]:
         opened.writestr("DSA-1.json", _OSV)
     yield Target("osv-archive", _of_file(lambda file: [*reading.osv(file, bounds)]), (archive.getvalue(),))
     yield Target("kev", _of_file(lambda file: reading.kev(file, bounds)), (_KEV,))
-    yield Target("epss", _of_file(lambda file: reading.epss(file, bounds)), (epss, gzip.compress(epss)))
+    yield Target("epss", _of_file(lambda file: [*reading.epss(file, bounds)[2]]), (epss, gzip.compress(epss)))
     yield Target("ends", _of_file(lambda file: reading.ends(file, bounds)), (_ENDS,))
 
 

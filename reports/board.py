@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -109,7 +108,7 @@ def render(run: Run) -> bytes:
 def _lists(run: Run) -> str:
     """How old the lists are that known flaws were looked up in; empty where nobody looked."""
     told = view.feeds(run)
-    ages = [int(days) for one in told for days in re.findall(r"fetched (\d+) days ago", one)]
+    ages = view.feed_ages_days(run)
     if not ages:
         return "Known flaws could not be looked up: no list of them was there." if told else ""
     return f"Known flaws were looked up in lists that are {counted(max(ages), 'day')} old."

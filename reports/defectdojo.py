@@ -15,6 +15,7 @@ from typing import Any
 from scanner.inert import printable
 from scanner.model import Outcome, Run
 
+from . import view
 from .markdown import plain
 from .records import Record, records
 
@@ -34,7 +35,7 @@ def document(run: Run) -> dict[str, Any]:
         "name": "Riskline",
         "type": "Riskline",
         "version": run.tool_version,
-        "description": f"Run {run.id}",
+        "description": ". ".join([f"Run {run.id}", *(f"Known flaws by {plain(told)}" for told in view.feeds(run))]),
         "findings": [_finding(run, one) for one in records(run) if one.finding.outcome in SENT],
     }
 

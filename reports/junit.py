@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from scanner.inert import printable
 from scanner.model import Outcome, Run, Visited
 
+from . import view
 from .records import Record, records
 
 
@@ -49,6 +50,10 @@ def _suite(run: Run, visited: Visited, found: list[Record]) -> ElementTree.Eleme
             "timestamp": f"{visited.collected_at or run.started_at:%Y-%m-%dT%H:%M:%S}",
         },
     )
+    if told := view.feeds(run):
+        lists = ElementTree.SubElement(suite, "properties")
+        for one in told:
+            ElementTree.SubElement(lists, "property", {"name": "known flaws by", "value": printable(one, 500)})
     suite.extend(_case(one) for one in found)
     return suite
 

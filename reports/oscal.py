@@ -93,6 +93,7 @@ def metadata(run: Run, title: str) -> dict[str, Any]:
         "last-modified": (run.finished_at or run.started_at).isoformat(),
         "version": said(run.id),
         "oscal-version": VERSION,
+        **({"remarks": "; ".join(f"Known flaws by {said(one)}" for one in told)} if (told := view.feeds(run)) else {}),
     }
 
 

@@ -32,6 +32,7 @@ def render(run: Run) -> bytes:
         for one in run.visited
     ]
     good = _last_good(run)
+    ages: list[Sample] = [({}, max(view.feed_ages_days(run), default=float("nan")))]
     families = [
         _family("riskline_asset_risk", "Risk score of an asset, 50 is the agreed level.", risks),
         _family("riskline_score", "Risk score, 50 is the agreed level.", _each(scopes, "score")),
@@ -43,6 +44,7 @@ def render(run: Run) -> bytes:
         _family("riskline_run_complete", "1 where every asset was judged.", [({}, float(run.state == "complete"))]),
         _family("riskline_run_timestamp_seconds", "When the run ended.", [({}, finished.timestamp())]),
         _family("riskline_last_good_run_timestamp_seconds", "When a run last judged every asset.", good),
+        _family("riskline_feed_age_days", "Age of the oldest list that known flaws were looked up in.", ages),
         _family("riskline_run_info", "The run.", [({"run": run.id, "version": run.tool_version}, 1)]),
     ]
     return "".join(families).encode()

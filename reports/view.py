@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, get_type_hints
@@ -28,6 +29,7 @@ NEXT_STEP: Mapping[str, str] = {
     "undetermined": "The facts do not decide; look at the asset by hand.",
     "no-feed": "Run `riskline feeds update`, then `riskline evaluate latest`.",
     "feed-too-old": "Run `riskline feeds update`, then `riskline evaluate latest`.",
+    "feed-damaged": "Run `riskline feeds update`, then `riskline evaluate latest`.",
     "no-longer-watched": "Move to a release that gets updates: nobody reports flaws of this one any more.",
     "not-covered": "Follow the announcements of whoever makes the package, or install the distribution's own.",
     "could-not-compare": "Read the two versions in the message and compare them by hand.",
@@ -152,6 +154,11 @@ def feeds(run: Run) -> list[str]:
     """What the known flaws were looked up in, with its age: 'Debian: 45231 advisories until 2026-11-20, fetched …'."""
     found = {one.observed or one.detail for one in run.findings if one.control == FEED and one.baseline == FLAWS}
     return sorted(found - {""})
+
+
+def feed_ages_days(run: Run) -> list[int]:
+    """How old the lists were that known flaws were looked up in; empty where there was none."""
+    return [int(days) for one in feeds(run) for days in re.findall(r"fetched (\d+) days ago", one)]
 
 
 def counts(visited: Visited) -> dict[str, int]:

@@ -30,7 +30,7 @@ def record(
         "ecosystem_specific": {"urgency": urgency},
     }
     cve = id.removeprefix("DEBIAN-")
-    base = {"id": id, "modified": "2025-11-01T10:00:00Z", "upstream": [cve], "affected": [affected], "summary": id}
+    base = {"id": id, "modified": "2026-11-01T10:00:00Z", "upstream": [cve], "affected": [affected], "summary": id}
     return {**base, "severity": [{"type": "CVSS_V3", "score": CVSS}], **more}
 
 

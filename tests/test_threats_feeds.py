@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scanner.threats import store
-from scanner.threats.reading import Advisory, Exploited, FeedRefused, Limits, advisory, epss, kev
+from scanner.threats.reading import Advisory, Bad, Exploited, FeedRefused, Limits, advisory, epss, kev
 from scanner.threats.store import Form, Standing
 
 from .feeds_of import NOW, archive, cve, ends_list, epss_list, kev_list, record
@@ -169,8 +169,9 @@ def test_cut_scores_are_refused(tmp_path: Path) -> None:
 
 def test_a_stray_sign_in_a_score_costs_that_score_alone(tmp_path: Path) -> None:
     path = epss_list(tmp_path / "e", ["CVE-2026-10001,0.1,0.1", "CVE-2026\r10002,0.1,0.1", 'CVE-2026-10003,"0.1,0.1'])
-    _, _, good, bad = epss(path, Limits())
-    assert ([name for name, _, _ in good], len(bad)) == (["CVE-2026-10001"], 2)
+    _, _, scores = epss(path, Limits())
+    found = [one.name if isinstance(one, Bad) else one for one in scores]
+    assert found == [("CVE-2026-10001", 0.1, 0.1), "CVE-2026\r10002,0.1,0.1", 'CVE-2026-10003,"0.1,0.1']
 
 
 @pytest.mark.fault("I10")

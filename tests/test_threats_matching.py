@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import permutations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -119,9 +120,35 @@ def test_trap_3_a_mended_kernel_that_does_not_run_needs_a_restart(tmp_path: Path
     assert causes[f"{cve(1)}/linux/reboot"] == "restart into the newest kernel"
 
 
-@pytest.mark.parametrize("binary", ["linux-libc-dev", "linux-headers-6.1.0-9-amd64", "linux-perf"])
-def test_trap_4_headers_and_tools_of_a_kernel_hold_no_kernel(tmp_path: Path, binary: str) -> None:
-    _, found = judged(tmp_path, [record(cve(1), "linux", "9")], evidence([row(binary, "6.1.1-1", "linux")]))
+@pytest.mark.parametrize(
+    ("source", "named"), [("linux-signed-6.1-amd64", "linux-6.1"), ("linux-signed-hwe-6.8", "linux-hwe-6.8")]
+)
+def test_trap_2_a_signed_kernel_of_another_series_is_held_against_that(tmp_path: Path, source: str, named: str) -> None:
+    rows = [row("linux-image-6.1.0-9-amd64", "6.1.90-1~deb11u1", source, "6.1.90+1~deb11u1")]
+    _, found = judged(tmp_path, [record(cve(1), named, "6.1.94-1~deb11u1")], evidence(rows))
+    assert flaws(found) == [(f"{cve(1)}/{named}", "fail", "")]
+
+
+@pytest.mark.parametrize("binary", ["linux-image-6.1.0-9-amd64-unsigned", "linux-image-unsigned-6.1.0-9-amd64"])
+def test_trap_3_a_kernel_without_a_signature_is_the_one_that_runs(tmp_path: Path, binary: str) -> None:
+    rows = [row(binary, "6.1.9-1", "linux"), row("linux-image-6.1.0-10-amd64", "6.1.10-1", "linux-signed-amd64")]
+    _, found = judged(tmp_path, [record(cve(1), "linux", "6.1.10-1")], evidence(rows, running="6.1.0-9-amd64"))
+    assert flaws(found) == [(f"{cve(1)}/linux/reboot", "fail", "")]
+
+
+@pytest.mark.parametrize("source", ["linux", "linux-6.1"])
+@pytest.mark.parametrize(
+    "binary",
+    ["linux-libc-dev", "linux-headers-6.1.0-9-amd64", "linux-perf", "linux-image-6.1.0-9-amd64-dbg", "bpftool"],
+)
+def test_trap_4_headers_and_tools_of_a_kernel_hold_no_kernel(tmp_path: Path, binary: str, source: str) -> None:
+    _, found = judged(tmp_path, [record(cve(1), source, "9")], evidence([row(binary, "6.1.1-1", source)]))
+    assert flaws(found) == []
+
+
+def test_trap_4_tools_built_of_the_source_of_a_kernel_that_is_there_hold_none(tmp_path: Path) -> None:
+    rows = [row("linux-image-6.8-9-riscv", "6.8.2-1", "linux-riscv"), row("tools", "6.8.1-1", "linux-riscv")]
+    _, found = judged(tmp_path, [record(cve(1), "linux-riscv", "6.8.2-1")], evidence(rows, running="6.8-9-riscv"))
     assert flaws(found) == []
 
 
@@ -134,6 +161,36 @@ def test_trap_5_a_package_from_elsewhere_is_not_covered(tmp_path: Path, version:
     assert flaws(found) == []
     one = only(found, COVERED)
     assert (one.outcome, one.reason, one.subject) == (Outcome.UNKNOWN, "not-covered", "curl")
+    assert (only(found, CLEAN).outcome, only(found, CLEAN).reason) == (Outcome.UNKNOWN, "not-covered")
+
+
+BOOKWORM = f"{DEBIAN}VERSION_CODENAME=bookworm\n"
+
+
+@pytest.mark.parametrize(
+    ("release", "offered", "why"),
+    [
+        # an archive that is no longer on the list leaves its packages, which are ahead of all that Debian has
+        (BOOKWORM, "~ oldstable/bookworm 18.20", "no archive of the distribution has so new a version of it"),
+        (BOOKWORM, "= unstable/sid 20.1\n~ oldstable/bookworm 18.20", "it comes from another release, sid"),
+        (BOOKWORM, "= stable/trixie 20.1\n~ oldstable/bookworm 18.20", "it comes from another release, trixie"),
+        (DEBIAN, "= unstable/ 20.1\n~ oldstable/ 18.20", "it comes from another release, unstable"),
+        (BOOKWORM, "= oldstable-backports/bookworm-backports 20.1\n~ oldstable/bookworm 18.20", "it is a backport"),
+        (BOOKWORM, "= oldstable-security/bookworm-security 20.1\n= unstable/sid 20.1", ""),
+        (BOOKWORM, "= testing/bookworm 20.1", ""),  # the release before it was released
+        (BOOKWORM, "~ oldstable/bookworm 20.2", ""),  # behind what Debian has, and Debian's
+    ],
+)
+def test_trap_5_what_only_another_release_or_nobody_here_offers_is_not_covered(
+    tmp_path: Path, release: str, offered: str, why: str
+) -> None:
+    rows = [line.split(" ") for line in offered.splitlines()]
+    text = "".join(f"{sign}\tDebian\t{suite}\t\tnodejs\t{version}\tamd64\n" for sign, suite, version in rows) + "end\n"
+    seen = evidence([row("nodejs", "20.1")], release, offered=text)
+    _, found = judged(tmp_path, [record(cve(1), "nodejs", "18.21"), record(cve(2), "nodejs", "20.3")], seen)
+    assert only(found, COVERED).detail.removesuffix(": no advisory here speaks of it") == why
+    assert flaws(found) == ([] if why else [(f"{cve(2)}/nodejs", "fail", "")])
+    assert only(found, CLEAN).outcome is (Outcome.UNKNOWN if why else Outcome.NOT_APPLICABLE)
 
 
 @pytest.mark.parametrize("state", ["ii ", "hi ", "iU ", "iF ", "iH ", "iW ", "it ", "rH "])
@@ -169,6 +226,16 @@ def test_trap_7_an_advisory_without_the_epoch_proves_nothing(tmp_path: Path) -> 
     ]
     _, found = judged(tmp_path, records, evidence([alma("bind", "32:9.16-1")], ALMA, rpm=True))
     assert flaws(found) == [("ALSA-2026:1/bind/incomparable", "unknown", "could-not-compare")]
+
+
+@pytest.mark.parametrize(("version", "open"), [("32:9.16-1", True), ("32:9.16-2", True), ("32:9.16-3", False)])
+def test_trap_7_the_last_version_that_is_affected_is_so_without_its_epoch_too(
+    tmp_path: Path, version: str, open: bool
+) -> None:
+    events = [{"introduced": "0"}, {"last_affected": "9.16-2"}]
+    records = [record("ALSA-2026:1", "bind", None, "AlmaLinux:9", events=events)]
+    _, found = judged(tmp_path, records, evidence([alma("bind", version)], ALMA, rpm=True))
+    assert [one[1] for one in flaws(found)] == (["unknown"] if open else [])
 
 
 def test_trap_3_a_mended_kernel_on_disk_is_told_apart_from_a_missing_update(tmp_path: Path) -> None:
@@ -239,6 +306,64 @@ def test_trap_12_several_ranges_and_the_last_affected_version_count(tmp_path: Pa
     assert bool(flaws(found)) is open
 
 
+@pytest.mark.parametrize(("version", "open"), [("1.1", True), ("1.2", False), ("2.3", True), ("2.4", False)])
+def test_trap_12_events_count_in_the_order_of_versions_whichever_way_they_stand(
+    tmp_path: Path, version: str, open: bool
+) -> None:
+    sorted_up = [{"introduced": "0"}, {"fixed": "1.2"}, {"introduced": "2.0"}, {"fixed": "2.4"}]
+    ways = permutations(sorted_up)
+    records = [record(cve(number), "bash", None, events=list(events)) for number, events in enumerate(ways)]
+    _, found = judged(tmp_path, records, evidence([row("bash", version)]))
+    assert len(flaws(found)) == (24 if open else 0)
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        [],
+        [{"type": "GIT", "repo": "https://x", "events": [{"introduced": "0"}]}],
+        [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "9.0.0"}]}],
+        [{"type": "ECOSYSTEM", "events": [{"fixed": "9"}]}],
+    ],
+)
+def test_trap_12_an_advisory_that_names_no_version_here_is_not_passed_over(tmp_path: Path, ranges: list[Any]) -> None:
+    one = record(cve(1), "bash", "6")
+    one["affected"][0]["ranges"] = ranges
+    _, found = judged(tmp_path, [one], evidence([row("bash", "5")]))
+    assert flaws(found) == [(f"{cve(1)}/bash/incomparable", "unknown", "could-not-compare")]
+    assert only(found, CLEAN).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(("version", "open"), [("4.9", False), ("5", True), ("5.0", False)])
+def test_trap_12_versions_without_a_range_count_one_by_one(tmp_path: Path, version: str, open: bool) -> None:
+    one = record(cve(1), "bash", "6")
+    one["affected"][0] |= {"ranges": [], "versions": ["5", "5.1"]}
+    _, found = judged(tmp_path, [one], evidence([row("bash", version)]))
+    assert bool(flaws(found)) is open
+
+
+@pytest.mark.parametrize(
+    ("id", "cves", "open"),
+    [
+        ("ALBA-2026:1", [], False),
+        ("ALEA-2026:1", [], False),
+        ("ALBA-2026:1", ["CVE-2026-0001"], True),
+        ("ALSA-2026:1", [], True),  # of security, though nobody filled in which flaws
+    ],
+)
+def test_an_update_that_mends_no_flaw_is_none(tmp_path: Path, id: str, cves: list[str], open: bool) -> None:
+    one = record(id, "bash", "5.2-1", "AlmaLinux:9", upstream=[], related=cves)
+    _, found = judged(tmp_path, [one], evidence([alma("bash", "0:5.1-1")], ALMA, rpm=True))
+    assert [one[1] for one in flaws(found)] == (["fail"] if open else [])
+    assert only(found, CLEAN).outcome is (Outcome.NOT_APPLICABLE if open else Outcome.PASS)
+
+
+def test_an_advisory_for_a_distribution_counts_in_each_of_its_releases(tmp_path: Path) -> None:
+    records = [record(cve(1), "bash", "6", "Debian"), record(cve(2), "bash", "6", "Debian:13")]
+    _, found = judged(tmp_path, records, evidence([row("bash", "5")]))
+    assert flaws(found) == [(f"{cve(1)}/bash", "fail", "")]
+
+
 TRAPS = {
     1: "the advisory names the source, the host the binary",
     2: "a signed kernel has a source and a version of its own",
@@ -293,6 +418,40 @@ def test_an_old_feed_turns_nothing_known_into_unknown(tmp_path: Path) -> None:
     assert "feed 40 days old" in only(found, CLEAN).detail
 
 
+def test_a_list_that_is_offered_unchanged_for_long_is_not_fresh_however_often_it_is_fetched(tmp_path: Path) -> None:
+    take(tmp_path, "osv", archive(tmp_path / "a.zip", [record(cve(1), "zip", "6")]))
+    later = NOW + timedelta(days=40)
+    store.confirmed(tmp_path / "feeds", "osv", later)
+    with Threats(tmp_path / "feeds", later) as threats:
+        _, found = findings(Asset("web"), evidence([row("bash", "5")]), threats, TODAY)
+    assert (only(found, CLEAN).outcome, only(found, CLEAN).reason) == (Outcome.UNKNOWN, "feed-too-old")
+    assert only(found, CLEAN).detail.startswith("nothing new in osv for 62 days")
+    assert "fetched 0 days ago" in only(found, WATCHED).observed
+
+
+@pytest.mark.parametrize("form", ["osv", "kev"])
+@pytest.mark.parametrize("part", ["head", "middle"])
+def test_a_damaged_list_is_left_out_and_said_and_never_a_pass(tmp_path: Path, form: str, part: str) -> None:
+    many = [record(cve(n), f"p{n}", "6") for n in range(900)]
+    take(tmp_path, "osv", archive(tmp_path / "a.zip", [record(cve(999), "bash", "6"), *many]))
+    take(tmp_path, "kev", kev_list(tmp_path / "k", [f"CVE-2020-{10000 + n}" for n in range(900)]))
+    path = store.path_of(tmp_path / "feeds", form)
+    content = bytearray(path.read_bytes())
+    for at in range(0 if part == "head" else 3 * 4096, len(content) if part == "middle" else 1, 4096):
+        content[at : at + 2000] = b"\xff" * 2000
+    path.write_bytes(content)
+    with Threats(tmp_path / "feeds", NOW) as threats:
+        _, found = findings(Asset("web"), evidence([row("bash", "7")]), threats, TODAY)
+        said = [*threats.damaged]
+    if form == "kev":
+        assert (said, only(found, CLEAN).outcome) == (["kev"], Outcome.PASS)
+        assert only(found, WATCHED).observed.endswith("; no kev list; no epss list; kev cannot be read")
+    else:
+        assert only(found, WATCHED).outcome is Outcome.UNKNOWN
+        assert only(found, WATCHED).reason == ("no-feed" if part == "head" else "feed-damaged")
+        assert not any(one.outcome is Outcome.PASS for one in found if one.control == CLEAN)
+
+
 def test_a_release_that_no_feed_knows_is_unknown(tmp_path: Path) -> None:
     seen = evidence([row("bash", "5")], release='ID=debian\nVERSION_ID="13"\n')
     _, found = judged(tmp_path, [record(cve(1), "bash", "6")], seen)
@@ -324,6 +483,14 @@ def test_one_upgrade_mends_all_advisories_of_a_source(tmp_path: Path) -> None:
     controls, found = judged(tmp_path, [record(cve(n), "openssl", "3.1") for n in range(14)], seen)
     assert len(flaws(found)) == 14
     assert {one.root_cause for one in controls if "/" in one.id} == {"upgrade openssl"}
+
+
+def test_one_source_in_two_versions_is_one_finding_that_names_both(tmp_path: Path) -> None:
+    seen = evidence([row("libssl3", "3.0.1", "openssl"), row("openssl", "3.0.2"), row("libssl-dev", "3.2", "openssl")])
+    _, found = judged(tmp_path, [record(cve(1), "openssl", "3.1")], seen)
+    assert flaws(found) == [(f"{cve(1)}/openssl", "fail", "")]
+    one = only(found, f"{cve(1)}/openssl")
+    assert (one.observed, one.detail) == ("openssl 3.0.1", f"{cve(1)} (also 3.0.2)")
 
 
 def test_what_is_exploited_now_weighs_most(tmp_path: Path) -> None:
@@ -447,6 +614,29 @@ def test_leap_has_packages_of_suse_and_of_opensuse(tmp_path: Path) -> None:
     found = found_on(tmp_path, records, rows, LEAP)
     assert flaws(found) == [("openSUSE-SU-2026:1/zip", "fail", "")]
     assert only(found, COVERED).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("stored", [["SUSE"], ["SUSE", "openSUSE"]])
+def test_leap_is_held_against_opensuses_own_archive_though_suses_speaks_of_it_too(
+    tmp_path: Path, stored: list[str]
+) -> None:
+    both = record("SUSE-SU-1", "openssl-3", "3.1-1", "openSUSE:Leap 15.6")
+    own = record("openSUSE-SU-1", "vim", "9.9-1", "openSUSE:Leap 15.6")
+    for name, records in (("SUSE", [both]), ("openSUSE", [both, own])):
+        if name in stored:
+            file = archive(tmp_path / f"{name}.zip", records)
+            store.take(tmp_path / "feeds", name, "osv", file, NOW, Limits())
+    replies = {
+        packages.RPM_PACKAGES.probe.key: Reply(rpm_row(LEAP, "vim", "0:9.1-1", "vim") + "\n"),
+        packages.RELEASE.probe.key: Reply(LEAP),
+        packages.RUNNING.probe.key: Reply("x\n"),
+    }
+    with Threats(tmp_path / "feeds", NOW) as threats:
+        _, found = findings(Asset("web"), Evidence("web", NOW, "0", replies), threats, TODAY)
+    if "openSUSE" in stored:
+        assert flaws(found) == [("openSUSE-SU-1/vim", "fail", "")]
+    else:
+        assert (only(found, WATCHED).reason, only(found, CLEAN).outcome) == ("no-feed", Outcome.UNKNOWN)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +17,7 @@ from reports import board, html, markdown, table
 from reports import json as as_json
 from reports.frameworks import NO_FRAMEWORKS
 from scanner import pipeline, score
-from scanner.catalogue import Catalogue
+from scanner.catalogue import Catalogue, report
 from scanner.collect import Collected
 from scanner.evaluate import Judge
 from scanner.model import Access, Asset, Evidence, Inventory, Local, Outcome, Reply, Run
@@ -134,6 +137,38 @@ def test_every_report_says_what_the_flaws_were_looked_up_in_and_its_age(register
     assert "An attacker could use a known flaw that is not mended yet." in page
     assert "Known flaws were looked up in lists that are 2 days old." in page
     assert "CVE-" not in page
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "table",
+        "html",
+        "json",
+        "csv",
+        "markdown",
+        "sarif",
+        "junit",
+        "ocsf",
+        "ocsf-2002",
+        "defectdojo",
+        "oscal",
+        "oscal-poam",
+    ],
+)
+def test_each_format_that_lists_flaws_says_the_age_of_their_lists(register: Register, feeds: Path, name: str) -> None:
+    run = run_of(register, feeds, evidence(OLD), 2)
+    said = " ".join(report(name).render(run).decode().split())
+    assert re.search(r"osv: 15 advisories until 2026-11-01, *(\|-? *)?fetched 2 days ago", said)
+
+
+def test_each_page_and_sheet_that_lists_flaws_says_the_age_of_their_lists(register: Register, feeds: Path) -> None:
+    run = run_of(register, feeds, evidence(OLD), 2)
+    with zipfile.ZipFile(io.BytesIO(report("xlsx").render(run))) as book:
+        assert any(b"fetched 2 days ago" in book.read(one) for one in book.namelist())
+    assert "riskline_feed_age_days 2\n" in report("prometheus").render(run).decode()
+    nothing = run_of(register, None, evidence(OLD), 3)
+    assert "riskline_feed_age_days NaN\n" in report("prometheus").render(nothing).decode()
 
 
 def test_a_run_that_could_look_nothing_up_says_so_to_the_board(register: Register, tmp_path: Path) -> None:

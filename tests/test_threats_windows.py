@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,10 @@ def test_what_a_product_is_not_named_for_is_not_its_flaw(tmp_path: Path) -> None
 # ── hotpatches ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+azure = partial(machine, edition="ServerTurbine")
+"""Of Windows Server 2022, "Datacenter: Azure Edition" alone takes hotpatches."""
+
+
 @pytest.mark.parametrize(
     ("revision", "updates", "said"),
     [
@@ -152,50 +157,98 @@ def test_what_a_product_is_not_named_for_is_not_its_flaw(tmp_path: Path) -> None
         (4345, ["KB5068840"], FLAWED),  # listed, and not in force
         (4405, None, MENDED),  # the revision is that of the update
         (4500, ["KB5068787"], MENDED),
+        (4500, ["KB5066782"], UNSURE),  # neither this revision nor a hotpatch of it is known, and the base is older
+        (4500, ["KB5066782", "KB5099999"], UNSURE),
         (4500, None, UNSURE),  # no update has this revision; it may be a hotpatch that does not hold all
     ],
 )
 def test_a_hotpatch_mends_below_the_build_of_the_update(
     tmp_path: Path, revision: int, updates: list[str] | None, said: list[tuple[str, str, str]]
 ) -> None:
-    assert told(judged(tmp_path, machine(revision, updates=updates), flaw(ONE, FULL, HOT))[1]) == said
+    assert told(judged(tmp_path, azure(revision, updates=updates), flaw(ONE, FULL, HOT))[1]) == said
 
 
 def test_a_hotpatched_machine_lacks_what_only_a_later_update_mends(tmp_path: Path) -> None:
     december = ("5071417", "10.0.20348.4467", "Security Hotpatch Update", "")
     take(tmp_path, flaw(ONE, FULL), flaw("CVE-2026-10002", ("5071547", "10.0.20348.4529", *FULL[2:]), december))
-    hotpatched = machine(4467, updates=["KB5066782", "KB5071417"])
+    hotpatched = azure(4467, updates=["KB5066782", "KB5071417"])
     assert told(judged(tmp_path, hotpatched)[1]) == UNSURE  # 4467 is above 4405, and proves nothing
-    based = machine(4467, updates=["KB5068787", "KB5071417"])
+    based = azure(4467, updates=["KB5068787", "KB5071417"])
     assert told(judged(tmp_path, based)[1]) == MENDED
 
 
 def test_a_machine_that_lists_a_hotpatch_takes_hotpatches_whatever_its_revision(tmp_path: Path) -> None:
     take(tmp_path, flaw(ONE, FULL), flaw("CVE-2026-10002", ("5071417", "10.0.20348.4467", HOT[2], "")))
-    assert told(judged(tmp_path, machine(4470, updates=["KB5066782", "KB5071417"]))[1]) == UNSURE
-    assert told(judged(tmp_path, machine(4470, updates=["KB5066782"]))[1]) == [
-        ("CVE-2026-10002", "unknown", "could-not-compare")
-    ]
+    assert told(judged(tmp_path, azure(4470, updates=["KB5066782", "KB5071417"]))[1]) == UNSURE
+    second = ("CVE-2026-10002", "unknown", "could-not-compare")
+    assert told(judged(tmp_path, azure(4470, updates=["KB5066782"]))[1]) == [*UNSURE, second]
+    assert told(judged(tmp_path, machine(4470, updates=["KB5066782"]))[1]) == [second]
 
 
-def test_a_machine_older_than_every_hotpatch_takes_none(tmp_path: Path) -> None:
+def test_a_machine_older_than_every_known_hotpatch_may_have_one_that_is_not_known(tmp_path: Path) -> None:
     old = ("5060526", "10.0.20348.4000", "Security Update", "")
-    _, found = judged(tmp_path, machine(4100, updates=None), flaw(ONE, old), flaw("CVE-2026-10002", FULL, HOT))
-    assert told(found) == [("CVE-2026-10002", "fail", "")]
+    take(tmp_path, flaw(ONE, old), flaw("CVE-2026-10002", FULL, HOT))
+    lacks = ("CVE-2026-10002", "fail", "")
+    assert told(judged(tmp_path, azure(4100, updates=None))[1]) == [*UNSURE, lacks]
+    assert told(judged(tmp_path, machine(4100, updates=None))[1]) == [lacks]
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (azure(4500, updates=["KB5099999"]), UNSURE),
+        (azure(4500, updates=None), UNSURE),
+        (azure(4500, updates=["KB5068787"]), MENDED),  # its base holds it
+        (azure(4405, updates=None), MENDED),
+        (azure(4404, updates=["KB5099999"]), FLAWED),  # no hotpatch mends it as far as the guide says
+        (machine(4500, updates=["KB5099999"]), MENDED),
+        (machine(4500, edition="ServerDatacenterEval"), MENDED),
+        (machine(4500, edition="ServerOfTomorrow"), UNSURE),
+    ],
+)
+def test_a_hotpatch_that_the_list_does_not_know_is_not_taken_for_an_update(
+    tmp_path: Path, seen: Evidence, said: list[tuple[str, str, str]]
+) -> None:
+    _, found = judged(tmp_path, seen, flaw(ONE, FULL))
+    assert told(found) == said
+    assert only(found, CLEAN).outcome is (
+        Outcome.PASS if said == MENDED else Outcome.UNKNOWN if said == UNSURE else Outcome.NOT_APPLICABLE
+    )
+    if said == UNSURE:
+        [one] = [each for each in found if each.control.startswith(ONE)]
+        assert one.detail == "no update known here has build 20348.4500, so it may be a hotpatch that runs"
+
+
+@pytest.mark.parametrize(
+    ("build", "edition", "said"),
+    [
+        (17763, "ServerDatacenter", False),
+        (25398, "ServerDatacenter", False),
+        (20348, "ServerStandard", False),
+        (20348, "ServerTurbine", True),
+        (20348, "", True),
+        (22631, "Enterprise", False),
+        (26100, "ServerStandard", True),
+        (26100, "Enterprise", True),
+        (29999, "Enterprise", True),
+    ],
+)
+def test_which_machines_may_take_hotpatches(build: int, edition: str, said: bool) -> None:
+    assert windows.may_be_hotpatched(build, edition) is said
 
 
 def test_a_machine_with_the_build_of_an_update_is_not_taken_for_one_with_hotpatches(tmp_path: Path) -> None:
     between = ("5070000", "10.0.20348.4380", "Security Update", "")  # above the hotpatch, and no hotpatch itself
-    _, found = judged(tmp_path, machine(4380, updates=None), flaw(ONE, FULL, HOT), flaw("CVE-2026-10002", between))
+    _, found = judged(tmp_path, azure(4380, updates=None), flaw(ONE, FULL, HOT), flaw("CVE-2026-10002", between))
     assert told(found) == FLAWED
 
 
 def test_a_hotpatch_without_a_build_is_told_by_the_list_of_updates(tmp_path: Path) -> None:
     nameless = flaw(ONE, FULL, ("5068840", "", "Security Hotpatch Update", ""))
     take(tmp_path, nameless)
-    assert told(judged(tmp_path, machine(4350, updates=["KB5068840"]))[1]) == MENDED
-    assert told(judged(tmp_path, machine(4350))[1]) == UNSURE
-    assert told(judged(tmp_path, machine(4350, updates=None))[1]) == UNSURE
+    assert told(judged(tmp_path, azure(4350, updates=["KB5068840"]))[1]) == MENDED
+    assert told(judged(tmp_path, azure(4350))[1]) == UNSURE
+    assert told(judged(tmp_path, azure(4350, updates=None))[1]) == UNSURE
 
 
 # ── what neither build nor list can tell ────────────────────────────────────────────────────────────────────────────

@@ -83,25 +83,39 @@ def _chosen(folder: Path, names: tuple[str, ...], urls: tuple[str, ...]) -> list
 @feeds.command()
 @feeds_option
 @click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def status(folder: Path, format: str) -> None:
-    """Say of each stored feed how many records it has, until when, how old it is, and what in it could not be used."""
+@click.pass_context
+def status(ctx: click.Context, folder: Path, format: str) -> None:
+    """Say of each stored feed how many records it has, until when, how old it is, and what in it could not be used.
+
+    Exit codes: 0 all can be read, 3 one cannot.
+    """
     import json
     from dataclasses import asdict
 
     from scanner.model import utc_now
+    from scanner.threats.reading import FeedRefused
     from scanner.threats.store import bad_records, standing, stored
 
-    found = [one for name in stored(folder) if (one := standing(folder, name)) is not None]
+    found: list[Standing] = []
+    damaged: list[str] = []
+    for name in stored(folder):
+        try:
+            found += [one] if (one := standing(folder, name)) is not None else []
+        except FeedRefused as error:
+            damaged.append(str(error))
     if format == "json":
         rows = [{**asdict(one), "age_days": round(one.age_days(utc_now()), 2)} for one in found]
         click.echo(json.dumps(rows, indent=2, default=str))
-        return
-    for one in found:
-        _say(one, f"{one.age_days(utc_now()):.0f} days old")
-        for bad in bad_records(folder, one.name):
-            _show(f"  not used: {bad.name}: {bad.why}")
-    if not found:
-        click.echo(f"No feed is stored in {folder}. Run: riskline feeds update")
+    else:
+        for one in found:
+            _say(one, f"{one.age_days(utc_now()):.0f} days old")
+            for bad in bad_records(folder, one.name):
+                _show(f"  not used: {bad.name}: {bad.why}")
+        if not found:
+            click.echo(f"No feed is stored in {folder}. Run: riskline feeds update")
+    for why in damaged:
+        _complain(why)
+    ctx.exit(3 if damaged else 0)
 
 
 @feeds.command("import")

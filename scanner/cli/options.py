@@ -260,4 +260,6 @@ def threats_of(ctx: click.Context, folder: Path) -> Iterator[Threats | None]:
     from scanner.threats.findings import Threats
 
     with Threats(folder, utc_now()) as found:
+        for why in found.damaged.values():
+            click.echo(f"riskline: {why}; it is left out", err=True)
         yield found

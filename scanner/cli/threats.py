@@ -229,7 +229,7 @@ def forecast(ctx: click.Context, run_id: str, register_url: str, folder: Path, k
     with _opened(ctx, register_url, folder) as (register, feeds):
         run = register.run(run_id)
         present = _present(run)
-        chances = {cve: feeds.chances[cve] for cve in present if cve in feeds.chances and cve not in feeds.exploited}
+        chances = feeds.chances(present - feeds.exploited.keys())
         listed = {cve: date.fromisoformat(day) for cve, day in feeds.exploited.items()}
         known_until = next((one.newest_at.date() for one in feeds.standings.values() if one.form == "kev"), date.min)
         past = of.record(predictions.kept(folder), listed, known_until)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from scanner.model import Control
 
@@ -88,13 +89,14 @@ def automatable_and_total(cvss: Mapping[str, str]) -> tuple[bool, bool]:
 
 def references(listed_at: str, automatable: bool, total: bool, estimated: bool) -> dict[str, tuple[str, ...]]:
     """The answers as references of a control. listed_at: the day (YYYY-MM-DD) it was found to be exploited, or ""."""
-    words = (f"automatable {_word(automatable)}", f"impact {'total' if total else 'partial'}")
-    told: dict[str, tuple[str, ...]] = {SSVC: (*words, "estimated") if estimated else words}
+    told = {SSVC: _words(automatable, total, estimated)}
     return {KEV: (listed_at,), **told} if listed_at else told
 
 
-def _word(yes: bool) -> str:
-    return "yes" if yes else "no"
+@lru_cache
+def _words(automatable: bool, total: bool, estimated: bool) -> tuple[str, ...]:
+    words = (f"automatable {'yes' if automatable else 'no'}", f"impact {'total' if total else 'partial'}")
+    return (*words, "estimated") if estimated else words
 
 
 def answers(control: Control, zone: str) -> Answers | None:

@@ -24,13 +24,12 @@ _COMMANDS = {
 _NO_NAME = re.compile(r"[^A-Za-z0-9.+:~_-]+")
 
 
-def control_of(hit: Hit, exploited: Mapping[str, str], chances: Mapping[str, float], model: str) -> Control:
+def control_of(hit: Hit, exploited: Mapping[str, str], told: Mapping[str, float], model: str) -> Control:
     """An advisory about one package as a control. Without a CVSS vector: over the network, partial effect, assumed.
 
-    exploited: CVE -> the day it was listed. chances: CVE -> its chance of exploitation, by `model`.
+    exploited: CVE -> the day it was listed. told: of its flaws, CVE -> the chance of exploitation that `model` gives.
     """
     label = ", ".join(hit.cves[:3]) or hit.advisory
-    told = {cve: chances[cve] for cve in hit.cves if cve in chances}
     exploit, vector, effect = _weight(hit, exploited, told)
     _, _, _, automatable, total = _severity(hit.cvss)
     listed = min((exploited[cve] for cve in hit.cves if cve in exploited), default="")
@@ -106,7 +105,8 @@ def _severity(cvss: str) -> tuple[Level, Vector, Effect, bool, bool]:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    line = " ".join(text.split())
+    return text if line == text else line  # the advisory's own text, held once
 
 
 STANDING: tuple[Control, ...] = (

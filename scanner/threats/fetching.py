@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
+import threading
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from scanner.disk import private_folder
@@ -20,7 +23,7 @@ from .reading import FeedRefused, Limits
 from .store import Form, Standing, confirmed, path_of, standing, take, usable
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import Response, Session
 
 MOST_HOPS = 5
 
@@ -105,7 +108,7 @@ def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) ->
         **({"If-None-Match": etag} if etag else {}),
     }
     try:
-        with requests.Session() as session:
+        with requests.Session() as session, _cut_off(session, ends):
             for _ in range(MOST_HOPS):
                 _safe(url)
                 wait_s = max(0.1, min(30.0, ends - time.monotonic()))
@@ -116,11 +119,67 @@ def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) ->
                     return _taken(answer, url, path, etag, max_bytes, ends)
             raise FeedRefused(f"{url}: more than {MOST_HOPS} addresses that point elsewhere")
     except (requests.RequestException, HTTPError, OSError) as error:
-        raise FeedRefused(f"{url}: could not be fetched ({error})") from error
+        late = time.monotonic() >= ends
+        why = "not done within the time allowed" if late else f"could not be fetched ({error})"
+        raise FeedRefused(f"{url}: {why}") from error
+
+
+@contextmanager
+def _cut_off(session: Session, ends: float) -> Iterator[None]:
+    """Shut the session's connections down at an instant of the monotonic clock.
+
+    requests knows idle limits alone, for each piece that is received: a peer that sends its head sign by sign, or its
+    certificate, would be waited for without end. A copy of the socket reaches it while TLS has the socket itself.
+    """
+    from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+
+    wires: list[socket.socket] = []
+
+    def shut() -> None:
+        for wire in wires:
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
+
+    def opened(wire: socket.socket) -> None:
+        wires.append(wire.dup())
+        if time.monotonic() >= ends:
+            shut()
+
+    for scheme, pool in (("http", HTTPConnectionPool), ("https", HTTPSConnectionPool)):
+        adapter = HTTPAdapter()
+        adapter.poolmanager.pool_classes_by_scheme = {scheme: _telling(pool, opened)}
+        session.mount(f"{scheme}://", adapter)
+    clock = threading.Timer(max(0.0, ends - time.monotonic()), shut)
+    clock.daemon = True
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
+        for wire in wires:
+            wire.close()
+
+
+def _telling(pool: type[Any], opened: Callable[[socket.socket], None]) -> type[Any]:
+    """A pool whose connections tell of their sockets as soon as these are open."""
+
+    connection: Any = pool.ConnectionCls
+
+    class Told(connection):  # type: ignore[misc]
+        def _new_conn(self) -> Any:
+            wire = super()._new_conn()
+            opened(wire)
+            return wire
+
+    return type("Pool", (pool,), {"ConnectionCls": Told})
 
 
 def _taken(answer: Response, url: str, path: Path, etag: str, max_bytes: int, ends: float) -> str | None:
-    """The answer's body into the file, chunk by chunk as they come, so that a peer that trickles is noticed."""
+    """The answer's body into the file, chunk by chunk as they come, so that a peer that trickles is noticed.
+
+    A body that is shorter than its declared length is an error of urllib3's own.
+    """
     if answer.status_code == 304 and etag:
         return None
     if answer.status_code != 200:
@@ -134,9 +193,8 @@ def _taken(answer: Response, url: str, path: Path, etag: str, max_bytes: int, en
             if time.monotonic() > ends:
                 raise FeedRefused(f"{url}: not done within the time allowed")
             written.write(chunk)
-    wanted = answer.headers.get("Content-Length")
-    if wanted is not None and wanted != str(size):
-        raise FeedRefused(f"{url}: cut off after {size} of {wanted} bytes")
+    if time.monotonic() > ends:  # to http.client, a connection that was shut in the head is the end of the head
+        raise FeedRefused(f"{url}: not done within the time allowed")
     return str(answer.headers.get("ETag", ""))[:200]
 
 

@@ -7,9 +7,10 @@ package that nobody watches any more, a feed too old to say "no known flaws", a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +18,10 @@ from types import TracebackType
 from scanner.model import Asset, Control, Evidence, Fact, Finding, Outcome
 
 from . import packages, store
-from .controls import COVERED, STANDING, WATCHED, control_of
+from .controls import CLEAN, COVERED, STANDING, WATCHED, control_of
 from .matching import Hit, Matcher
 from .packages import Installed
+from .reading import FeedRefused
 from .said import Missing, clean, fact_of, finding_of, said, unwatched, watched
 from .support import ENDS, free_until, product_of
 from .windows import UPDATES
@@ -34,7 +36,7 @@ MOST_REMEMBERED = 20_000
 class Threats:
     """All stored feeds, open for reading. now: the instant by which their age is judged. Use as a context.
 
-    exploited: CVE -> the day it was listed. chances: CVE -> chance of exploitation within 30 days.
+    exploited: CVE -> the day it was listed. damaged: feed -> why it cannot be read; it is left out.
     """
 
     folder: Path
@@ -43,10 +45,11 @@ class Threats:
     standings: dict[str, store.Standing] = field(default_factory=dict)
     matchers: dict[str, Matcher] = field(default_factory=dict)
     exploited: dict[str, str] = field(default_factory=dict)
-    chances: dict[str, float] = field(default_factory=dict)
     endings: dict[tuple[str, str], tuple[str | None, str | None]] = field(default_factory=dict)
     guide: tuple[str, WindowsMatcher] | None = None
-    controls: dict[Hit, Control] = field(default_factory=dict)
+    epss: sqlite3.Connection | None = None
+    damaged: dict[str, str] = field(default_factory=dict)
+    controls: dict[tuple[str, ...], Control] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def digests(self) -> dict[str, str]:
@@ -59,22 +62,29 @@ class Threats:
 
     def __enter__(self) -> Threats:
         for name in store.stored(self.folder):
-            found = store.standing(self.folder, name)
-            if found is None:
-                continue
-            self.standings[name] = found
-            db = self._open.enter_context(store.opened(store.path_of(self.folder, name)))
-            if found.form == "osv":
-                self.matchers[name] = Matcher(db)
-            elif found.form == "kev":
-                self.exploited = dict(db.execute("SELECT cve, substr(added, 1, 10) FROM kev"))
-            elif found.form == "epss":
-                self.chances = dict(db.execute("SELECT cve, chance FROM epss"))
-            elif found.form == "guide":
-                self.guide = name, WindowsMatcher(db)
-            else:
-                self.endings = {(row[0], row[1]): (row[2], row[3]) for row in db.execute("SELECT * FROM ends")}
+            try:
+                self._take(name)
+            except (FeedRefused, sqlite3.DatabaseError) as error:
+                self.standings.pop(name, None)
+                self.damaged[name] = str(error)
         return self
+
+    def _take(self, name: str) -> None:
+        found = store.standing(self.folder, name)
+        if found is None:
+            return
+        self.standings[name] = found
+        db = self._open.enter_context(store.opened(store.path_of(self.folder, name)))
+        if found.form == "osv":
+            self.matchers[name] = Matcher(db)
+        elif found.form == "kev":
+            self.exploited = dict(db.execute("SELECT cve, substr(added, 1, 10) FROM kev"))
+        elif found.form == "epss":
+            self.epss = db
+        elif found.form == "guide":
+            self.guide = name, WindowsMatcher(db)
+        else:
+            self.endings = {(row[0], row[1]): (row[2], row[3]) for row in db.execute("SELECT * FROM ends")}
 
     @property
     def model(self) -> str:
@@ -96,15 +106,23 @@ class Threats:
             one = next((each for each in self.standings.values() if each.form == form), None)
             age = f"fetched {one.age_days(self.now):.0f} days ago" if one else ""
             told += f"; {form} until {one.newest_at:%Y-%m-%d}, {age}" if one else f"; no {form} list"
-        return told
+        return told + "".join(f"; {name} cannot be read" for name in self.damaged)
+
+    def chances(self, cves: Iterable[str]) -> dict[str, float]:
+        """CVE -> its chance of exploitation within 30 days, of those that have one: the list holds 300,000."""
+        if self.epss is None:
+            return {}
+        rows = ((cve, self.epss.execute("SELECT chance FROM epss WHERE cve = ?", (cve,)).fetchone()) for cve in cves)
+        return {cve: row[0] for cve, row in rows if row is not None}
 
     def control(self, hit: Hit) -> Control:
-        """What an advisory says of a package as a control; hosts with the same package share it."""
-        known = self.controls.get(hit)
+        """What an advisory says of a package as a control; hosts share it, whichever version each of them has."""
+        about = (hit.advisory, hit.name, hit.source, hit.fixed, hit.state, hit.step)
+        known = self.controls.get(about)
         if known is None:
             if len(self.controls) >= MOST_REMEMBERED:
                 self.controls.clear()
-            known = self.controls[hit] = control_of(hit, self.exploited, self.chances, self.model)
+            known = self.controls[about] = control_of(hit, self.exploited, self.chances(hit.cves), self.model)
         return known
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -113,6 +131,14 @@ class Threats:
 
 def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tuple[list[Control], list[Finding]]:
     """The controls and findings of one asset's known flaws; both empty where its packages were never asked for."""
+    try:
+        return _findings(asset, evidence, feed, today)
+    except sqlite3.DatabaseError as error:
+        why = f"a stored feed cannot be read to its end ({error}); run `riskline feeds update`"
+        return _both([said(asset, WATCHED, Outcome.UNKNOWN, "feed-damaged", detail=why)])
+
+
+def _findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tuple[list[Control], list[Finding]]:
     if UPDATES.probe.key in evidence.replies:
         return of_windows(asset, evidence, feed, today)
     if not any(one.probe.key in evidence.replies for one in _MANAGERS.values()):
@@ -131,24 +157,41 @@ def findings(asset: Asset, evidence: Evidence, feed: Threats, today: date) -> tu
     fresh, matcher = _watched(asset, ecosystem, release, feed, today)
     found = [fresh, *unsure]
     controls: dict[str, Control] = {}
+    own = [one for one in installed if one.binary not in elsewhere]
     if matcher is not None:
-        own = [one for one in installed if one.binary not in elsewhere]
-        try:
-            running = fact_of(evidence, packages.RUNNING)
-        except Missing as missing:
-            running = ""
-            if any(one.kernel for one in own):
-                why = "the running kernel is not known; the newest installed one was judged"
-                found.append(said(asset, COVERED, Outcome.UNKNOWN, missing.reason, "kernel", detail=why))
-        if running and any(one.kernel for one in own) and running not in {one.kernel for one in own}:
-            why = f"the running kernel {running} comes from none of the installed packages"
-            found.append(said(asset, COVERED, Outcome.UNKNOWN, "not-covered", "kernel", detail=why))
+        running, doubts = _running(asset, evidence, own)
+        found += doubts
+        told: dict[str, Finding] = {}
         for hit in matcher.hits(ecosystem, own, running):
             control = feed.control(hit)
             controls[control.id] = control
-            found.append(finding_of(asset, control, hit))
-    found.append(clean(asset, fresh, found))
+            before = told.get(control.id)  # of packages of one source, some may be older than others
+            if before is None:
+                told[control.id] = finding_of(asset, control, hit)
+            else:
+                told[control.id] = replace(before, detail=f"{before.detail} (also {hit.version})")
+        found += told.values()
+    if own:
+        found.append(clean(asset, fresh, found))
+    else:
+        why = "all that is installed comes from elsewhere: no advisory here speaks of it"
+        found.append(said(asset, CLEAN, Outcome.UNKNOWN, "not-covered", detail=why))
     return [*STANDING, *controls.values()], found
+
+
+def _running(asset: Asset, evidence: Evidence, own: Sequence[Installed]) -> tuple[str, list[Finding]]:
+    """The running kernel's release ("" where it is not known), and what is to be said where no package here is it."""
+    kernels = {one.kernel for one in own if one.kernel}
+    try:
+        running = fact_of(evidence, packages.RUNNING)
+    except Missing as missing:
+        why = "the running kernel is not known; the newest installed one was judged"
+        doubt = said(asset, COVERED, Outcome.UNKNOWN, missing.reason, "kernel", detail=why)
+        return "", [doubt] if kernels else []
+    if not running or not kernels or running in kernels:
+        return running, []
+    why = f"the running kernel {running} comes from none of the installed packages"
+    return running, [said(asset, COVERED, Outcome.UNKNOWN, "not-covered", "kernel", detail=why)]
 
 
 _MANAGERS: Mapping[str, Fact[tuple[Installed, ...]]] = {
@@ -190,15 +233,25 @@ def _both(found: list[Finding]) -> tuple[list[Control], list[Finding]]:
     return list(STANDING), found
 
 
+_ARCHIVES: Mapping[str, str] = {
+    **{name: name for name in ("Debian", "Ubuntu", "AlmaLinux", "SUSE", "openSUSE", "Alpine")},
+    "Rocky Linux": "Rocky",
+    "Red Hat": "RedHat",
+}
+"""Family of releases -> the feed that holds all that is published of it."""
+
+
 def _watched(
     asset: Asset, ecosystem: str, release: Mapping[str, str], feed: Threats, today: date
 ) -> tuple[Finding, Matcher | None]:
     """Whether "nothing is known" would mean anything here, and by which feed."""
     name = f"{release.get('ID', '?')} {release.get('VERSION_ID', '?')}"
     for key, matcher in feed.matchers.items():
-        if ecosystem and matcher.watches(ecosystem):
+        # SUSE's archive holds what its advisories say of openSUSE too, and not what openSUSE's own say
+        foreign = key in _ARCHIVES.values() and key != _ARCHIVES.get(ecosystem.partition(":")[0])
+        if ecosystem and not foreign and matcher.watches(ecosystem):
             return watched(asset, name, feed.ends(ecosystem), key, feed, today), matcher
-    return unwatched(asset, name), None
+    return unwatched(asset, name, feed), None
 
 
 def _elsewhere(

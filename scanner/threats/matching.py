@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from scanner.errors import Unparsable
@@ -16,10 +17,11 @@ from .versions import key_of
 State = Literal["fix", "no-fix", "ignored", "unwatched", "incomparable", "reboot"]
 """fix: an update mends it; reboot: it is installed and not yet running; ignored: of no weight to the distribution."""
 _KERNEL_SOURCE = re.compile(
-    r"linux(?:-(?:aws|azure|gcp|gke|oracle|ibm|kvm|lowlatency|raspi|hwe|oem|nvidia|meta|restricted|firmware-raspi).*)?\Z"
+    r"kernel(?:-rt|-64k)?\Z|"
+    r"linux(?:-(?:[0-9]|aws|azure|gcp|gke|oracle|ibm|kvm|lowlatency|raspi|hwe|oem|nvidia|meta|restricted).*)?\Z"
 )
 _CANDIDATES = """
-SELECT n, adv.id, cves, cvss, summary, stream, fixed_text, fixed IS NULL, state
+SELECT n, adv.id, cves, cvss, summary, stream, fixed_text, fixed IS NULL, last, state
 FROM span JOIN adv ON adv.n = span.adv
 WHERE eco = ? AND pkg = ? AND (state = 'incomparable' OR first <= ? AND
       (fixed IS NULL OR fixed > ? OR last AND fixed = ? OR ? AND fixed_text NOT LIKE '%:%'))
@@ -59,10 +61,19 @@ class Matcher:
     most_remembered: int = 200_000
     seen: dict[tuple[str, str, str, str], tuple[Hit, ...]] = field(default_factory=dict)
     said: dict[int, _Said] = field(default_factory=dict)
+    scopes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def watches(self, ecosystem: str) -> bool:
         """Whether the feed has any advisory for a release: none at all means that it is not watched there."""
         return self.db.execute("SELECT 1 FROM span WHERE eco = ? LIMIT 1", (ecosystem,)).fetchone() is not None
+
+    def _scopes(self, ecosystem: str) -> tuple[str, ...]:
+        """A release, and its family where records speak of all releases: 'Debian' beside 'Debian:12'."""
+        if ecosystem not in self.scopes:
+            family = ecosystem.partition(":")[0]
+            whole = family != ecosystem and self.watches(family)
+            self.scopes[ecosystem] = (ecosystem, family) if whole else (ecosystem,)
+        return self.scopes[ecosystem]
 
     def hits(self, ecosystem: str, installed: Iterable[Installed], running: str) -> list[Hit]:
         """Every advisory that speaks of these packages, once per package and version.
@@ -70,12 +81,14 @@ class Matcher:
         running: the running kernel's release. Of several kernels, the running and the newest one count.
         """
         packages = list(installed)
+        kernels = [one for one in packages if one.kernel]
+        sources = {one.source for one in kernels if one.source}
         found: dict[tuple[str, str, str], Hit] = {}
-        for one in packages:
-            if not one.kernel and not _without_kernel(one):
+        # most packages are made of a source that others are made of too
+        for one in {(each.name, each.version, each.stream): each for each in packages if not each.kernel}.values():
+            if one.source not in sources and not _without_kernel(one):
                 for hit in self._of(ecosystem, one):
                     found.setdefault((hit.advisory, hit.name, hit.version), hit)
-        kernels = [one for one in packages if one.kernel]
         if kernels:
             for hit in self._of_kernels(ecosystem, kernels, running):
                 found.setdefault((hit.advisory, hit.name, hit.version), hit)
@@ -113,20 +126,21 @@ class Matcher:
             return self._unreadable(ecosystem, one, str(error))
         # An epoch that only the package has: advisories sometimes leave it out, and then prove nothing.
         ahead = ecosystem.startswith(("AlmaLinux", "Rocky", "Red Hat")) and not version.startswith(b"\x00")
-        rows = self.db.execute(_CANDIDATES, (ecosystem, one.name, version, version, version, ahead))
+        rows = (self.db.execute(_CANDIDATES, (e, one.name, *[version] * 3, ahead)) for e in self._scopes(ecosystem))
         found: dict[str, Hit] = {}
-        for number, *words, fixed, open, state in rows:
+        for number, *words, fixed, open, last, state in chain.from_iterable(rows):
             id, cves, cvss, summary, stream = self._said(number, words)
             said = _same_stream(one, fixed, stream)
             if said is False:
                 continue
             reached: State = state if state != "flaw" else "no-fix" if open else "fix"
             if state == "incomparable":
-                why = f"the advisory names the version {fixed!r}"
+                why = f"the advisory names the version {fixed!r}" if fixed else "the advisory names no version"
             elif said is None:
                 reached, why = "incomparable", "the advisory does not say for which module stream it is"
             elif ahead and not open and ":" not in fixed:
-                if key(one.version.partition(":")[2]) >= key(fixed):
+                bare = key(one.version.partition(":")[2])
+                if bare > key(fixed) or (bare == key(fixed) and not last):
                     continue
                 reached, why = "incomparable", f"the advisory names no epoch ({fixed}), the package has one"
             hit = Hit(id, cves, cvss, summary, one.name, one.version, one.source, fixed, reached, why)
@@ -144,8 +158,8 @@ class Matcher:
 
     def _unreadable(self, ecosystem: str, one: Installed, why: str) -> list[Hit]:
         """A package whose own version has no place in the order: one hit that says so, where advisories speak of it."""
-        row = self.db.execute("SELECT 1 FROM span WHERE eco = ? AND pkg = ? LIMIT 1", (ecosystem, one.name)).fetchone()
-        if row is None:
+        query = "SELECT 1 FROM span WHERE eco = ? AND pkg = ? LIMIT 1"
+        if not any(self.db.execute(query, (e, one.name)).fetchone() for e in self._scopes(ecosystem)):
             return []
         return [Hit("version", (), "", "", one.name, one.version, one.source, "", "incomparable", why)]
 
@@ -161,7 +175,7 @@ def _without_kernel(one: Installed) -> bool:
     """Headers, tools and metapackages of a kernel's source: they hold no kernel, so its flaws are not in them."""
     if one.name.startswith("kernel-firmware"):
         return False
-    return bool(_KERNEL_SOURCE.match(one.name)) or one.name == "kernel" or one.name.startswith("kernel-")
+    return any(_KERNEL_SOURCE.match(name) for name in (one.name, one.source)) or one.name.startswith("kernel-")
 
 
 def _newest(ecosystem: str, kernels: Sequence[Installed]) -> Installed:

@@ -29,8 +29,9 @@ for f in "$l"/*_Packages*; do
   r=${f%_*_binary-*}
   [ "$r" != "$f" ] || r=${f%_Packages*}
   [ -e "${r}_InRelease" ] && r="${r}_InRelease" || r="${r}_Release"
-  printf '>%s\t%s\t%s\n' "$(sed -n 's/^Origin: *//p' "$r" 2>/dev/null | head -n 1)" \
+  printf '>%s\t%s/%s\t%s\n' "$(sed -n 's/^Origin: *//p' "$r" 2>/dev/null | head -n 1)" \
     "$(sed -n 's/^Suite: *//p' "$r" 2>/dev/null | head -n 1)" \
+    "$(sed -n 's/^Codename: *//p' "$r" 2>/dev/null | head -n 1)" \
     "$(sed -nE 's/^(NotAutomatic|ButAutomaticUpgrades): *yes *$/\1/p' "$r" 2>/dev/null | tr '\n' ' ')"
   { /usr/lib/apt/apt-helper cat-file "$f" || printf '\nFailed: %s\n' "$f"; } |
     grep -aE '^(Package|Version|Architecture|Failed): '
@@ -50,7 +51,8 @@ done | { dpkg-query -W -f '${Package} ${Version}\n'; echo --; cat; } | awk '
 """
 DPKG = r"${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\t${source:Package}\t${source:Version}\n"
 RPM = r"%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{VENDOR}\t%{MODULARITYLABEL}\n"
-_KERNEL_IMAGE = re.compile(r"linux-image-(?:unsigned-)?(\d\S*?)(?:-dbg)?\Z")
+_KERNEL_IMAGE = re.compile(r"linux-image-(?:unsigned-)?(\d\S*?)(?:-unsigned)?(?<!-dbg)\Z")
+_SIGNED = re.compile(r"linux-signed(\S*?)(?:-(?:amd64|arm64|i386|armhf|ppc64el|s390x|riscv64))?\Z")
 _DISTRIBUTIONS = {"debian": {"Debian"}, "ubuntu": {"Ubuntu"}}
 _VENDORS = {
     "almalinux": "AlmaLinux",
@@ -96,23 +98,20 @@ def dpkg(text: str) -> tuple[Installed, ...]:
     """'ii \\tlibssl3\\tamd64\\t3.0.11-1+b1\\topenssl\\t3.0.11-1\\n' -> (Installed('libssl3', …),).
 
     Only n (not installed) and c (configuration files left) have no code on disk; U, F, H, W and t have.
-    A signed kernel's source is `linux-signed-amd64` 6.1.192+2, while advisories speak of `linux` 6.1.192-2: the source
-    without `-signed`, and the version of the image itself. Source: dpkg-query(1).
+    A signed kernel's source is `linux-signed-amd64` 6.1.192+2 (or `linux-signed-6.1-amd64`, of another series), while
+    advisories speak of `linux` 6.1.192-2: the source without `-signed` and architecture, and the version of the image
+    itself. Source: dpkg-query(1).
     """
     found: dict[tuple[str, str], Installed] = {}
     for state, binary, _, version, source, source_version in parse.table(text, 6, "\t"):
         if state[1:2] in {"n", "c"}:
             continue
         image = _KERNEL_IMAGE.match(binary)
-        if source.startswith("linux-signed"):
-            rest = source.removeprefix("linux-signed")
-            source, source_version = "linux" + (rest if rest not in _ARCHITECTURES else ""), version
+        if signed := _SIGNED.match(source):
+            source, source_version = f"linux{signed[1]}", version
         one = Installed(binary, version, source, source_version, image[1] if image else "", source=source)
         found[binary, version] = one  # the same package of two architectures is one
     return tuple(found.values())
-
-
-_ARCHITECTURES = {"-amd64", "-arm64", "-i386", "-armhf", "-ppc64el", "-s390x", "-riscv64"}
 
 
 def rpm(text: str) -> tuple[Installed, ...]:
@@ -201,6 +200,7 @@ class Offer:
     """An archive that apt knows, and that has a package: this very version (`same`) or another one.
 
     taking: what apt does with it unasked, by the archive's own NotAutomatic and ButAutomaticUpgrades.
+    codename: of the archive's release, 'bookworm-security'; '' where it has none.
     """
 
     origin: str
@@ -210,10 +210,11 @@ class Offer:
     same: bool
     architecture: str = "all"
     taking: Taking = "automatic"
+    codename: str = ""
 
 
 def offers(text: str) -> tuple[Offer, ...]:
-    """'=\\tDebian\\toldstable\\t\\tbash\\t5.2.15-2\\tamd64\\nend\\n' -> (Offer('Debian', …, True),).
+    """'=\\tDebian\\toldstable/bookworm\\t\\tbash\\t5.2.15-2\\tamd64\\nend\\n' -> (Offer('Debian', …, True),).
 
     The fourth says what is not taken unasked. Source: apt_preferences(5).
     """
@@ -224,7 +225,8 @@ def offers(text: str) -> tuple[Offer, ...]:
     for sign, origin, suite, asked, binary, version, architecture in parse.table("\n".join(rows[:-1]), 7, "\t"):
         words = set(asked.split())
         taking: Taking = "automatic" if not words else "upgrades" if "ButAutomaticUpgrades" in words else "never"
-        found.append(Offer(origin, suite, binary, version, sign == "=", architecture, taking))
+        suite, _, codename = suite.partition("/")
+        found.append(Offer(origin, suite, binary, version, sign == "=", architecture, taking, codename))
     return tuple(found)
 
 
@@ -313,22 +315,50 @@ def from_elsewhere(
             for one in installed
             if not any(vendor in one.vendor for vendor in own_vendors)
         }
-    own, same, named = _DISTRIBUTIONS.get(id, set()), dict[str, list[Offer]](), set[str]()
+    own = _DISTRIBUTIONS.get(id, set())
+    release = known.get("VERSION_CODENAME", "")
+    same, named = dict[str, list[Offer]](), dict[str, list[str]]()
     for offer in offered:
-        if offer.origin in own:
-            named.add(offer.binary)
+        if offer.origin in own and "backports" not in offer.suite and not _other_release(offer, release):
+            named.setdefault(offer.binary, []).append(offer.version)
         if offer.same:
             same.setdefault(offer.binary, []).append(offer)
     for one in installed:
-        places = same.get(one.binary, [])
-        main = [p for p in places if p.origin in own and "backports" not in p.suite]
-        if "~bpo" in one.binary_version or (places and not main and any("backports" in p.suite for p in places)):
-            found[one.binary] = "it is a backport"
-        elif places and not main:
-            found[one.binary] = f"it comes from {places[0].origin or 'an archive without a name'}"
-        elif named and one.binary not in named and not one.kernel:
-            found[one.binary] = "no archive of the distribution has a package of that name"
+        why = _why_elsewhere(one, same.get(one.binary, []), named.get(one.binary, []), own, release)
+        if why and (named or one.binary in same or "~bpo" in one.binary_version):
+            found[one.binary] = why
     return found
+
+
+def _why_elsewhere(one: Installed, places: list[Offer], named: list[str], own: set[str], release: str) -> str:
+    """places: that offer this very version. named: versions that the host's own release has of the package."""
+    ours = [place for place in places if place.origin in own]
+    if "~bpo" in one.binary_version or (ours and all("backports" in place.suite for place in ours)):
+        return "it is a backport"
+    if places and not ours:
+        return f"it comes from {places[0].origin or 'an archive without a name'}"
+    if ours and all(_other_release(place, release) for place in ours):
+        return f"it comes from another release, {ours[0].codename or ours[0].suite}"
+    if places or one.kernel:
+        return ""
+    if not named:
+        return "no archive of the distribution has a package of that name"
+    return "no archive of the distribution has so new a version of it" if _newer_than_all(one, named) else ""
+
+
+def _other_release(offer: Offer, release: str) -> bool:
+    """Whether an archive is of another release than the host's: 'trixie-updates' for one of 'bookworm'."""
+    if release and offer.codename:
+        return offer.codename.partition("-")[0] != release
+    return offer.suite.partition("-")[0] in {"unstable", "testing", "experimental"}
+
+
+def _newer_than_all(one: Installed, named: Iterable[str]) -> bool:
+    """Whether a package is ahead of all archives of its distribution: so it stays when an archive is given up."""
+    try:
+        return deb_key(one.binary_version) > max(deb_key(version) for version in named)
+    except Unparsable:
+        return False
 
 
 DPKG_PACKAGES = Fact(sh(f"dpkg-query -W -f '{DPKG}'", of="dpkg-query", max_bytes=8 << 20), dpkg)

@@ -14,19 +14,24 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 from scanner.errors import RisklineError, Unparsable
 
 from .versions import key_of
 
+LINE_BYTES = 4096  # more than any line of a list of scores has
 CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 _STREAM = re.compile(r"(?<!\S)[A-Za-z0-9][A-Za-z0-9_+-]*:[A-Za-z0-9][A-Za-z0-9_.-]*(?!\S)")
+_MENDS_BUGS = re.compile(r"(?:AL|RH|RL)[BE]A-|(?:open)?SUSE-[FOR]U-")  # errata that are not about security
 State = Literal["flaw", "ignored", "unwatched", "incomparable"]
+Order = Callable[[str], bytes]
+Scored = tuple[str, float, float]
 
 
 class FeedRefused(RisklineError):
@@ -45,11 +50,10 @@ class Limits:
     bad_share: float = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Versions of one package that have the flaw: from `first` to before `fixed`, or up to and with it where `last`.
 
-    Keys as bytes (see versions); first b"" is the beginning, fixed None is "no fix yet".
+    Keys as bytes (see versions); first b"" is the beginning, fixed None is "no fix yet". A tuple: a feed has 180,000.
     """
 
     ecosystem: str
@@ -94,13 +98,16 @@ def instant(text: object) -> datetime:
 def read_json(content: bytes) -> Any:
     """JSON as RFC 8259 has it: NaN and Infinity, which Python would take, are Unparsable."""
     try:
-        return json.loads(content, parse_constant=_no_number)
+        return _JSON.decode(content.decode("utf-8").removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         raise Unparsable(f"not JSON: {content[:40]!r}") from error
 
 
 def _no_number(word: str) -> float:
     raise ValueError(word)
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number)
 
 
 # besides what zipfile says by itself: fields that lead outside the file, and packings that nobody meant
@@ -116,7 +123,11 @@ def osv(path: Path, limits: Limits) -> Iterator[Advisory | Bad]:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(".json")]
             bounded(entries, path.stat().st_size, limits)
-            for entry in entries:
+            for kept in (archive.NameToInfo, archive.filelist):
+                kept.clear()  # half a KiB for each of 45,000 entries: what was read is let go
+            entries.reverse()
+            while entries:
+                entry = entries.pop()
                 with archive.open(entry) as opened:
                     content = opened.read(entry.file_size + 1)
                 if len(content) != entry.file_size:
@@ -163,8 +174,9 @@ def advisory(record: Any) -> Advisory | None:
     spans = tuple(span for one in record["affected"] for span in _spans(one))
     if spans and spans[0].ecosystem.startswith(_IN_PARTS):
         spans = tuple(dict.fromkeys(spans))
-    modular = any("module" in span.fixed_text for span in spans)
-    stream = " ".join(_STREAM.findall(summary)) if modular else ""
+    if _MENDS_BUGS.match(id) and not cves:
+        spans = ()  # a fifth of AlmaLinux's archive
+    stream = " ".join(_STREAM.findall(summary)) if any("module" in span.fixed_text for span in spans) else ""
     return Advisory(id, cves, modified, cvss, summary, stream, spans)
 
 
@@ -196,32 +208,65 @@ def release_of(ecosystem: str) -> str:
 def _spans(affected: Any) -> Iterator[Span]:
     place = affected["package"]
     ecosystem, name = release_of(text_of(place["ecosystem"])), text_of(place["name"])
-    own = {**(affected.get("database_specific") or {}), **(affected.get("ecosystem_specific") or {})}
-    urgency = str(own.get("urgency", "")).lower()
-    state: State = (
-        "unwatched" if urgency == "end-of-life" else "ignored" if urgency in {"unimportant", "ignored"} else "flaw"
-    )
+    key = key_of(ecosystem)
+    span = partial(_span, ecosystem, name, key, _state(affected))
     ranges = [one for one in affected.get("ranges") or () if one.get("type") == "ECOSYSTEM"]
     for one in ranges:
         first: str | None = None
-        for event in one["events"]:
+        for event in _in_order(one["events"], key):
             if "introduced" in event:
                 if first is not None:
-                    yield _span(ecosystem, name, first, None, False, state)
+                    yield span(first, None, False)
                 first = text_of(event["introduced"])
             elif first is not None and ("fixed" in event or "last_affected" in event):
                 last = "last_affected" in event
-                yield _span(ecosystem, name, first, text_of(event["last_affected" if last else "fixed"]), last, state)
+                yield span(first, text_of(event["last_affected" if last else "fixed"]), last)
                 first = None
         if first is not None:
-            yield _span(ecosystem, name, first, None, False, state)
-    for version in () if ranges else affected.get("versions") or ():
-        yield _span(ecosystem, name, text_of(version), version, True, state)
+            yield span(first, None, False)
+    versions = () if ranges else affected.get("versions") or ()
+    yield from (span(text_of(one), one, True) for one in versions)
+    if not versions and not any("introduced" in event for one in ranges for event in one["events"]):
+        yield Span(
+            ecosystem, name, b"", None, "", False, "incomparable"
+        )  # affected, and nothing says in which versions
 
 
-def _span(ecosystem: str, name: str, first: str, fixed: str | None, last: bool, state: State) -> Span:
+def _in_order(events: Any, key: Order | None) -> Any:
+    """Events by their versions, as the schema wants them read; as they stand where one has no place in the order."""
+    if len(events) <= 2 and "introduced" in events[0]:
+        return events
+
+    def place(event: Any) -> bytes:
+        words = [event[one] for one in ("introduced", "fixed", "last_affected") if one in event]
+        return b"" if key is None or not words or words[0] == "0" else key(text_of(words[0]))
+
+    try:
+        return sorted(events, key=place)
+    except Unparsable:
+        return events
+
+
+def _state(affected: Any) -> State:
+    """What the distribution itself holds of a flaw in a package."""
+    urgency = ""
+    for place in ("database_specific", "ecosystem_specific"):
+        urgency = str((affected.get(place) or {}).get("urgency", urgency)).lower()
+    if urgency == "end-of-life":
+        return "unwatched"
+    return "ignored" if urgency in {"unimportant", "ignored"} else "flaw"
+
+
+def _span(
+    ecosystem: str,
+    name: str,
+    key: Callable[[str], bytes] | None,
+    state: State,
+    first: str,
+    fixed: str | None,
+    last: bool,
+) -> Span:
     """A span with its keys; where a version has no place in the order, that is said and nothing is guessed."""
-    key = key_of(ecosystem)
     try:
         if key is None:
             raise Unparsable(f"the order of versions of {ecosystem} is not known here")
@@ -265,33 +310,50 @@ def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad
     return released, good, bad
 
 
-def epss(path: Path, limits: Limits) -> tuple[datetime, str, list[tuple[str, float, float]], list[Bad]]:
-    """EPSS scores (CSV, packed or not): their date, the model, and (CVE, chance, percentile) of each."""
-    good: list[tuple[str, float, float]] = []
-    bad: list[Bad] = []
+def epss(path: Path, limits: Limits) -> tuple[datetime, str, Iterator[Scored | Bad]]:
+    """EPSS scores (CSV, packed or not): their date, the model, and (CVE, chance, percentile) of each, line by line."""
+    lines = _lines(path, limits)
+    head, columns = next(lines, ""), next(lines, "")
+    found = re.fullmatch(r"#model_version:([^,]+),score_date:(\S+)\s*", head)
+    if not found or not columns.startswith("cve,epss,percentile"):
+        raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: {head[:60]!r}")
+    try:
+        return instant(found[2]), found[1], map(_scored, lines)
+    except Unparsable as error:
+        raise FeedRefused(f"{path.name}: not a whole list of EPSS scores ({error})") from error
+
+
+def _lines(path: Path, limits: Limits) -> Iterator[str]:
+    """The lines of a text, packed or not, each with its end. FeedRefused where one is cut, endless or no text."""
+    left = limits.max_unpacked_bytes
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            content = bounded_read(gzip.GzipFile(fileobj=raw) if packed else raw, limits)
-        head, _, rest = content.decode("utf-8").partition("\n")
-        found = re.fullmatch(r"#model_version:([^,]+),score_date:(\S+)\s*", head)
-        if not found or not rest.startswith("cve,epss,percentile") or not rest.endswith("\n"):
-            raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: {head[:60]!r}")
-        released, model = instant(found[2]), found[1]
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError, Unparsable) as error:
+            opened = gzip.GzipFile(fileobj=raw) if packed else raw
+            while line := opened.readline(LINE_BYTES):
+                left -= len(line)
+                if left < 0:
+                    raise FeedRefused(f"{path.name}: longer than {limits.max_unpacked_bytes} bytes")
+                if not line.endswith(b"\n"):
+                    raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: it ends within a line")
+                yield line.decode("utf-8")
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
         raise FeedRefused(f"{path.name}: not a whole list of EPSS scores ({error})") from error
-    for line in rest.split("\n")[1:-1]:  # FIRST quotes nothing; a reader of CSV would fail as a whole at one stray sign
-        row = line.rstrip("\r").split(",")
-        try:
-            cve, chance, percentile = row[0], float(row[1]), float(row[2])
-            sound = all(math.isfinite(n) and 0 <= n <= 1 for n in (chance, percentile))
-            if len(row) != 3 or not sound or not CVE.fullmatch(cve):
-                raise ValueError("not CVE, chance 0..1, percentile 0..1")
-            good.append((cve, chance, percentile))
-        except (ValueError, IndexError) as error:
-            bad.append(Bad(",".join(row)[:80], str(error)[:160]))
-    return released, model, good, bad
+
+
+def _scored(line: str) -> Scored | Bad:
+    row = line.rstrip("\r\n").split(
+        ","
+    )  # FIRST quotes nothing; a reader of CSV would fail as a whole at one stray sign
+    try:
+        cve, chance, percentile = row[0], float(row[1]), float(row[2])
+        sound = all(math.isfinite(n) and 0 <= n <= 1 for n in (chance, percentile))
+        if len(row) != 3 or not sound or not CVE.fullmatch(cve):
+            raise ValueError("not CVE, chance 0..1, percentile 0..1")
+        return cve, chance, percentile
+    except (ValueError, IndexError) as error:
+        return Bad(",".join(row)[:80], str(error)[:160])
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BASELINE = "vulnerabilities"
+MOST_SILENT_DAYS = 30
+"""Distributions publish every week: a list without anything new for longer is left behind, however often fetched."""
 
 
 class Missing(Exception):
@@ -54,12 +56,17 @@ def watched(asset: Asset, name: str, ends: date | None, key: str, feed: Threats,
     if not 0 <= age + 1 <= feed.limit_days + 1:
         why = f"feed {age:.0f} days old, more than {feed.limit_days:g}; run `riskline feeds update`"
         return said(asset, WATCHED, Outcome.UNKNOWN, "feed-too-old", "", told, why)
+    silent_days = (feed.now - one.newest_at).days
+    if silent_days > MOST_SILENT_DAYS:
+        why = f"nothing new in {key} for {silent_days} days, more than {MOST_SILENT_DAYS}: is it still published there?"
+        return said(asset, WATCHED, Outcome.UNKNOWN, "feed-too-old", "", told, why)
     return said(asset, WATCHED, Outcome.PASS, "", "", told)
 
 
-def unwatched(asset: Asset, name: str) -> Finding:
+def unwatched(asset: Asset, name: str, feed: Threats) -> Finding:
     """That no stored feed speaks of a release."""
-    why = f"no stored feed has advisories for {name}; run `riskline feeds update`"
+    lost = f" ({', '.join(feed.damaged)} cannot be read)" if feed.damaged else ""
+    why = f"no stored feed has advisories for {name}{lost}; run `riskline feeds update`"
     return said(asset, WATCHED, Outcome.UNKNOWN, "no-feed", "", "", why)
 
 

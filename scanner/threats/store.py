@@ -14,17 +14,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from scanner.disk import keep_names, private_folder
 
-from .reading import Advisory, Bad, FeedRefused, Limits, ends, epss, kev, osv
+from .reading import Advisory, Bad, FeedRefused, Limits, Scored, ends, epss, kev, osv
 
 Form = Literal["osv", "kev", "epss", "ends", "guide"]
 LEAST_SHARE = 0.8
 """A feed with fewer records than this share of the last one is cut, not cleaned."""
 FUTURE = timedelta(days=2)
 LISTED_BAD = 100
+AT_ONCE = 1_000
+"""Rows that are gathered before they are written."""
 _TABLES = """
 CREATE TABLE meta(form, url, etag, records INTEGER, bad INTEGER, newest TEXT, fetched_at TEXT, model TEXT);
 CREATE TABLE bad(name TEXT, why TEXT);
@@ -189,9 +191,7 @@ def _fill(
         db.executemany("INSERT OR REPLACE INTO kev VALUES (?, ?, ?)", rows)
         return len(listed), bad, released, ""
     if form == "epss":
-        scored, model, scores, bad = epss(source, limits)
-        db.executemany("INSERT OR REPLACE INTO epss VALUES (?, ?, ?)", scores)
-        return len(scores), bad, scored, model
+        return _fill_scores(db, source, limits)
     if form == "ends":
         made_at, endings, bad = ends(source, limits)
         told = [(one.product, one.release, *(day and f"{day}" for day in (one.day, one.extended))) for one in endings]
@@ -200,30 +200,55 @@ def _fill(
     return _fill_advisories(db, osv(source, limits))
 
 
+def _fill_scores(db: sqlite3.Connection, source: Path, limits: Limits) -> tuple[int, list[Bad], datetime, str]:
+    scored, model, scores = epss(source, limits)
+    bad: list[Bad] = []
+
+    def good() -> Iterator[Scored]:
+        for one in scores:
+            if isinstance(one, Bad):
+                bad.append(one)
+            else:
+                yield one
+
+    found = db.executemany("INSERT OR REPLACE INTO epss VALUES (?, ?, ?)", good()).rowcount
+    return found, bad, scored, model
+
+
 def _fill_advisories(db: sqlite3.Connection, found: Iterable[Advisory | Bad]) -> tuple[int, list[Bad], datetime, str]:
     bad: list[Bad] = []
     newest: datetime | None = None
     number = 0
     # into a heap first: rows in the order of the archive would land all over the table that is kept in order
     db.execute("CREATE TEMP TABLE heap AS SELECT * FROM span")
+    told: list[tuple[Any, ...]] = []
+    spans: list[tuple[Any, ...]] = []
     for one in found:
         if isinstance(one, Bad):
             bad.append(one)
             continue
         number += 1
         newest = max(newest or one.modified_at, one.modified_at)
-        row = (number, one.id, " ".join(one.cves), one.cvss, one.summary, one.stream)
-        db.execute("INSERT INTO adv VALUES (?, ?, ?, ?, ?, ?)", row)
-        spans = [
-            (s.ecosystem, s.package, number, nth, s.first, s.fixed, s.fixed_text, s.last, s.state)
-            for nth, s in enumerate(one.spans)
-        ]
-        db.executemany("INSERT INTO heap VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", spans)
+        told.append((number, one.id, " ".join(one.cves), one.cvss, one.summary, one.stream))
+        spans += [(number, nth, *span) for nth, span in enumerate(one.spans)]
+        if len(spans) >= AT_ONCE:
+            _put(db, told, spans)
+    _put(db, told, spans)
     db.execute("INSERT INTO span SELECT * FROM heap ORDER BY eco, pkg, adv, nth")
     db.execute("DROP TABLE heap")
     if newest is None:
         raise FeedRefused("it holds no usable record")
     return number, bad, newest, ""
+
+
+def _put(db: sqlite3.Connection, told: list[tuple[Any, ...]], spans: list[tuple[Any, ...]]) -> None:
+    """Write what was gathered, and let it go."""
+    db.executemany("INSERT INTO adv VALUES (?, ?, ?, ?, ?, ?)", told)
+    db.executemany(
+        "INSERT INTO heap(adv,nth,eco,pkg,first,fixed,fixed_text,last,state) VALUES (?,?,?,?,?,?,?,?,?)", spans
+    )
+    told.clear()
+    spans.clear()
 
 
 def _switch(fresh: Path, path: Path) -> None:

@@ -36,6 +36,12 @@ _CLIENTS = {
     26200: ("Windows 11 Version 25H2", "11-25h2"),
     28000: ("Windows 11 Version 26H1", "11-26h1"),
 }
+_NEVER_HOTPATCHED = {14393, 17763, 19044, 19045, 22000, 22621, 22631, 25398}
+"""Builds that Microsoft makes no hotpatches for. Source: learn.microsoft.com, "Hotpatch" of servers and of clients."""
+_NEVER_HOTPATCHED_SERVERS_2022 = {
+    f"Server{kind}{trial}" for kind in ("Standard", "Datacenter") for trial in ("", "Eval")
+}
+"""Editions of build 20348: of it, only "Datacenter: Azure Edition" takes hotpatches."""
 _PROCESSORS = {"AMD64": "x64-based", "ARM64": "ARM64-based", "x86": "32-bit"}
 _LONGER = ("Enterprise", "Education", "IoTEnterprise", "ServerRdsh")
 """Editions of Windows 10 and 11 that get updates for longer than the others."""
@@ -59,6 +65,7 @@ class Host:
     """A Windows machine as the Security Update Guide knows it. release: on endoflife.date: 'Windows Server:2022'.
 
     product: '' where no product of that build is known here. revision, updates: None where they could not be read.
+    hotpatchable: a machine of this build and edition may take hotpatches instead of cumulative updates.
     """
 
     product: str
@@ -66,6 +73,7 @@ class Host:
     build: int
     revision: int | None
     updates: frozenset[str] | None
+    hotpatchable: bool = True
 
     @property
     def version(self) -> str:
@@ -136,6 +144,11 @@ def release_of(build: int, installation: str, edition: str) -> str:
     if name == "10-22h2":
         return f"Windows:{name}"
     return f"Windows:{name}-{'e' if edition.removesuffix('N') in _LONGER else 'w'}"
+
+
+def may_be_hotpatched(build: int, edition: str) -> bool:
+    """(20348, 'ServerStandard') -> False. What is not known here may be."""
+    return build not in _NEVER_HOTPATCHED and not (build == 20348 and edition in _NEVER_HOTPATCHED_SERVERS_2022)
 
 
 def same_name(product: str) -> str:

@@ -27,11 +27,11 @@ def host_of(evidence: Evidence) -> Host:
     build, installation = fact_of(evidence, windows.BUILD), fact_of(evidence, windows.INSTALLATION)
     client = installation == "Client"
     processor = fact_of(evidence, windows.PROCESSOR) if client else ""
-    edition = _or_nothing(evidence, windows.EDITION) if client else ""
+    edition = _or_nothing(evidence, windows.EDITION) or ""
     product = windows.product_of(build, installation, processor)
-    release = windows.release_of(build, installation, edition or "")
+    release = windows.release_of(build, installation, edition)
     revision, updates = _or_nothing(evidence, windows.REVISION), _or_nothing(evidence, windows.UPDATES)
-    return Host(product, release, build, revision, updates)
+    return Host(product, release, build, revision, updates, windows.may_be_hotpatched(build, edition))
 
 
 def _or_nothing(evidence: Evidence, fact: Fact[T]) -> T | None:
@@ -76,7 +76,7 @@ def _watched(asset: Asset, host: Host, feed: Threats, today: date) -> Finding:
         why = f"build {host.build} is no Windows whose flaws are looked up here"
         return said(asset, WATCHED, Outcome.UNKNOWN, "not-covered", detail=why)
     if feed.guide is None or not feed.guide[1].watches(host.product):
-        return unwatched(asset, host.product)
+        return unwatched(asset, host.product, feed)
     return watched(asset, host.product, feed.ends(host.release), feed.guide[0], feed, today)
 
 

@@ -78,24 +78,26 @@ def _seen(host: Host, product: Product) -> Seen:
     updates = [one for flaw in product.flaws for one in flaw.updates]
     full = {(one.kb, at) for one, at in _revisions(updates, host.build, "cumulative")}
     hot = {at for _, at in _revisions(updates, host.build, "hotpatch")}
-    hotpatches = {one.kb for one in updates if one.kind == "hotpatch"}
+    hotpatches = {one.kb for one in updates if one.kind == "hotpatch" and one.kb}
     listed = host.updates or frozenset()
     # an update that waits for a restart mends nothing yet
     in_force = listed - {kb for kb, at in full if host.revision is not None and at > host.revision}
     has = None if host.updates is None else in_force.union(*(product.replaces.get(kb, ()) for kb in in_force))
-    line = _line(host.revision, {at for _, at in full}, hot, bool(hotpatches), bool(listed & hotpatches))
+    line = _line(host, {at for _, at in full}, hot, listed=bool(listed & hotpatches))
     base = max((at for kb, at in full if kb in in_force), default=None)
     return Seen(host.build, host.revision, listed, has, line, base)
 
 
-def _line(revision: int | None, full: Collection[int], hot: Collection[int], hotpatches: bool, listed: bool) -> Line:
-    """Which updates a machine takes. full, hot: revisions of both kinds; a full one takes the place of all before."""
-    if revision in full:
+def _line(host: Host, full: Collection[int], hot: Collection[int], listed: bool) -> Line:
+    """Which updates a machine takes. full, hot: revisions of both kinds; a full one takes the place of all before.
+
+    A revision that the guide does not have may be that of a hotpatch which is newer than the stored guide.
+    """
+    if host.revision in full:
         return "cumulative"
-    if revision in hot or listed:
+    if host.revision in hot or listed:
         return "hotpatch"
-    older = revision is not None and bool(hot) and revision < min(hot)
-    return "cumulative" if not hotpatches or older else "unsure"
+    return "unsure" if host.hotpatchable else "cumulative"
 
 
 def _revisions(updates: Iterable[Update], build: int, kind: str) -> list[tuple[Update, int]]:
@@ -143,10 +145,9 @@ def _mended(updates: Iterable[Update], full: Sequence[tuple[Update, int]], seen:
             return True
     if not full or seen.revision is None:
         return False
-    least = max(at for _, at in full)
-    if seen.line == "hotpatch":
-        return seen.base is not None and seen.base >= least
-    return seen.revision >= least and (seen.line == "cumulative" or seen.has is not None)
+    most = max(at for _, at in full)
+    at_least = seen.revision if seen.line == "cumulative" else seen.base
+    return at_least is not None and at_least >= most
 
 
 def _state(updates: Sequence[Update], full: Sequence[tuple[Update, int]], seen: Seen) -> tuple[State, str]:
@@ -171,4 +172,7 @@ def _state(updates: Sequence[Update], full: Sequence[tuple[Update, int]], seen: 
         return "incomparable", f"the machine takes hotpatches, and whether they hold {named} is not published"
     if seen.revision < most:
         return "incomparable", f"a later update for it was published since ({seen.build}.{most})"
-    return "incomparable", "the list of updates could not be read, so it may be a hotpatch that runs"
+    return (
+        "incomparable",
+        f"no update known here has build {seen.build}.{seen.revision}, so it may be a hotpatch that runs",
+    )

@@ -120,6 +120,41 @@ def test_a_hostile_server_leaves_the_old_feed_in_force(tmp_path: Path, change: o
     assert [one.name for one in folder.iterdir()] == ["Debian.db"]
 
 
+def test_no_more_is_written_than_is_allowed_however_much_is_sent(tmp_path: Path) -> None:
+    with served(Answer(bytes(8 << 20))) as url, pytest.raises(FeedRefused, match="longer than 100000 bytes"):
+        fetch(url, tmp_path / "x", "", 100_000, 30.0)
+    assert (tmp_path / "x").stat().st_size <= 100_000
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_peer_that_sends_its_head_sign_by_sign_is_left_at_the_deadline(tmp_path: Path, scheme: str) -> None:
+    """As a head of HTTP, or as the first record of TLS (a handshake of 512 bytes), one byte now and then."""
+    head = b"HTTP/1.1 200 OK\r\nX-One: " if scheme == "http" else b"\x16\x03\x03\x02\x00\x02\x00\x01\xfc"
+    done = threading.Event()
+
+    def trickle(server: socket.socket) -> None:
+        wire, _ = server.accept()
+        with wire:
+            wire.recv(4096)
+            wire.sendall(head)
+            for _ in range(600):
+                if done.wait(0.05):
+                    return
+                try:
+                    wire.sendall(b"a")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, args=(server,))
+        thread.start()
+        url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/all.zip"
+        with pytest.raises(FeedRefused, match="not done within the time allowed"):
+            fetch(url, tmp_path / "x", "", 1 << 20, 1.0)
+        done.set()
+        thread.join()
+
+
 def test_plain_http_is_refused_beyond_this_machine(tmp_path: Path) -> None:
     with pytest.raises(FeedRefused, match="https only"):
         fetch("http://192.0.2.1/all.zip", tmp_path / "x", "", 10, 1.0)

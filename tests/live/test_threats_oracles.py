@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,10 +67,11 @@ def debsecan_says(source: str, status: Path) -> set[tuple[str, str]]:
     return {(cve, binary) for cve, binary in (line.split() for line in done.stdout.splitlines())}
 
 
-def we_say(feeds: Path, rows: list[tuple[str, str, str, str]]) -> set[tuple[str, str]]:
+def we_say(feeds: Path, rows: Sequence[tuple[str, str, str, str]], listed: str = "") -> set[tuple[str, str]]:
+    """The same of ours. rows: binary, version, source, its version. listed: what dpkg-query says of their states."""
     offered = "".join(f"=\tDebian\toldstable\t\t{binary}\t{version}\tamd64\n" for binary, version, *_ in rows)
     replies = {
-        packages.DPKG_PACKAGES.probe.key: Reply(made_up.dpkg_rows(rows)),
+        packages.DPKG_PACKAGES.probe.key: Reply(listed or made_up.dpkg_rows(rows)),
         packages.OFFERS.probe.key: Reply(f"{offered}end\n"),
         packages.RELEASE.probe.key: Reply('ID=debian\nVERSION_ID="12"\n'),
         packages.RUNNING.probe.key: Reply("6.1.0-9-amd64\n"),
@@ -80,10 +81,16 @@ def we_say(feeds: Path, rows: list[tuple[str, str, str, str]]) -> set[tuple[str,
         controls, found = findings(Asset("one"), Evidence("one", now, "0", replies), threats, now.date())
     cves = {control.id: control.references.get("cve", ()) for control in controls}
     built: dict[str, list[str]] = {}
-    for binary, _, source, _ in rows:
-        built.setdefault(source, []).append(binary)
+    for binary, _, source, of in rows:
+        built.setdefault(f"{source} {of}", []).append(binary)
     failed = [one for one in found if one.outcome == "fail"]
-    return {(cve, binary) for one in failed for cve in cves[one.control] for binary in built[one.subject]}
+    return {
+        (cve, binary)
+        for one in failed
+        for cve in cves[one.control]
+        for of in (one.observed.split()[-1], *re.findall(r"\(also (\S+)\)", one.detail))
+        for binary in built[f"{one.subject} {of}"]
+    }
 
 
 @pytest.mark.skipif(bool(DEBSECAN), reason=DEBSECAN)
@@ -99,6 +106,67 @@ def test_the_flaws_found_are_those_that_debsecan_finds_in_the_same_data(tmp_path
             theirs, ours = debsecan_says(source, status), we_say(tmp_path / "feeds", rows)
             assert len(theirs) > 300
             assert ours ^ theirs == set()
+
+
+STATES = (
+    *("install ok installed", "hold ok installed", "deinstall ok installed", "install ok unpacked"),
+    *("install ok half-installed", "install reinstreq half-installed", "install ok half-configured"),
+    *("install ok triggers-awaited", "install ok triggers-pending", "deinstall ok config-files"),
+    "purge ok not-installed",
+)
+VERSIONS = tuple(
+    f"{epoch}{upstream}{revision}"
+    for epoch in ("", "1:")
+    for upstream in ("1.0", "1.0~rc1", "1.0+dfsg", "1.0+really0.9", "10", "1.0a")
+    for revision in ("", "-1", "-1+b2", "-1+deb12u3", "-0+deb12u1")
+)
+
+
+def _stanza(binary: str, state: str, version: str, source: str) -> str:
+    """One package as dpkg keeps it, with the fields that it wants in that state."""
+    extra = {"not-installed": ""}.get(state.split()[2], f"{source}Version: {version}\n")
+    if state.split()[2] in {"unpacked", "half-installed", "half-configured", "config-files"}:
+        extra += f"Config-Version: {version}\n"
+    extra += {"triggers-awaited": "Triggers-Awaited: bin0\n", "triggers-pending": "Triggers-Pending: x\n"}.get(
+        state.split()[2], ""
+    )
+    head = f"Package: {binary}\nStatus: {state}\nMaintainer: a <a@b>\nArchitecture: amd64\n"
+    return f"{head}{extra}Description: made up\n\n"
+
+
+@pytest.mark.skipif(bool(DEBSECAN), reason=DEBSECAN)
+def test_in_every_state_that_dpkg_tells_of_debsecan_finds_no_more_and_code_on_disk_counts(tmp_path: Path) -> None:
+    """debsecan counts what is installed alone; what is unpacked, or waits for triggers, has code on disk too."""
+    chance, built, stanzas = random.Random(5), dict[str, list[str]](), []
+    for number in range(600):
+        source = f"src{number % 150}"
+        built.setdefault(source, []).append(f"bin{number}")
+        of = chance.choice((f"Source: {source}\n", f"Source: {source} ({chance.choice(VERSIONS)})\n"))
+        stanzas.append(_stanza(f"bin{number}", STATES[number % len(STATES)], chance.choice(VERSIONS), of))
+    for name in ("info", "updates", "triggers"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "status").write_text("".join(stanzas))
+    (tmp_path / "info/format").write_text("1\n")
+    words = ["dpkg-query", "--admindir", str(tmp_path), "-W", "-f", packages.DPKG]
+    rows = subprocess.run(words, capture_output=True, check=True, text=True, timeout=60).stdout.splitlines()
+    flaws = tuple(
+        made_up.Flaw(f"CVE-2026-{10000 + n}", source, {made_up.HERE: chance.choice((None, *VERSIONS))}, n % 9 == 0)
+        for n, source in enumerate(sorted(built) * 3)
+    )
+    made = made_up.Distribution({source: list(VERSIONS[:8]) for source in built}, built, flaws)
+    archive = made_up.osv_archive(tmp_path / "all.zip", made)
+    store.take(tmp_path / "feeds", "Debian", "osv", archive, utc_now(), Limits())
+    with served(made_up.debsecan_list(made)) as source:
+        theirs = debsecan_says(source, tmp_path / "status")
+    states = {name: row[1] for row in rows for name in [row.split("\t")[1]]}
+    assert {*states.values()} == {*"iUHFWtc"}
+    cells = [row.split("\t") for row in rows if row[1] != "c"]
+    there = [(binary, version, name, of) for _, binary, _, version, name, of in cells]
+    ours = we_say(tmp_path / "feeds", there, "\n".join(rows))
+    assert len(theirs) > 200
+    assert theirs - ours == set()
+    assert {states[binary] for _, binary in ours - theirs} == {*"UHFWt"}
+    assert {states[binary] for _, binary in theirs} == {"i"}
 
 
 # ── apt ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
