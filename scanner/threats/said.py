@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BASELINE = "vulnerabilities"
-MOST_SILENT_DAYS = 30
-"""Distributions publish every week: a list without anything new for longer is left behind, however often fetched."""
+MOST_SILENT_DAYS = 40
+"""Distributions publish every week, Microsoft at least every five: a list without anything new for longer is left
+behind, however often it was fetched."""
 
 
 class Missing(Exception):
