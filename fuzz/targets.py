@@ -305,6 +305,8 @@ def _redaction(data: bytes) -> None:
     # a fingerprint beside what was left may look like a longer secret; nothing else is found that was missed at first
     assert twice == once or len(MARK.findall(twice)) <= len(MARK.findall(once)), "cleaning twice finds nothing more"
     for canary in CANARIES[sum(data[:1]) % 8 :: 8]:
+        if canary.value in text:
+            continue  # libFuzzer copies what it sees compared, and in its own place it is no secret
         before, _, after = text.partition("\n")
         said = Redactor(b"fuzz").text(f"{before}\n{canary.text}\n{after}")
         assert canary.value not in said, f"{canary.kind} stays, whatever stands around it"
