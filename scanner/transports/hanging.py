@@ -29,11 +29,8 @@ def patience_s(batch: Batch) -> float:
 
 
 def is_stuck(batch: Batch, said: bytes | bytearray, silent_s: float, *, patience_s: float) -> bool:
-    """Whether the host fell silent behind its first answer. Before that, sudo may be waiting for its own reasons.
-
-    A collector's questions are fixed, and cannot be put in part.
-    """
-    return silent_s > patience_s and not batch.collector and f"\n{batch.nonce} UID ".encode() in said
+    """Whether the host fell silent behind its first answer. Before that, sudo may be waiting for its own reasons."""
+    return silent_s > patience_s and f"\n{batch.nonce} UID ".encode() in said
 
 
 def put(batch: Batch, exchange: Exchange) -> dict[Probe, Reply]:
@@ -48,13 +45,22 @@ def put(batch: Batch, exchange: Exchange) -> dict[Probe, Reply]:
             found[at] = Reply(problem="timed-out", detail="it hangs, and what it started cannot be ended")
         if hung > MAX_HUNG or not rest:
             break
-        batch = replace(batch, probes=rest, apart=True, nonce=secrets.token_hex(16))
+        batch = _anew(batch, rest)
         try:
             stdout, stderr, ended = exchange(batch, received)
             found |= batch.replies(stdout, stderr, ended)
         except VisitFailed:  # what was said before still counts
             break
     return found
+
+
+def _anew(batch: Batch, rest: Sequence[Probe]) -> Batch:
+    """The same for the rest of its questions. Those of a collector are fixed: it is told which of them to leave out."""
+    again = replace(batch, apart=True, nonce=secrets.token_hex(16))
+    if not batch.collector:
+        return replace(again, probes=rest)
+    kept = set(rest)
+    return replace(again, left_out=frozenset(n for n, probe in enumerate(batch.probes) if probe not in kept))
 
 
 def behind(batch: Batch, stdout: bytes) -> tuple[Probe | None, Sequence[Probe]]:

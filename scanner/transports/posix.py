@@ -140,7 +140,8 @@ class Batch:
     """One visit's probes, the script that puts them, and the reading of the answer.
 
     sudo: try `sudo -n /bin/sh -s` once when the login is not root. collector: try that one installed script instead,
-    which puts these very questions and takes nothing but a nonce. gzip: compress the answer where gzip exists.
+    which puts these very questions and takes nothing but a nonce and left_out: numbers of questions that it is not to
+    put. gzip: compress the answer where gzip exists.
     at_rest: nothing runs there; probes that need a running system are answered `not-running` without being put.
     apart: the stat probes one by one, each announced, so that one that hangs is known.
     """
@@ -151,11 +152,16 @@ class Batch:
     at_rest: bool = False
     collector: bool = False
     apart: bool = False
+    left_out: frozenset[int] = frozenset()
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
     def put(self) -> list[tuple[int, Probe]]:
         """The probes that the script puts, numbered."""
+        return [one for one in self._could_put if one[0] not in self.left_out]
+
+    @property
+    def _could_put(self) -> list[tuple[int, Probe]]:
         return [
             (number, probe)
             for number, probe in enumerate(self.probes)
@@ -165,9 +171,10 @@ class Batch:
     @property
     def script(self) -> bytes:
         """The whole script. Nothing runs before its last line has arrived, so a torn upload does nothing."""
-        inner = f"main() {{\nN={self.nonce}\n{PRELUDE}\n{self.body}\nsay END\n}}\nmain\nexit {DONE}\n"
+        without = " ".join(map(str, sorted(self.left_out)))
+        inner = f"main() {{\nN={self.nonce} K='{without}'\n{PRELUDE}\n{self.body}\nsay END\n}}\nmain\nexit {DONE}\n"
         root = "true" if not self.sudo else '[ "$(id -u)" = 0 ]'
-        asked = f"{self.nonce} | sudo -n {COLLECTOR}" if self.collector else '"$S" | sudo -n /bin/sh -s'
+        asked = f"'{self.nonce} {without}' | sudo -n {COLLECTOR}" if self.collector else '"$S" | sudo -n /bin/sh -s'
         outer = (
             f"riskline() {{\nS={shlex.quote(inner)}\n"
             f"go() {{ if {root}; then ( eval \"$S\" ); else printf '%s\\n' {asked}; "
@@ -189,19 +196,21 @@ class Batch:
 
     @property
     def body(self) -> str:
-        """The steps of the script: one for each question, the paths of all stat probes together."""
-        paths: dict[str, None] = {}
-        steps = []
-        for number, probe in self.put:
-            if probe.ask[0] != "stat":
-                steps.append(_step(number, probe))
-            elif self.apart:
-                steps.append(f'say "Q {number}"; {_stat_step(map(str, probe.ask[1:]))}')
-            else:
-                paths |= dict.fromkeys(map(str, probe.ask[1:]))
-        if paths:
-            steps.append(_stat_step(paths))
-        return "\n".join(steps)
+        """The steps of the script: one for each question, the paths of all stat probes together.
+
+        A collector's are the same on every visit: it leaves out those of $K, and then puts the stat probes one by one.
+        """
+        steps = [(number, _step(number, probe)) for number, probe in self._could_put if probe.ask[0] != "stat"]
+        stats = {
+            number: [str(word) for word in probe.ask[1:]] for number, probe in self._could_put if probe.ask[0] == "stat"
+        }
+        alone = [(number, f'{{ say "Q {number}"; {_stat_step(paths)}; }}') for number, paths in stats.items()]
+        together = [_stat_step(dict.fromkeys(path for paths in stats.values() for path in paths))] if stats else []
+        if not self.collector:
+            return "\n".join([*(step for _, step in steps), *([step for _, step in alone] if self.apart else together)])
+        asked = [f"asked_ {number} && {step}" for number, step in steps]
+        anew = [f'[ -z "$K" ] || {{ asked_ {number} && {step}; }}' for number, step in alone]
+        return "\n".join([_ASKED, *asked, *(f'[ -n "$K" ] || {step}' for step in together), *anew])
 
     def replies(self, stdout: bytes, stderr: bytes, ended: Ended) -> dict[Probe, Reply]:
         """Every probe's reply. Raises VisitFailed where not even the greeting came."""
@@ -212,7 +221,11 @@ class Batch:
             raise VisitFailed(f"{COLLECTOR} puts other questions there than these; print and install it anew")
         answers = _Answers(self.probes, complete, ended, _text(stderr[:2000]).strip())
         answers.read(frames)
-        return {probe: self._reply(number, probe, answers) for number, probe in enumerate(self.probes)}
+        return {
+            probe: self._reply(number, probe, answers)
+            for number, probe in enumerate(self.probes)
+            if number not in self.left_out
+        }
 
     def _reply(self, number: int, probe: Probe, answers: _Answers) -> Reply:
         if probe.via == "posix" and probe.ask[0] == "visit":
@@ -224,6 +237,9 @@ class Batch:
         if probe.ask[0] == "stat":
             return answers.stat(probe)
         return answers.found.get(number) or answers.missing()
+
+
+_ASKED = """asked_() { case " $K " in *" $1 "*) return 1;; esac; }"""
 
 
 def _step(number: int, probe: Probe) -> str:
@@ -244,6 +260,7 @@ def _step(number: int, probe: Probe) -> str:
 
 
 def _stat_step(paths: Iterable[str]) -> str:
+    """One stat(1) for all of the paths."""
     return "stat_ " + " ".join(map(shlex.quote, paths))
 
 
