@@ -69,8 +69,7 @@ def behind(batch: Batch, stdout: bytes) -> tuple[Probe | None, Sequence[Probe]]:
     None where it had been answered and only did not end, or is one of the stat probes, which are all put again.
     """
     stats = [number for number, probe in batch.put if probe.ask[0] == "stat"]
-    order = [number for number, probe in batch.put if probe.ask[0] != "stat"]
-    order, again = (order + stats, []) if batch.apart else (order, stats)
+    order, again = (batch.order + stats, []) if batch.apart else (batch.order, stats)
     at, state = _reached(batch, order, (head for head, _ in frames_of(stdout, batch.nonce)[0] or ()))
     hangs = at if state == "begun" else at + 1 if state == "whole" else len(order)
     rest = [*order[max(at, hangs if hangs < len(order) else at) + 1 :], *again]
