@@ -304,7 +304,9 @@ def _redaction(data: bytes) -> None:
     twice = Redactor(b"fuzz").text(once)
     # a fingerprint beside what was left may look like a longer secret; nothing else is found that was missed at first
     assert twice == once or len(MARK.findall(twice)) <= len(MARK.findall(once)), "cleaning twice finds nothing more"
-    for canary in CANARIES[sum(data[:1]) % 8 :: 8]:
+    for canary in CANARIES[sum(data[:1]) % 24 :: 24]:
+        if canary.value in text:
+            continue  # libFuzzer copies what it sees compared, and in its own place it is no secret
         before, _, after = text.partition("\n")
         said = Redactor(b"fuzz").text(f"{before}\n{canary.text}\n{after}")
         assert canary.value not in said, f"{canary.kind} stays, whatever stands around it"

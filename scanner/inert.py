@@ -17,8 +17,8 @@ def printable(text: str, limit: int | None = None) -> str:
     Control, format (bidi, zero-width), surrogate, private and unassigned characters become escapes; the rest is kept.
     limit: at most this many characters, the last one an ellipsis where text was left out.
     """
-    if not text.isascii() or not text.isprintable():
-        text = "".join(char if _harmless(char) else _escaped(char) for char in text)
+    if not text.isprintable():  # which knows the same characters, but for tabs and wide blanks
+        text = "".join(char if char.isprintable() or _harmless(char) else _escaped(char) for char in text)
     if limit is not None and len(text) > limit:
         return f"{text[: max(limit - 1, 0)]}…"
     return text

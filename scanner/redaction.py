@@ -25,6 +25,7 @@ from urllib.parse import quote
 from .disk import private_folder
 from .errors import UsageError
 from .model import Gap, Reply, text_digest
+from .secret_shapes import FIRST_OF_ITS_LINE, NAME, NAMED, NO_SECRET, PAIRS, SHAPES
 from .secrets import known_values
 
 MARK = re.compile(r"secret-[0-9a-f]{16}")
@@ -33,139 +34,6 @@ MIN_KNOWN = 6
 MAX_SEEN, MAX_SEEN_LETTERS = 10_000, 1 << 12
 """Fleets repeat themselves: so many answers are remembered by their digest, as free of secrets or, up to this length,
 with what became of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a kind of secret looks like; its group `s` is the secret. signs: one of them stands in every such text,
-    once that is lower-cased. A word may begin behind an escaped line break: files come as JSON.
-    """
-
-    signs: tuple[str, ...]
-    pattern: re.Pattern[str]
-
-
-def _shape(signs: str, *pattern: str, flags: int = 0) -> Shape:
-    return Shape(tuple(signs.split()), re.compile("".join(pattern), flags))
-
-
-_EDGE = r"(?:\b|(?<=\\[nrt]))"
-_QUOTE = r"\\{0,7}[\"']?"  # a document within a document within a document escapes three times
-SHAPES = (
-    _shape(
-        "-----begin",
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<s>.*?)(?=-----END|\Z)",
-        flags=re.S,
-    ),
-    _shape("private-lines:", r"Private-Lines: \d+(?P<s>.*?)(?=Private-(?:MAC|Hash)|\Z)", flags=re.S),
-    _shape("age-secret-key-1", r"AGE-SECRET-KEY-1(?P<s>[A-Z0-9]{20,})"),
-    # crypt(5), and its kin in Django, WordPress, LDAP, GRUB, PostgreSQL
-    _shape(
-        "$",
-        r"\$(?:1|2[abxy]?|5|6|7|y|gy|P|H|apr1|sha1|md5|argon2(?:id|i|d)|pbkdf2[a-z0-9-]*|scrypt)",
-        r"\$(?P<s>[./A-Za-z0-9=,+$-]{20,512})",
-    ),
-    _shape("grub.pbkdf2.", r"grub\.pbkdf2\.sha512\.\d{1,9}\.(?P<s>[0-9A-Fa-f.]{32,1024})"),
-    _shape(
-        "{sha {ssha {md5} {smd5} {crypt}",
-        r"\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT)\}(?P<s>[A-Za-z0-9+/=$.]{12,256})",
-        flags=re.I,
-    ),
-    _shape("scram-sha-", r"SCRAM-SHA-(?:1|256|512)\$\d+:(?P<s>[A-Za-z0-9+/=$:]{20,512})"),
-    # a field of shadow(5) with a hash of old, one of a dump of Windows' accounts
-    _shape(":", r":!{0,2}(?P<s>[./0-9A-Za-z]{13}):\d{0,6}:\d*:\d*:"),
-    _shape(":", r":\d{1,10}:(?P<s>[0-9a-fA-F]{32}:[0-9a-fA-F]{32}):"),
-    _shape("://", r"://[^\s/:@\"']{0,128}:(?P<s>[^\s/@\"']{1,256})@"),
-    _shape(
-        "authorization",
-        rf"authorization{_QUOTE}\s*[:=]\s*{_QUOTE}(?:bearer|basic|token)\s+(?P<s>[\w.~+/=-]{{6,4096}})",
-        flags=re.I,
-    ),
-    _shape("eyj", _EDGE, r"eyJ(?P<s>[\w-]{8,4096}\.[\w-]{4,4096}\.[\w-]{0,4096})"),
-    _shape("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", _EDGE, r"(?:gh[pousr]_|github_pat_)(?P<s>\w{20,255})"),
-    _shape("glpat- gldt- glrt-", _EDGE, r"gl(?:pat|dt|rt)-(?P<s>[\w.-]{20,255})"),
-    _shape(
-        "xox hooks.slack.com/",
-        _EDGE,
-        r"(?:xox[abeoprs]-|hooks\.slack\.com/(?:services|workflows)/)(?P<s>[\w/-]{10,255})",
-    ),
-    _shape("sk_live_ rk_live_ sk_test_ whsec_", _EDGE, r"(?:[sr]k_(?:live|test)_|whsec_)(?P<s>[\w+/=]{16,255})"),
-    _shape(
-        "npm_ pypi- sg. aiza ya29. hvs. hvb. dop_v1_ sk- shpat_ dckr_pat_ glsa_ tskey-",
-        _EDGE,
-        r"(?:npm_|pypi-|SG\.|AIza|ya29\.|hv[sb]\.|dop_v1_|shpat_|dckr_pat_|glsa_|tskey-|sk-(?:proj|ant|svcacct)-)",
-        r"(?P<s>[\w.-]{24,512})",
-    ),
-    _shape("sig=", r"[?&]sig=(?P<s>[A-Za-z0-9%+/=_-]{20,256})"),
-    _shape("login", _EDGE, r"login\s+\S{1,128}?(?:\s|\\n)+password\s+(?P<s>[^\s\\]{1,256})"),
-    _shape(
-        "bindpw rootpw requirepass masterauth community",
-        _EDGE,
-        rf"(?:bindpw|rootpw|requirepass|masterauth|r[ow]community6?)[ \t]+{_QUOTE}(?P<s>[^\s\"'\\]{{1,256}})",
-        flags=re.I,
-    ),
-    _shape(
-        "--pass --token --secret",
-        rf"--(?:password|passwd|pass|token|secret)[ \t]+{_QUOTE}(?P<s>[^\s\"'\\-][^\s\"'\\]{{0,255}})",
-    ),
-    # `docker login`, BIND's keys, variables of containers, and passwords in the arguments of other programs
-    _shape("auth", rf"\"auth\\{{0,7}}\"[ \t]*:[ \t]*{_QUOTE}(?P<s>[A-Za-z0-9+/=]{{8,4096}})"),
-    _shape("secret", _EDGE, r"secret[ \t]+\\{0,7}\"(?P<s>[^\"\\\n]{6,512})"),
-    _shape(
-        "value:",
-        rf"name:[ \t]*{_QUOTE}[\w.-]{{0,100}}(?:pass(?:word|wd|phrase)?|pwd|secret|token|_key){_QUOTE}",
-        rf"(?:[ \t\r\n#]|\\n)+value:[ \t]*{_QUOTE}(?P<s>[^\s\"'\\]{{1,512}})",
-        flags=re.I,
-    ),
-    _shape(
-        "env",
-        rf"(?:SetEnv|ENV|setenv)[ \t]+\w{{0,100}}(?:PASS(?:WORD|WD)?|PWD|SECRET|TOKEN|_KEY)[ \t]+{_QUOTE}",
-        r"(?P<s>[^\s\"'\\=][^\s\"'\\]{0,511})",
-    ),
-    _shape("sshpass", rf"sshpass[ \t]+-p[ \t]*{_QUOTE}(?P<s>[^\s\"'\\]{{1,256}})"),
-    _shape(
-        "mysql mariadb",
-        rf"(?:mysql|mariadb)[\w-]{{0,20}}[ \t](?:[^\n]{{0,200}}?[ \t])?-p{_QUOTE}",
-        r"(?P<s>[^\s\"'\\-][^\s\"'\\]{0,255})",
-    ),
-    _shape(
-        "curl wget",
-        rf"(?:curl|wget)[ \t](?:[^\n]{{0,200}}?[ \t])?(?:-u|--user)[ \t=]*{_QUOTE}[^\s:\"'\\]{{1,64}}:",
-        r"(?P<s>[^\s\"'\\]{1,256})",
-    ),
-    _shape("community", r"snmp-server[ \t]+community[ \t]+(?P<s>\S{1,256})"),
-    _shape("identified by", r"identified by (?:password )?\\?['\"](?P<s>[^'\"\\]{1,256})", flags=re.I),
-)
-
-_NAMES = (
-    r"(?:(?<!no)pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|authtok|bindpw|rootpw|(?:(?<![a-z])|(?<=\\[nrt]))psk"
-    r"|(?:(?<=api)|(?<=access)|(?<=account)|(?<=secret)|(?<=private)|(?<=shared)|(?<=auth)|(?<=encryption)"
-    r"|(?<=signing)|(?<=storage)|(?<=master))[_-]?key(?:_base)?)"
-)
-_WORDS = ("pass", "pwd", "secret", "token", "credential", "authtok", "bindpw", "rootpw", "psk", "key", "_key", "-key")
-"""What every name of a secret holds."""
-_VALUE = (
-    r"(?:\\{0,7}\"(?P<double>[^\"\\\n]{1,512})|\\{0,7}'(?P<single>[^'\\\n]{1,512})|(?P<bare>[^\s\"'\\,;<>&]{1,512}))"
-)
-# behind a colon only what is quoted or stands behind a blank, and never `passwd`: nsswitch.conf and sudoers write so
-_NAMED = re.compile(
-    rf"{_NAMES}(?:\\{{0,7}}[\"']?[ \t]{{0,4}}(?:=>?|:=)[ \t]{{0,4}}{_VALUE}"
-    rf"|(?<!passwd)(?:\\{{0,7}}[\"'][ \t]{{0,4}}:[ \t]{{0,4}}|:[ \t]{{1,4}})"
-    rf"{_VALUE.replace('double', 'double2').replace('single', 'single2').replace('bare', 'bare2')}"
-    r"|>(?P<element>[^<]{1,512})</)",
-    re.IGNORECASE,
-)
-_NAME = re.compile(rf"(?:[^/]*{_NAMES}|auth)\Z", re.IGNORECASE)
-"""A key of a JSON object; one with a slash is a path."""
-_PAIRS = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"), ("ParameterKey", "ParameterValue"))
-"""How documents write a variable: its name under one key and its value under another."""
-# what stands in a secret's place and is none: nothing, a truth, a small number, a word of PAM, a variable, a reference
-_NO_SECRET = re.compile(
-    r"[*!x.-]*|\d{1,3}|true|false|yes|no|on|off|none|null|nil|required|requisite|sufficient|optional|include|files"
-    r"|prompt|ask|\$[({]?\w+[)}]?|\$[({].*|%\w+%|\{\{.*|<.*|redacted|arn:.*|(?:env|file|keyring|command):.*"
-    r"|(?:/[\w.@+-]+){2,}/?|grub\.pbkdf2.*|(?:\$[\w-]+\$)?secret-[0-9a-f]{16}",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,19 +91,21 @@ class Redactor:
     def _plain(self, text: str, values: Mapping[str, str]) -> str:
         for form in sorted(values, key=len, reverse=True):
             text = text.replace(form, self.fingerprint(values[form]))
-        lowered = text.lower()
-        for shape in SHAPES:
-            for sign in shape.signs:  # `any` over a generator takes three times as long, for each word of a document
-                if sign in lowered:
-                    text = shape.pattern.sub(self._replaced, text)
-                    break
-        return self._without_named(text)
+        lowered = _lowered(text)
+        for shape in (*SHAPES, NAMED):
+            places = _places(lowered, shape.signs)
+            if not places:
+                continue
+            cleaned = self._replaced_at(text, shape.pattern, places)
+            if cleaned != text:
+                text, lowered = cleaned, _lowered(cleaned)
+        return text
 
-    def _without_named(self, text: str) -> str:
-        """'PASSWORD="x y"' -> 'PASSWORD="secret-…"'. Looking for plain words first is many times faster."""
+    def _replaced_at(self, text: str, pattern: re.Pattern[str], places: Sequence[int]) -> str:
+        """'PASSWORD="x y"' -> 'PASSWORD="secret-…"'. To look at the places of plain words alone is faster."""
         pieces, done = [], 0
-        for at in _places(text):
-            found = _NAMED.match(text, at) if at >= done else None
+        for at in places:
+            found = pattern.match(text, at) if at >= done else None
             if found is not None:
                 pieces += [text[done:at], self._replaced(found)]
                 done = found.end()
@@ -243,39 +113,49 @@ class Redactor:
 
     def _replaced(self, found: re.Match[str]) -> str:
         group = found.lastgroup or "s"
-        if _NO_SECRET.fullmatch(found[group].strip()):
+        if NO_SECRET.fullmatch(found[group].strip()):
+            return found[0]
+        before = found.string[max(0, found.start() - 80) : found.start()]
+        if group in {"quoted", "lone"} and not FIRST_OF_ITS_LINE.search(before):
             return found[0]
         start, end = found.start(group) - found.start(), found.end(group) - found.start()
         return f"{found[0][:start]}{self.fingerprint(found[group])}{found[0][end:]}"
 
     def _walked(self, value: Any, values: Mapping[str, str], name: str = "") -> Any:
         if isinstance(value, dict):
-            names = {second: str(value[first]) for first, second in _PAIRS if first in value and second in value}
+            names = {second: str(value[first]) for first, second in PAIRS if first in value and second in value}
             return {key: self._walked(entry, values, names.get(key) or key) for key, entry in value.items()}
         if isinstance(value, list):
             return [self._walked(entry, values) for entry in value]
         if not isinstance(value, str):
             return value
-        if _is_name(name) and not _NO_SECRET.fullmatch(value.strip()):
+        if _is_name(name) and not NO_SECRET.fullmatch(value.strip()):
             return self.fingerprint(value)
         return self._plain(value, values)
 
 
 def _is_name(key: str) -> bool:
     """Whether a key of a JSON object is the name of a secret."""
-    return _is_short_name(key) if len(key) <= 64 else _NAME.match(key) is not None
+    return _is_short_name(key) if len(key) <= 64 else NAME.match(key) is not None
 
 
 @lru_cache(1000)
 def _is_short_name(key: str) -> bool:
     """The same, remembered, for rows repeat their keys; longer ones are not, for a target chooses how long they are."""
-    return _NAME.match(key) is not None
+    return NAME.match(key) is not None
 
 
-def _places(text: str) -> Sequence[int]:
-    """Where a name of a secret may begin, in order."""
-    lowered = text.replace("\u0130", "I").lower()  # the one letter that grows when it is lower-cased
-    return sorted({at for word in _WORDS if word in lowered for at in _finds(lowered, word)})
+def _lowered(text: str) -> str:
+    return text.replace("\u0130", "I").lower()  # the one letter that grows when it is lower-cased
+
+
+def _places(lowered: str, signs: Sequence[str]) -> Sequence[int]:
+    """Where one of the signs stands, in order."""
+    found: list[int] = []
+    for sign in signs:  # most signs stand nowhere: a comprehension for each word of a document takes twice as long
+        if sign in lowered:
+            found += _finds(lowered, sign)
+    return sorted(set(found)) if len(signs) > 1 else found
 
 
 def _finds(text: str, word: str) -> Iterator[int]:

@@ -11,11 +11,20 @@ from typing import Any
 from scanner.model import Evidence, Finding, Outcome, Problem, Reply
 from scanner.plan import PlannedAsset, PlannedTerm
 
+_OF_ANOTHER_KIND = (
+    ("a word in every file", "garbage"),
+    ("words in every file", "garbage garbage garbage\n"),
+    ("an error's page in every file", "<html><body>502 Bad Gateway</body></html>\n"),
+    ("a usage message in every file", "sh: 1: x: not found\nUsage: x [-a]\n"),
+)
 PROBLEMS: tuple[Problem, ...] = ("denied", "failed", "truncated", "timed-out", "unparsable")
 
 
-def damages(text: str, *, values: bool) -> Iterator[tuple[str, Reply | None]]:
-    """What may come instead of an answer; None is no answer at all. values: false ones within a document as well."""
+def damages(text: str, *, values: bool, files: bool = False) -> Iterator[tuple[str, Reply | None]]:
+    """What may come instead of an answer; None is no answer at all.
+
+    values: false ones within a document as well. files: the document holds files, and each may be of another kind.
+    """
     yield "missing", None
     for problem in PROBLEMS:
         yield problem, Reply(text[: len(text) // 2], problem, "damaged on purpose")
@@ -34,6 +43,8 @@ def damages(text: str, *, values: bool) -> Iterator[tuple[str, Reply | None]]:
     yield "nothing as a document", Reply("null")
     for kind, document in _documents(text, values=values):
         yield kind, Reply(json.dumps(document))
+    for kind, content in _OF_ANOTHER_KIND if files and text[:1] == "{" else ():
+        yield kind, Reply(json.dumps(dict.fromkeys(json.loads(text), content)))
 
 
 def _documents(text: str, *, values: bool) -> Iterator[tuple[str, Any]]:
@@ -69,7 +80,9 @@ def damaged(evidence: Evidence) -> Iterator[tuple[str, str, Evidence]]:
     from AWS, where what is left out has the provider's default: there false values would be a state like any other.
     """
     for key, reply in evidence.replies.items():
-        for kind, instead in damages(reply.text, values=key.startswith("windows:")):
+        for kind, instead in damages(
+            reply.text, values=key.startswith("windows:"), files=key.startswith("posix:files")
+        ):
             replies = {**evidence.replies, key: instead} if instead else {**evidence.replies}
             if instead is None:
                 del replies[key]

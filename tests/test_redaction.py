@@ -35,6 +35,15 @@ def test_no_kind_of_secret_stays_in_a_text(canary: Canary, around: str) -> None:
 
 
 @pytest.mark.parametrize("canary", CANARIES, ids=[one.kind for one in CANARIES])
+def test_no_kind_of_secret_stays_where_tabs_and_returns_stand_for_blanks_and_line_ends(canary: Canary) -> None:
+    if "-----BEGIN" in canary.text or "Private-Lines" in canary.text:
+        return  # their blanks are part of the format
+    place = canary.text.replace(canary.value, "\0").replace(" ", "\t").replace("\n", "\r\n").replace("\0", canary.value)
+    assert canary.value not in HERE.text(f"{place}\r\n")
+    assert json.dumps(canary.value)[1:-1] not in HERE.text(json.dumps({"/etc/x": f"# a\r\n{place}\r\n"}))
+
+
+@pytest.mark.parametrize("canary", CANARIES, ids=[one.kind for one in CANARIES])
 def test_no_kind_of_secret_stays_in_a_reply_with_many_files(canary: Canary) -> None:
     read: dict[str, str] = json.loads(HERE.text(as_files((canary,))))
     (text,) = read.values()
@@ -113,6 +122,28 @@ def test_a_known_value_is_found_as_part_of_an_address_in_base64_and_in_a_documen
         "password [success=1 default=ignore] pam_unix.so obscure use_authtok yescrypt",
         "password requisite pam_pwquality.so retry=3",
         "passwordauthentication no",
+        "PasswordAuthentication no",
+        "permitemptypasswords no",
+        "AuthenticationMethods password,publickey",
+        "password: min length",
+        "Password: must be changed",
+        "password must be changed",
+        "password authentication\tfailed",
+        "password\tinclude\tsystem-auth",
+        "-password   optional   pam_gnome_keyring.so use_authtok",
+        "password    sufficient  pam_unix.so sha512 shadow",
+        "libpam-modules:amd64",
+        "passwd\tinstall",
+        "systemd-ask-password-wall.path enabled",
+        "PASS_MAX_DAYS 365",
+        "Cookie: none",
+        "net.ipv4.tcp_syncookies = 1",
+        "Set-Cookie: a=; Secure",
+        "system_u:object_r:passwd_exec_t:s0",
+        "x_password:/run/keys/db",
+        "enable password policy",
+        "user root password expired",
+        "password no",
         "pubkeyacceptedalgorithms sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com",
         "GRUB2_PASSWORD=grub.pbkdf2",
         "root:set:yescrypt:19900:0:99999:7::",

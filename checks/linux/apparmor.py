@@ -43,7 +43,7 @@ class Profile:
 def profiles(text: str) -> tuple[Profile, ...] | None:
     """'usr.bin.x\\t\\tprofile x /usr/bin/x flags=(complain) {\\n' -> (Profile('x', 'complain'),).
 
-    None where there is no such folder.     Source: apparmor.d(5), aa-disable(8), aa-complain(8).
+    None where there is no such folder. Source: apparmor.d(5), aa-disable(8), aa-complain(8).
     """
     if text.strip() == "absent":
         return None
@@ -80,9 +80,9 @@ IN_KERNEL = Fact(file("/sys/kernel/security/apparmor/profiles", sudo=True, runni
 
 @check("linux.apparmor.outside", PROFILES)
 def outside(found: tuple[Profile, ...] | None, modes: list[str]) -> list[str]:
-    """Profiles on disk whose mode is none of `modes`."""
-    if found is None:
-        raise Absent("there is no /etc/apparmor.d")
+    """Profiles on disk whose mode is none of `modes`; without any profile nothing is bound, and this is Absent."""
+    if not found:
+        raise Absent("there is no /etc/apparmor.d" if found is None else "there is no profile in /etc/apparmor.d")
     return [f"{one.name} ({one.mode})" for one in found if one.mode not in modes]
 
 

@@ -24,14 +24,26 @@ def on_disk(text: str) -> Rules:
     augenrules(8) joins rules.d in natural order, with -D first and the last -e last; where the unit loads audit.rules
     by auditctl(8) instead, that file alone counts.
     """
-    found = parse.files(text)
+    found = _rule_files(text)
     return rules(found.get(MERGED, "")) if _loads_merged(found) else _joined(found)
 
 
 def unmerged_on_disk(text: str) -> bool:
     """The same files -> whether audit.rules holds other rules than rules.d would give, as augenrules --check says."""
-    found = parse.files(text)
+    found = _rule_files(text)
     return not _loads_merged(found) and rules(found.get(MERGED, "")) != _joined(found)
+
+
+def _rule_files(text: str) -> dict[str, str]:
+    """The files by their path. A line of rules that begins with no option is Unparsable: auditctl ends its loading at
+    an error, so that what follows is not in force. Source: auditctl(8), option -c.
+    """
+    found = parse.files(text)
+    lines = [line for path in found if path.endswith(".rules") for line in parse.lines(found[path])]
+    odd = next((line for line in lines if not line.startswith("-")), "")
+    if odd:
+        raise Unparsable(odd[:200])
+    return found
 
 
 def _loads_merged(found: Mapping[str, str]) -> bool:

@@ -78,19 +78,35 @@ def stack(stacks: Stacks, name: str, type: str, depth: int = 0) -> list[Line]:
     if depth > MAX_DEPTH:
         raise Unparsable(f"{path}: includes nested deeper than {MAX_DEPTH}")
     found: list[Line] = []
-    for bare in _lines(stacks[path]):
+    for bare in _read(path, stacks[path]):
         if bare.startswith("@include"):
             found += stack(stacks, bare.removeprefix("@include").strip(), type, depth + 1)
             continue
         match = _LINE.match(bare)
         if match is None or match[1].lower() != type:
-            continue  # libpam logs a line that it cannot read and goes on without it
+            continue
         control, arguments = match[2].lower(), [_argument(each) for each in _ARGUMENT.finditer(match[3])]
         if control in {"include", "substack"}:
             found += stack(stacks, arguments[0], type, depth + 1)
         else:
             found.append(Line(type, control, arguments[0].rsplit("/", 1)[-1], tuple(arguments[1:])))
     return found
+
+
+def _read(path: str, text: str) -> list[str]:
+    """The lines of one file that libpam can read; it logs any other and goes on without it. A file of none but
+    others is none of PAM's: Unparsable, for what it lacks says nothing.
+    """
+    lines = list(_lines(text))
+    read = [line for line in lines if line.startswith("@include") or _is_a_line(line)]
+    if lines and not read:
+        raise Unparsable(f"{path}: {lines[0][:150]}")
+    return read
+
+
+def _is_a_line(bare: str) -> bool:
+    match = _LINE.match(bare)
+    return match is not None and match[1].lower() in get_args(Type)
 
 
 def _argument(match: re.Match[str]) -> str:
@@ -153,11 +169,16 @@ def enforced(stacks: Stacks, stack_name: str, type: Type, before: str = "") -> l
 
 @check("linux.pam.with_argument", STACKS)
 def with_argument(stacks: Stacks, stack_names: list[str], module: str, arguments: list[str]) -> list[str]:
-    """The lines of `module`, of any type, that have one of `arguments`, in those of the stacks that are there."""
+    """The lines of `module`, of any type, that have one of `arguments`, in those of the stacks that are there.
+
+    Absent where these hold no line at all: what nothing asks for is no proof of how it is asked for.
+    """
     there = [name for name in stack_names if f"{FOLDER}/{name}" in stacks]
     if not there:
         raise Absent(f"{FOLDER} has none of {', '.join(stack_names)}")
     lines = [line for name in there for type in get_args(Type) for line in stack(stacks, name, type)]
+    if not lines:
+        raise Absent(f"{', '.join(there)} name no module")
     own = [line for line in lines if line.module == module]
     return [_written(line) for line in own if any(line.value(word) is not None for word in arguments)]
 

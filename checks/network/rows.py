@@ -60,7 +60,8 @@ def services(text: str) -> list[Service]:
 
 def _service(entry: dict[str, Any]) -> Service:
     words = [str(entry[key]) for key in ("service", "product", "version", "tunnel")]
-    return Service(subject(entry["host"], entry["port"], entry["protocol"]), entry["host"], *words)
+    host = str(entry["host"])
+    return Service(subject(host, entry["port"], entry["protocol"]), host, *words)
 
 
 def scripts(text: str) -> list[Row]:

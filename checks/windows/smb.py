@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanner import Fact, check, powershell
+from scanner import Fact, Unclear, Unparsable, check, powershell
 
 from . import sddl
 from .rows import Row, field, row, rows
@@ -47,7 +47,14 @@ def client(found: Row, setting: str) -> bool:
 
 
 @check("windows.smb.share_access", SHARES)
-def share_access(found: list[Row]) -> dict[str, list[str]]:
+def share_access(found: list[Row]) -> dict[str, list[str] | Unclear]:
     """Per share that is not Windows' own (ADMIN$, C$, IPC$): the SIDs that its share permissions let in."""
     own = [share for share in found if not field(share, "Special", bool)]
-    return {field(share, "Name", str): sddl.allowed(field(share, "Sddl", str)) for share in own}
+    return {field(share, "Name", str): _let_in(field(share, "Sddl", str)) for share in own}
+
+
+def _let_in(permissions: str) -> list[str] | Unclear:
+    try:
+        return sddl.allowed(permissions)
+    except Unparsable as error:
+        return Unclear(str(error))

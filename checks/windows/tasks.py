@@ -36,9 +36,12 @@ TASKS = Fact(powershell(_TASKS, of="Get-Acl", timeout_s=60.0), rows)
 
 @check("windows.tasks.open_programs", TASKS)
 def open_programs(found: list[Row]) -> list[str]:
-    """Programs outside of Windows' own folder that a task starts with the machine's rights and any user may change."""
+    """Programs outside of Windows' own folder that a task starts with the machine's rights and any user may change.
+
+    A program that is not there has no access list.
+    """
     return [
         f"{field(task, 'Path', str)} ({field(task, 'Name', str)})"
         for task in found
-        if _EVERYBODY & set(sddl.changing(field(task, "Sddl", str)))
+        if (permissions := field(task, "Sddl", str)) and _EVERYBODY & set(sddl.changing(permissions))
     ]

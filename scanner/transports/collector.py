@@ -1,6 +1,7 @@
 """A visit's questions as one script to install: the only thing that the scan account may then run as root.
 
-It takes no argument and reads one line, the nonce of this visit's frames; sudo pins it by its digest.
+It takes no argument and reads one line, the nonce of this visit's frames and the numbers of the questions to leave
+out, for these hung before; sudo pins it by its digest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .posix import COLLECTOR, DONE, PRELUDE, Batch
 
 def collector(batches: Sequence[Sequence[Probe]]) -> str:
     """The script for hosts that are all asked the same. Raises UsageError where there are none, or they are not."""
-    scripts = {_script(Batch(batch)) for batch in batches}
+    scripts = {_script(Batch(batch, collector=True)) for batch in batches}
     if not scripts:
         raise UsageError("no Linux host is planned that could have a collector")
     if len(scripts) > 1:
@@ -27,9 +28,10 @@ def collector(batches: Sequence[Sequence[Probe]]) -> str:
 def _script(batch: Batch) -> str:
     return (
         f"#!/bin/sh\n# {COLLECTOR}: owned by root, mode 0755; made by `riskline permissions -f collector`.\n"
-        "# It reads one line, a nonce of 32 hexadecimal digits, and takes no argument.\n"
-        "[ $# = 0 ] || exit 2\nIFS= read -r N || exit 2\n"
+        "# It reads one line, a nonce of 32 hexadecimal digits and numbers of questions to leave out; no argument.\n"
+        "[ $# = 0 ] || exit 2\nIFS=' ' read -r N K || exit 2\n"
         "case $N in *[!0-9a-f]*) exit 2;; esac\n[ ${#N} = 32 ] || exit 2\n"
+        "case $K in *[!0-9\\ ]*) exit 2;; esac\n"
         f"exec </dev/null\n{PRELUDE}\nsay 'PLAN {batch.digest}'\n{batch.body}\nsay END\nexit {DONE}\n"
     )
 

@@ -29,11 +29,8 @@ def patience_s(batch: Batch) -> float:
 
 
 def is_stuck(batch: Batch, said: bytes | bytearray, silent_s: float, *, patience_s: float) -> bool:
-    """Whether the host fell silent behind its first answer. Before that, sudo may be waiting for its own reasons.
-
-    A collector's questions are fixed, and cannot be put in part.
-    """
-    return silent_s > patience_s and not batch.collector and f"\n{batch.nonce} UID ".encode() in said
+    """Whether the host fell silent behind its first answer. Before that, sudo may be waiting for its own reasons."""
+    return silent_s > patience_s and f"\n{batch.nonce} UID ".encode() in said
 
 
 def put(batch: Batch, exchange: Exchange) -> dict[Probe, Reply]:
@@ -48,7 +45,7 @@ def put(batch: Batch, exchange: Exchange) -> dict[Probe, Reply]:
             found[at] = Reply(problem="timed-out", detail="it hangs, and what it started cannot be ended")
         if hung > MAX_HUNG or not rest:
             break
-        batch = replace(batch, probes=rest, apart=True, nonce=secrets.token_hex(16))
+        batch = _anew(batch, rest)
         try:
             stdout, stderr, ended = exchange(batch, received)
             found |= batch.replies(stdout, stderr, ended)
@@ -57,14 +54,22 @@ def put(batch: Batch, exchange: Exchange) -> dict[Probe, Reply]:
     return found
 
 
+def _anew(batch: Batch, rest: Sequence[Probe]) -> Batch:
+    """The same for the rest of its questions. Those of a collector are fixed: it is told which of them to leave out."""
+    again = replace(batch, apart=True, nonce=secrets.token_hex(16))
+    if not batch.collector:
+        return replace(again, probes=rest)
+    kept = set(rest)
+    return replace(again, left_out=frozenset(n for n, probe in enumerate(batch.probes) if probe not in kept))
+
+
 def behind(batch: Batch, stdout: bytes) -> tuple[Probe | None, Sequence[Probe]]:
     """The probe that hangs, and those that were not put because of it.
 
     None where it had been answered and only did not end, or is one of the stat probes, which are all put again.
     """
     stats = [number for number, probe in batch.put if probe.ask[0] == "stat"]
-    order = [number for number, probe in batch.put if probe.ask[0] != "stat"]
-    order, again = (order + stats, []) if batch.apart else (order, stats)
+    order, again = (batch.order + stats, []) if batch.apart else (batch.order, stats)
     at, state = _reached(batch, order, (head for head, _ in frames_of(stdout, batch.nonce)[0] or ()))
     hangs = at if state == "begun" else at + 1 if state == "whole" else len(order)
     rest = [*order[max(at, hangs if hangs < len(order) else at) + 1 :], *again]

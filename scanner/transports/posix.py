@@ -92,11 +92,25 @@ sh_() {
 }
 of_() { command -v "$2" >/dev/null 2>&1 || { say "A $1"; return 1; }; }
 root_() { [ "$U" = 0 ] || { say "D $1"; return 1; }; }
+read_() { t @FILE_S head -c "$1" "$2" </dev/null 2>/dev/null; }
+quick_() {
+  (
+    trap 'kill -9 "$c" 2>/dev/null; exit 9' TERM
+    read_() { head -c "$1" "$2" </dev/null 2>/dev/null & c=$!; wait "$c"; }
+    "$1"
+    exit 0
+  ) & y=$!
+  ( trap 'kill "$c"; exit' TERM; sleep @FILE_S & c=$!; wait "$c"; kill "$y" ) >/dev/null 2>&1 </dev/null 5>&- & z=$!
+  wait "$y"; s=$?
+  kill "$z" 2>/dev/null
+  [ "$s" = 0 ] || "$1"
+}
 file_() {
   if [ -f "$3" ]; then
     if [ -r "$3" ]; then
       say "B $1"
-      { t @FILE_S cat "$3" </dev/null 2>/dev/null; printf '\n%s S %s\n' "$N" "$?"; } | head -c "$2"
+      read_ "$2" "$3"
+      say "S $?"
     else say "D $1"; fi
   elif [ -e "$3" ]; then say "X $1 not a regular file"
   elif gone "$3"; then say "A $1"
@@ -107,7 +121,7 @@ each_() {
     case $p in *"
 "*) s="X a file name holds a line break"; continue;; esac
     if [ -f "$p" ]; then
-      if [ -r "$p" ]; then say "F $p"; t @FILE_S cat "$p" </dev/null 2>/dev/null || s="X $p could not be read"
+      if [ -r "$p" ]; then say "F $p"; read_ "$m" "$p" || s="X $p could not be read"
       else s="D $p"; fi
     elif [ -c "$p" ]; then say "F $p"
     elif [ -d "$p" ]; then :
@@ -140,7 +154,8 @@ class Batch:
     """One visit's probes, the script that puts them, and the reading of the answer.
 
     sudo: try `sudo -n /bin/sh -s` once when the login is not root. collector: try that one installed script instead,
-    which puts these very questions and takes nothing but a nonce. gzip: compress the answer where gzip exists.
+    which puts these very questions and takes nothing but a nonce and left_out: numbers of questions that it is not to
+    put. gzip: compress the answer where gzip exists.
     at_rest: nothing runs there; probes that need a running system are answered `not-running` without being put.
     apart: the stat probes one by one, each announced, so that one that hangs is known.
     """
@@ -151,11 +166,16 @@ class Batch:
     at_rest: bool = False
     collector: bool = False
     apart: bool = False
+    left_out: frozenset[int] = frozenset()
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
     def put(self) -> list[tuple[int, Probe]]:
         """The probes that the script puts, numbered."""
+        return [one for one in self._could_put if one[0] not in self.left_out]
+
+    @property
+    def _could_put(self) -> list[tuple[int, Probe]]:
         return [
             (number, probe)
             for number, probe in enumerate(self.probes)
@@ -163,11 +183,22 @@ class Batch:
         ]
 
     @property
+    def order(self) -> list[int]:
+        """The numbers of the questions as the script puts them, but for the stat probes behind them: files first."""
+        return [number for number in self._order if number not in self.left_out]
+
+    @property
+    def _order(self) -> list[int]:
+        kinds = {number: probe.ask[0] for number, probe in self._could_put if probe.ask[0] != "stat"}
+        return sorted(kinds, key=lambda number: kinds[number] == "sh")
+
+    @property
     def script(self) -> bytes:
         """The whole script. Nothing runs before its last line has arrived, so a torn upload does nothing."""
-        inner = f"main() {{\nN={self.nonce}\n{PRELUDE}\n{self.body}\nsay END\n}}\nmain\nexit {DONE}\n"
+        without = " ".join(map(str, sorted(self.left_out)))
+        inner = f"main() {{\nN={self.nonce} K='{without}'\n{PRELUDE}\n{self.body}\nsay END\n}}\nmain\nexit {DONE}\n"
         root = "true" if not self.sudo else '[ "$(id -u)" = 0 ]'
-        asked = f"{self.nonce} | sudo -n {COLLECTOR}" if self.collector else '"$S" | sudo -n /bin/sh -s'
+        asked = f"'{self.nonce} {without}' | sudo -n {COLLECTOR}" if self.collector else '"$S" | sudo -n /bin/sh -s'
         outer = (
             f"riskline() {{\nS={shlex.quote(inner)}\n"
             f"go() {{ if {root}; then ( eval \"$S\" ); else printf '%s\\n' {asked}; "
@@ -189,19 +220,37 @@ class Batch:
 
     @property
     def body(self) -> str:
-        """The steps of the script: one for each question, the paths of all stat probes together."""
-        paths: dict[str, None] = {}
-        steps = []
-        for number, probe in self.put:
-            if probe.ask[0] != "stat":
-                steps.append(_step(number, probe))
-            elif self.apart:
-                steps.append(f'say "Q {number}"; {_stat_step(map(str, probe.ask[1:]))}')
-            else:
-                paths |= dict.fromkeys(map(str, probe.ask[1:]))
-        if paths:
-            steps.append(_stat_step(paths))
-        return "\n".join(steps)
+        """The steps of the script: the files, a step for each other question, the paths of all stat probes together.
+
+        A collector's are the same on every visit: it leaves out those of $K, and then puts all probes one by one.
+        """
+        begin = "asked_ {} && ".format if self.collector else "".format
+        steps = {number: begin(number) + _step(number, self.probes[number]) for number in self._order}
+        lines = [_ASKED] if self.collector else []
+        files = [number for number in steps if self.probes[number].ask[0] != "sh"]
+        if files:
+            lines += ["files_() {", *(steps.pop(number) for number in files), "}", self._all(files)]
+        return "\n".join([*lines, *steps.values(), *self._stats()])
+
+    def _all(self, files: Sequence[int]) -> str:
+        """The files are read under one limit of time and size, and each under its own where that was not enough."""
+        quick = f"quick_ files_ | head -c {sum(self.probes[number].max_bytes + 64 for number in files)}"
+        if self.collector:
+            return f'if [ -n "$K" ]; then files_; else {quick}; fi'
+        return "files_" if self.apart else quick
+
+    def _stats(self) -> list[str]:
+        paths = {
+            number: [str(word) for word in probe.ask[1:]] for number, probe in self._could_put if probe.ask[0] == "stat"
+        }
+        together = _stat_step(dict.fromkeys(path for some in paths.values() for path in some))
+        alone = [f'say "Q {number}"; {_stat_step(some)}' for number, some in paths.items()]
+        if not paths:
+            return []
+        if not self.collector:
+            return alone if self.apart else [together]
+        guarded = [f"asked_ {number} && {{ {step}; }}" for number, step in zip(paths, alone, strict=True)]
+        return ['if [ -z "$K" ]; then', together, "else", *guarded, "fi"]
 
     def replies(self, stdout: bytes, stderr: bytes, ended: Ended) -> dict[Probe, Reply]:
         """Every probe's reply. Raises VisitFailed where not even the greeting came."""
@@ -212,7 +261,11 @@ class Batch:
             raise VisitFailed(f"{COLLECTOR} puts other questions there than these; print and install it anew")
         answers = _Answers(self.probes, complete, ended, _text(stderr[:2000]).strip())
         answers.read(frames)
-        return {probe: self._reply(number, probe, answers) for number, probe in enumerate(self.probes)}
+        return {
+            probe: self._reply(number, probe, answers)
+            for number, probe in enumerate(self.probes)
+            if number not in self.left_out
+        }
 
     def _reply(self, number: int, probe: Probe, answers: _Answers) -> Reply:
         if probe.via == "posix" and probe.ask[0] == "visit":
@@ -224,6 +277,9 @@ class Batch:
         if probe.ask[0] == "stat":
             return answers.stat(probe)
         return answers.found.get(number) or answers.missing()
+
+
+_ASKED = """asked_() { case " $K " in *" $1 "*) return 1;; esac; }"""
 
 
 def _step(number: int, probe: Probe) -> str:
@@ -244,6 +300,7 @@ def _step(number: int, probe: Probe) -> str:
 
 
 def _stat_step(paths: Iterable[str]) -> str:
+    """One stat(1) for all of the paths."""
     return "stat_ " + " ".join(map(shlex.quote, paths))
 
 
@@ -255,7 +312,7 @@ def _files_step(number: int, cap: int, patterns: Iterable[str]) -> str:
             parts.append(f"w=1; in_ {shlex.quote(folder)}; each_ {pattern}")
         else:
             parts.append(f"w=0; each_ {shlex.quote(pattern)}")
-    return f'{{ say "B {number}"; {{ s=0; {"; ".join(parts)}; say "S $s"; }} | head -c {cap}; }}'
+    return f'{{ say "B {number}"; m={cap} s=0; {"; ".join(parts)}; say "S $s"; }}'
 
 
 def _first_wild(pattern: str) -> int:
@@ -306,12 +363,14 @@ class _Answers:
     def _output(self, number: int, body: memoryview, frames: list[tuple[str, memoryview]], index: int) -> int:
         """Read probe `number` from its begin frame on; gives the index of the first frame behind it."""
         texts: dict[str, str] = {}
+        size = 0
         status: str | None = None
         complaint = ""
         while index < len(frames):
             kind, _, rest = frames[index][0].partition(" ")
             if kind == "F":
                 texts[rest] = _text(frames[index][1])
+                size += len(frames[index][1])
             elif kind == "S" and status is None:
                 status = rest
             elif kind == "E":
@@ -325,6 +384,8 @@ class _Answers:
             self.found[number] = (
                 Reply(problem="truncated", detail=f"longer than {probe.max_bytes} bytes") if cut else self.missing()
             )
+        elif size > probe.max_bytes:
+            self.found[number] = Reply(problem="truncated", detail=f"longer than {probe.max_bytes} bytes")
         elif probe.ask[0] == "files":
             self.found[number] = self._files(texts, status)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from scanner import file, sh, stat
 from scanner.model import Access, Asset, Local
 from scanner.transports import Bounds, transport
+from scanner.transports.collector import collector, pinned_rule
 
 from . import hung_mount
 from .hung_mount import hung
@@ -28,6 +30,30 @@ def test_a_share_that_hangs_costs_its_own_questions_alone(tmp_path: Path) -> Non
         assert (running.connections, running.sessions) == (1, 3)
     assert [found[one].text for one in (BEFORE, AFTER, LAST)] == ["before\n", "after\n", "last\n"]
     assert [found[one].problem for one in reads] == ["timed-out", "timed-out"]
+
+
+@pytest.mark.skipif(not USABLE, reason=WHY)
+@pytest.mark.fault("T17")
+def test_an_installed_collector_goes_on_behind_a_share_that_hangs(tmp_path: Path) -> None:
+    """It puts its own questions and no others, so it is told which of them to leave out."""
+    with hung(tmp_path / "share", "read") as share, sshd() as running:
+        read = sh(f"cat {share.file}", sudo=True, timeout_s=1)
+        who, looked = sh("id -u", sudo=True, timeout_s=1), stat("/etc", "/none")
+        asked = [BEFORE, read, who, looked, LAST]
+        (running.folder / "sbin").mkdir()
+        installed = running.folder / "sbin" / "riskline-collect"
+        installed.write_text(collector([asked]))
+        installed.chmod(0o755)
+        own_view = ["nsenter", "--mount", "--target", str(running.pid)]
+        subprocess.run([*own_view, "mount", "--bind", str(installed.parent), "/usr/local/sbin"], check=True)
+        rules = running.folder / "etc" / "sudoers"
+        rules.write_text(pinned_rule("audit", installed.read_bytes()))
+        found = transport("ssh").visit(running.asset(sudo="collector"), asked, Bounds(100))
+        assert share.asked.is_set()
+        assert (running.connections, running.sessions) == (1, 2)
+    assert [found[one].text for one in (BEFORE, who, LAST)] == ["before\n", "0\n", "last\n"]
+    assert found[read].problem == "timed-out"
+    assert '"/etc": ["755"' in found[looked].text
 
 
 @pytest.mark.fault("T17")

@@ -60,7 +60,6 @@ EMPTY_IS_A_STATE = {
     "posix:sh for w in /sys/class/net": "there is no radio",
     "posix:file /etc/motd": "no message of the day is one that tells nothing",
     "posix:sh for d in /etc/systemd/system.control": "there is no unit, in an image without systemd",
-    "posix:sh \ncd /etc/apparmor.d": "no profile stands there",
 }
 """Questions to which nothing is an answer, and what it says; a framed answer comes whole or not at all."""
 NONE_IS_A_STATE = {
