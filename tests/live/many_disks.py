@@ -32,6 +32,7 @@ DISK = (
     "<tagSet><item><key>Name</key><value>web-{number}</value></item>"
     "<item><key>env</key><value>prod</value></item></tagSet></item>"
 )
+NO_TAGS = '{"ResourceTagMappingList": []}'
 
 
 @dataclass
@@ -64,8 +65,9 @@ def many_disks(number: int) -> Iterator[Disks]:
 
         def do_POST(self) -> None:
             asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            fixed = {"GetCallerIdentity": IDENTITY, "DescribeRegions": REGIONS}
-            body = (fixed.get(asked["Action"][0]) or disks.page(asked)).encode()
+            fixed = {"GetCallerIdentity": IDENTITY, "DescribeRegions": REGIONS, "GetResources": NO_TAGS}
+            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or asked["Action"][0]
+            body = (fixed.get(operation) or disks.page(asked)).encode()
             disks.sent += len(body)
             disks.largest = max(disks.largest, len(body))
             self.send_response(200)
