@@ -133,7 +133,7 @@ def test_colour_only_where_it_is_wanted() -> None:
 
 def test_every_reason_comes_with_a_next_step() -> None:
     ours = {"no-baseline", "not-collected", "undetermined", "not-attested", "attestation-expired"}
-    of_flaws = {"no-feed", "feed-too-old", "no-longer-watched", "not-covered", "could-not-compare"}
+    of_flaws = {"no-feed", "feed-too-old", "feed-damaged", "no-longer-watched", "not-covered", "could-not-compare"}
     assert set(get_args(Problem)) | ours | of_flaws == set(view.NEXT_STEP)
 
 
