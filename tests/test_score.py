@@ -96,12 +96,12 @@ def test_every_number_in_the_document_is_what_the_code_gives() -> None:
     known = {"org": found.organisation, "org-after-1": both, "org-after-2": rest, "webshop-after-web-2": one}
     known |= dict(found.assets) | dict(found.services)
     text = DOCUMENT.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([\w-]+) \|[^\n]*\| ([\d.]+) \| (<1|\d+) % \| (\d+) \|$", text, re.M)
+    rows = re.findall(r"^\| ([\w-]+) \|[^\n]*\| ([\d.]+) \| (< 1|\d+) % \| (\d+) \|$", text, re.M)
     assert {row[0] for row in rows} == set(known)
     for name, loss, percent, score in rows:
         of = known[name]
         chance = round(100 * of.chance)
-        said = (f"{of.expected_loss:.2f}", "<1" if chance < 1 else str(chance), str(round(of.score)))
+        said = (f"{of.expected_loss:.2f}", "< 1" if chance < 1 else str(chance), str(round(of.score)))
         assert (loss, percent, score) == said, name
 
 
