@@ -36,7 +36,8 @@ from scanner.evaluate import Judge
 from scanner.model import Access, Asset, Chroot, Inventory, Outcome
 from scanner.plan import PlannedAsset, make_plan
 from scanner.transports import Bounds
-from scanner.transports.posix import Batch, Ended
+from scanner.transports.posix import Batch
+from scanner.transports.posix_answers import Ended
 from scanner.transports.process import run
 from tests.live.roots import ENVIRONMENT, debian_root, overlaid, run_in, why_not
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from scanner.errors import VisitFailed
 from scanner.model import Probe, Reply
 
-from .posix import FILE_S, STAT_S, Batch, Ended, frames_of
+from .posix import FILE_S, STAT_S, Batch
+from .posix_answers import Ended, frames_of
 
 MAX_HUNG = 3
 """So many questions of a visit may hang, each leaving a process there, before no further one is put."""

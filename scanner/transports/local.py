@@ -11,7 +11,8 @@ from scanner.errors import VisitFailed
 from scanner.model import Asset, Probe, Reply
 
 from . import Bounds, hanging
-from .posix import Batch, Ended
+from .posix import Batch
+from .posix_answers import Ended
 from .process import run
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/"}

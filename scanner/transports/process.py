@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from . import Bounds
-from .posix import Ended
+from .posix_answers import Ended
 
 _CHUNK = 1 << 16
 _LEAVE_S = 1.0  # what a killed child may take to be gone

@@ -16,7 +16,8 @@ from paramiko.common import cMSG_CHANNEL_REQUEST
 from scanner.errors import VisitFailed
 
 from . import hanging
-from .posix import Batch, Ended
+from .posix import Batch
+from .posix_answers import Ended
 from .ssh_login import Connection
 
 _CHUNK = 1 << 15
