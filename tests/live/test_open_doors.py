@@ -75,7 +75,7 @@ def write(folder: Path, address: str, *, shut: bool) -> list[list[str]]:
     redis = ["--requirepass", "not-to-be-guessed"] if shut else ["--protected-mode", "no"]
     return [
         ["smbd", "-F", "--no-process-group", "-s", f"{folder}/smb.conf"],
-        ["snmpd", "-f", "-Lo", "-C", "-c", f"{folder}/snmpd.conf"],
+        ["snmpd", "-f", "-Lo", "-I", "-smux", "-C", "-c", f"{folder}/snmpd.conf"],
         ["vsftpd", f"{folder}/vsftpd.conf"],
         ["redis-server", "--bind", address, "--dir", f"{folder}", "--save", "", *redis],
         *([] if shut else [["memcached", "-u", "nobody", "-l", address]]),
