@@ -227,9 +227,8 @@ def _spans(affected: Any) -> Iterator[Span]:
     versions = () if ranges else affected.get("versions") or ()
     yield from (span(text_of(one), one, True) for one in versions)
     if not versions and not any("introduced" in event for one in ranges for event in one["events"]):
-        yield Span(
-            ecosystem, name, b"", None, "", False, "incomparable"
-        )  # affected, and nothing says in which versions
+        # affected, and nothing says in which versions
+        yield Span(ecosystem, name, b"", None, "", False, "incomparable")
 
 
 def _in_order(events: Any, key: Order | None) -> Any:
@@ -260,7 +259,7 @@ def _state(affected: Any) -> State:
 def _span(
     ecosystem: str,
     name: str,
-    key: Callable[[str], bytes] | None,
+    key: Order | None,
     state: State,
     first: str,
     fixed: str | None,
@@ -343,9 +342,8 @@ def _lines(path: Path, limits: Limits) -> Iterator[str]:
 
 
 def _scored(line: str) -> Scored | Bad:
-    row = line.rstrip("\r\n").split(
-        ","
-    )  # FIRST quotes nothing; a reader of CSV would fail as a whole at one stray sign
+    # FIRST quotes nothing; a reader of CSV would fail as a whole at one stray sign
+    row = line.rstrip("\r\n").split(",")
     try:
         cve, chance, percentile = row[0], float(row[1]), float(row[2])
         sound = all(math.isfinite(n) and 0 <= n <= 1 for n in (chance, percentile))
