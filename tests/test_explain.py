@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 
 from scanner.cli import riskline
+from scanner.cli.explain import chance
+from scanner.cli.risk_text import percent
 from scanner.errors import UsageError
 from scanner.explain import explain_finding, explain_scope
 from scanner.model import Finding, Outcome
@@ -106,3 +108,8 @@ def test_a_risk_is_named_by_its_fingerprint_too(url: str) -> None:
     assert (told["v"], told["l"], told["unit"]) == (0.3, 30, "points")
     with pytest.raises(UsageError, match="there is no risk"):
         explain(url, "0" * 12)
+
+
+def test_shares_and_chances_are_never_rounded_to_nothing_or_to_all() -> None:
+    assert [percent(share) for share in (0, 0.004, 0.37, 0.996, 1)] == ["none", "< 1 %", "37 %", "> 99 %", "100 %"]
+    assert chance(1 - math.exp(-50)) == "> 99 %"

@@ -86,7 +86,7 @@ def _print_finding(of: FindingSum, unit: str) -> None:
     click.echo(f"  l = {of.l:g} {unit}")
     click.echo("\nBy itself, in a year")
     click.echo(f"  {of.attempts:g} attempts × {of.v:.4g} × {of.l:g} = {of.alone:.4g} {unit}")
-    click.echo(f"  chance of at least one loss: 1 − exp(−{of.attempts:g} × {of.v:.4g}) = {percent(of.chance)}")
+    click.echo(f"  chance of at least one loss: 1 − exp(−{of.attempts:g} × {of.v:.4g}) = {chance(of.chance)}")
     click.echo(
         f"  score: 100 × {of.alone:.4g} / ({of.alone:.4g} + {of.tolerance:g} that an asset may cost) = {of.score:.0f},"
         f" {word(of.score)}"
@@ -125,10 +125,15 @@ def _print_scope(of: ScopeSum, unit: str) -> None:
         click.echo(f"  R = {of.attempts:g} attempts × {total:.4g} = {of.expected_loss:.4g} {unit} a year")
     else:
         click.echo("\nNothing is open, so nothing is expected to be lost.")
-    click.echo(f"  chance of at least one loss in a year: {percent(of.chance)}")
+    click.echo(f"  chance of at least one loss in a year: {chance(of.chance)}")
     said, limit = f"{of.expected_loss:.4g}", f"{of.tolerance:g}"
     click.echo(f"  score: 100 × {said} / ({said} + {limit} that is bearable) = {of.score:.0f}, {word(of.score)}")
     if of.causes:
         click.echo("\nEach root cause by itself (they do not add up: one attempt has one worst loss):")
         for cause, loss_alone in of.causes.items():
             click.echo(printable(f"  {loss_alone:>10.4g}  {cause}"))
+
+
+def chance(share: float) -> str:
+    """A chance as people read it: never certain, though 1 − exp(−x) may be rounded to 1."""
+    return percent(min(share, 0.999))
