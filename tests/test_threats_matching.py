@@ -324,6 +324,7 @@ def test_trap_12_events_count_in_the_order_of_versions_whichever_way_they_stand(
         [{"type": "GIT", "repo": "https://x", "events": [{"introduced": "0"}]}],
         [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "9.0.0"}]}],
         [{"type": "ECOSYSTEM", "events": [{"fixed": "9"}]}],
+        [{"type": "ECOSYSTEM", "events": []}],
     ],
 )
 def test_trap_12_an_advisory_that_names_no_version_here_is_not_passed_over(tmp_path: Path, ranges: list[Any]) -> None:

@@ -153,7 +153,7 @@ def bounded(entries: list[zipfile.ZipInfo], packed: int, limits: Limits) -> None
 def _record(name: str, content: bytes) -> Advisory | Bad | None:
     try:
         return advisory(read_json(content))
-    except (Unparsable, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (Unparsable, LookupError, TypeError, AttributeError, ValueError) as error:
         return Bad(name[:120], f"{type(error).__name__}: {str(error)[:160]}")
 
 
@@ -233,7 +233,7 @@ def _spans(affected: Any) -> Iterator[Span]:
 
 def _in_order(events: Any, key: Order | None) -> Any:
     """Events by their versions, as the schema wants them read; as they stand where one has no place in the order."""
-    if len(events) <= 2 and "introduced" in events[0]:
+    if len(events) == 2 and "introduced" in events[0]:
         return events
 
     def place(event: Any) -> bytes:
