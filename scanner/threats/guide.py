@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from scanner.errors import Unparsable
 
-from .reading import CVE, Bad, FeedRefused, Limits, bounded, bounded_read, instant, read_json, text_of
+from .reading import AMISS, CVE, Bad, FeedRefused, Limits, bounded, bounded_read, instant, read_json, text_of
 from .windows import same_name
 
 Kind = Literal["cumulative", "hotpatch", "other"]
@@ -88,7 +88,7 @@ def issues(content: bytes) -> list[Issue]:
         found = [one for one in listed if MONTH.fullmatch(text_of(one["ID"]))]
         found.sort(key=lambda one: instant(one["InitialReleaseDate"]), reverse=True)
         return [Issue(o["ID"], instant(o["CurrentReleaseDate"]), text_of(o["CvrfUrl"])) for o in found[:MOST_MONTHS]]
-    except (Unparsable, KeyError, TypeError, AttributeError) as error:
+    except AMISS as error:
         raise FeedRefused(f"not the list of documents of the Security Update Guide ({error})") from error
 
 
@@ -127,7 +127,7 @@ def month(name: str, content: bytes) -> Month:
         listed = whole["ProductTree"]["FullProductName"]
         products = {text_of(one["ProductID"]): same_name(text_of(one["Value"])) for one in listed}
         flaws = list(whole["Vulnerability"])
-    except (Unparsable, KeyError, TypeError, AttributeError) as error:
+    except AMISS as error:
         raise FeedRefused(f"{name}: not a document of the Security Update Guide ({error})") from error
     own = {number: product for number, product in products.items() if _WINDOWS.match(product)}
     good: list[Affected] = []
@@ -135,7 +135,7 @@ def month(name: str, content: bytes) -> Month:
     for number, one in enumerate(flaws):
         try:
             good += _affected(one, own)
-        except (Unparsable, KeyError, TypeError, AttributeError, ValueError) as error:
+        except AMISS as error:
             bad.append(Bad(f"{id} entry {number}", f"{type(error).__name__}: {str(error)[:160]}"))
     return Month(id, current_at, tuple(good), tuple(bad))
 

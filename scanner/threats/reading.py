@@ -32,6 +32,8 @@ _MENDS_BUGS = re.compile(r"(?:AL|RH|RL)[BE]A-|(?:open)?SUSE-[FOR]U-")  # errata 
 State = Literal["flaw", "ignored", "unwatched", "incomparable"]
 Order = Callable[[str], bytes]
 Scored = tuple[str, float, float]
+AMISS = (Unparsable, LookupError, TypeError, AttributeError, ValueError)
+"""What reading a record raises that has another shape than its schema's."""
 
 
 class FeedRefused(RisklineError):
@@ -153,7 +155,7 @@ def bounded(entries: list[zipfile.ZipInfo], packed: int, limits: Limits) -> None
 def _record(name: str, content: bytes) -> Advisory | Bad | None:
     try:
         return advisory(read_json(content))
-    except (Unparsable, LookupError, TypeError, AttributeError, ValueError) as error:
+    except AMISS as error:
         return Bad(name[:120], f"{type(error).__name__}: {str(error)[:160]}")
 
 
@@ -293,7 +295,7 @@ def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad
         released, entries = instant(whole["dateReleased"]), whole["vulnerabilities"]
         if whole["count"] != len(entries):
             raise FeedRefused(f"it declares {whole['count']} entries and has {len(entries)}")
-    except (Unparsable, KeyError, TypeError) as error:
+    except AMISS as error:
         raise FeedRefused(f"{path.name}: not a list of exploited flaws ({error})") from error
     good: list[Exploited] = []
     bad: list[Bad] = []
@@ -304,7 +306,7 @@ def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad
                 raise Unparsable(f"not a CVE: {cve[:40]!r}")
             ransomware = entry.get("knownRansomwareCampaignUse") == "Known"
             good.append(Exploited(cve, instant(entry["dateAdded"]), ransomware))
-        except (Unparsable, KeyError, TypeError, AttributeError) as error:
+        except AMISS as error:
             bad.append(Bad(f"entry {number}", str(error)[:160]))
     return released, good, bad
 
@@ -373,7 +375,7 @@ def ends(path: Path, limits: Limits) -> tuple[datetime, list[End], list[Bad]]:
         if whole["total"] != len(products):
             raise FeedRefused(f"it declares {whole['total']} products and has {len(products)}")
         made_at = instant(whole["generated_at"])
-    except (Unparsable, KeyError, TypeError) as error:
+    except AMISS as error:
         raise FeedRefused(f"{path.name}: not a list of when releases end ({error})") from error
     good: list[End] = []
     bad: list[Bad] = []
@@ -383,7 +385,7 @@ def ends(path: Path, limits: Limits) -> tuple[datetime, list[End], list[Bad]]:
             for one in product["releases"]:
                 days = [date.fromisoformat(one[key]) if one.get(key) else None for key in ("eolFrom", "eoesFrom")]
                 good.append(End(name, text_of(one["name"]), *days))
-        except (Unparsable, KeyError, TypeError, ValueError, AttributeError) as error:
+        except AMISS as error:
             bad.append(Bad(f"product {number}", f"{type(error).__name__}: {str(error)[:160]}"))
     return made_at, good, bad
 
