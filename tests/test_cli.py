@@ -577,7 +577,7 @@ def test_the_log_file_has_everything_and_begins_anew_once_it_was_moved_away(site
     script = f"""
 import logging, os, pathlib
 from scanner.cli import logs
-logs.set_up_log(True, 0, False, pathlib.Path({str(log)!r}))
+logs.set_up_log(logs.Talk(quiet=True), pathlib.Path({str(log)!r}))
 logging.getLogger("riskline.worker").info("before")
 os.rename({str(log)!r}, {str(moved)!r})
 logging.getLogger("riskline.worker").info("after")

@@ -216,7 +216,7 @@ def test_an_archive_of_sheets_holds_no_formula(payload: str) -> None:
 @pytest.mark.fault("T22")
 def test_a_line_of_the_log_cannot_be_forged(as_json: bool, payload: str) -> None:
     stream = io.StringIO()
-    logs.set_up_log(quiet=False, verbose=1, json_log=as_json)
+    logs.set_up_log(logs.Talk(verbose=1, json_log=as_json))
     log = logging.getLogger("riskline")
     (handler,) = log.handlers
     assert isinstance(handler, logging.StreamHandler)

@@ -22,13 +22,13 @@ def baseline() -> None:
 
 @baseline.command(name="list")
 @given.source_options
-def list_baselines(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> None:
+def list_baselines(sources: given.Sources) -> None:
     """List every baseline that can be named."""
     from tabulate import tabulate
 
     from scanner.baseline import read_baseline
 
-    catalogue = given.catalogue_of(check_folders, baseline_paths)
+    catalogue = sources.catalogue()
     rows = []
     for file in catalogue.baseline_files().values():
         found = read_baseline(file, catalogue)
@@ -41,16 +41,14 @@ def list_baselines(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, 
 @given.source_options
 @click.option("--select", multiple=True, metavar="KEY=VALUE", help="Only these controls, as for scan.")
 @click.option("-f", "--format", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
-def show_baseline(
-    name: str, check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...], select: tuple[str, ...], format: str
-) -> None:
+def show_baseline(name: str, sources: given.Sources, select: tuple[str, ...], format: str) -> None:
     """Show the controls of a baseline, with everything it extends and its parameters filled in."""
     from dataclasses import asdict
 
     from scanner import plan
     from scanner.baseline import read_baseline
 
-    catalogue = given.catalogue_of(check_folders, baseline_paths)
+    catalogue = sources.catalogue()
     found = read_baseline(catalogue.baseline_file(name), catalogue)
     chosen = plan.read_selection(select)
     controls = [control for control in found.controls if plan.selected(control, chosen)]
@@ -91,11 +89,11 @@ def _show_control(control: Control) -> None:
 @baseline.command(name="check")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
 @given.source_options
-def check_baseline(paths: tuple[Path, ...], check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> None:
+def check_baseline(paths: tuple[Path, ...], sources: given.Sources) -> None:
     """Check baseline files you wrote: every mistake with file and line, before anything is scanned with them."""
     from scanner.baseline import read_baseline
 
-    catalogue = given.catalogue_of(check_folders, baseline_paths)
+    catalogue = sources.catalogue()
     for path in paths:
         found = read_baseline(path, catalogue)
         click.echo(f"{path}: good; {found.id} {found.version} with {len(found.controls)} controls")
@@ -108,11 +106,11 @@ def check() -> None:
 
 @check.command(name="list")
 @given.source_options
-def list_checks(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> None:
+def list_checks(sources: given.Sources) -> None:
     """List every check that a control can name, with its parameters."""
     from scanner.checking import parameters
 
-    for found in given.catalogue_of(check_folders, baseline_paths).checks():
+    for found in sources.catalogue().checks():
         words = ", ".join(name if required else f"{name}=…" for name, required in parameters(found).items())
         first = found.doc.splitlines()[0] if found.doc else ""
         click.echo(f"{found.id}({words})\n    {first}")
@@ -121,12 +119,12 @@ def list_checks(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...
 @check.command(name="show")
 @click.argument("id")
 @given.source_options
-def show_check(id: str, check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> None:
+def show_check(id: str, sources: given.Sources) -> None:
     """Show what a check asks, what it returns and what may be given to it."""
     from scanner.catalogue import returns
     from scanner.checking import parameters
 
-    found = given.catalogue_of(check_folders, baseline_paths).check(id)
+    found = sources.catalogue().check(id)
     click.secho(found.id, bold=True)
     click.echo(found.doc)
     for name, required in parameters(found).items():

@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +14,7 @@ from . import choosing
 from . import options as given
 
 if TYPE_CHECKING:
+    from scanner.catalogue import Catalogue
     from scanner.drift import FactChange, VerdictChange
     from scanner.model import Run
 
@@ -33,8 +33,7 @@ def diff(
     before: str,
     after: str,
     register_url: str,
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
+    sources: given.Sources,
     only: str | None,
     format: str,
 ) -> None:
@@ -52,7 +51,7 @@ def diff(
     with contextlib.closing(open_register(register_url)) as register:
         first, second = choosing.run_of(register, before), choosing.run_of(register, after)
         changed = verdicts(first.run, second.run) if only != "facts" else []
-        drifted = drift_of(first, second, fleeting(check_folders, baseline_paths)) if only != "verdicts" else []
+        drifted = drift_of(first, second, fleeting(sources.catalogue())) if only != "verdicts" else []
     if format == "json":
         both = {"verdicts": [asdict(one) for one in changed], "facts": [asdict(one) for one in drifted]}
         click.echo(json.dumps(both[only] if only else both, indent=2, default=str))
@@ -63,9 +62,9 @@ def diff(
         show_facts(drifted)
 
 
-def fleeting(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> dict[str, re.Pattern[str]]:
+def fleeting(catalogue: Catalogue) -> dict[str, re.Pattern[str]]:
     """What of an answer is no drift, by probe, as the checks that read it say."""
-    facts = {fact for check in given.catalogue_of(check_folders, baseline_paths).checks() for fact in check.facts}
+    facts = {fact for check in catalogue.checks() for fact in check.facts}
     said: dict[str, set[str]] = {}
     for fact in facts:
         if fact.fleeting:

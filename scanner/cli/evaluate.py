@@ -23,40 +23,33 @@ from . import options as given
 def evaluate(
     ctx: click.Context,
     run_id: str,
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
-    baselines: tuple[str, ...],
-    select: tuple[str, ...],
+    judging: given.Judging,
     policy_path: Path | None,
     folder: Path,
     register_url: str,
-    format: str | None,
-    outputs: tuple[Path, ...],
-    quiet: bool,
-    verbose: int,
-    json_log: bool,
+    output: given.Output,
+    talk: logs.Talk,
 ) -> None:
     """Judge the stored evidence of RUN again by today's baselines. Nothing is contacted, nothing recorded.
 
     A control that asks what that visit did not bring back is unknown, and says so.
     """
-    logs.set_up_log(quiet, verbose, json_log)
+    logs.set_up_log(talk)
     from scanner import pipeline
     from scanner.model import Inventory
-    from scanner.plan import make_plan
     from scanner.register import open_register
 
     from . import writing
 
-    writing.refuse_unwritable(outputs, format)
+    writing.refuse_unwritable(output.outputs, output.format)
     with contextlib.closing(open_register(register_url)) as register:
         old = register.run(run_id)
         kept = {one.asset.id: register.evidence(old.id, one.asset.id) for one in old.visited}
     inventory = Inventory(old.inventory, tuple(one.asset for one in old.visited), {}, old.inventory_digest)
-    plan = make_plan(inventory, given.catalogue_of(check_folders, baseline_paths), baselines, select)
+    plan = judging.plan(inventory)
     policy = given.policy_of(policy_path)
     pairs = [(planned, found) for planned in plan.assets if (found := kept[planned.asset.id]) is not None]
     with given.threats_of(ctx, folder) as threats:
         run = pipeline.judge_again(plan, pipeline.new_run(plan, policy), pairs, policy, threats)
-    writing.write(run, format, outputs, quiet, verbose)
+    writing.write(run, output, talk)
     ctx.exit(pipeline.exit_code(run, 0.0, policy))

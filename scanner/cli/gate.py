@@ -72,10 +72,7 @@ def gate(
     gate_path: Path | None,
     inventory_path: Path,
     limit: tuple[str, ...],
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
-    baselines: tuple[str, ...],
-    select: tuple[str, ...],
+    judging: given.Judging,
     policy_path: Path | None,
     folder: Path,
     pace: pacing.Pace,
@@ -110,8 +107,8 @@ def gate(
     if not run_id:
         if dry_run:
             raise UsageError("--dry-run records nothing, but a scan does: name a RUN, such as latest")
-        plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, reach=True)
-        engine = pace.made(plan.inventory.at_once, baselines, select)
+        plan = given.plan_of(inventory_path, limit, judging, reach=True)
+        engine = pace.made(plan.inventory.at_once, judging)
         run_id = _scanned(ctx, plan, register_url, policy_path, folder, engine)
     with contextlib.closing(open_register(register_url)) as register:
         held = choosing.run_of(register, run_id)
@@ -190,7 +187,7 @@ def _limited(run: Run, patterns: tuple[str, ...]) -> Run:
 def _drift(before: choosing.Held, after: choosing.Held, assets: set[str]) -> tuple[FactChange, ...]:
     from .drift import drift_of, fleeting
 
-    return tuple(one for one in drift_of(before, after, fleeting((), ())) if one.asset in assets)
+    return tuple(one for one in drift_of(before, after, fleeting(given.Sources().catalogue())) if one.asset in assets)
 
 
 def _record(register: Register, told: ChangeReport) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
@@ -16,13 +17,25 @@ import click
 
 from scanner.errors import UsageError
 
+from .options import handed_over
+
 F = TypeVar("F", bound=Callable[..., Any])
 LOG_MODE = 0o640
 """A log names systems and what is wrong with them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How much is said on standard error. verbose: 2 for what happens on the wire. json_log: one object a line."""
+
+    quiet: bool = False
+    verbose: int = 0
+    json_log: bool = False
+
+
 def talk_options(function: F) -> F:
-    """--quiet, --verbose, --json-log."""
+    """--quiet, --verbose, --json-log, handed over as one `talk`."""
+    function = handed_over(Talk, "talk")(function)
     for option in (
         click.option("--json-log", is_flag=True, help="Write the log to standard error as one JSON object a line."),
         click.option("-v", "--verbose", count=True, help="Print more; twice for what happens on the wire."),
@@ -45,20 +58,20 @@ log_file_option = click.option(
 )
 
 
-def set_up_log(quiet: bool, verbose: int, json_log: bool, file: Path | None = None) -> None:
+def set_up_log(talk: Talk, file: Path | None = None) -> None:
     """Send the program's log to standard error, as text or as JSON lines; libraries speak only with -vv.
 
     file: gets all from INFO on. Raises UsageError where it cannot be written.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_json() if json_log else _Plain("riskline: %(message)s"))
-    chatty = logging.INFO if verbose or json_log else logging.WARNING
-    handler.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose > 1 else chatty)
+    handler.setFormatter(_json() if talk.json_log else _Plain("riskline: %(message)s"))
+    chatty = logging.INFO if talk.verbose or talk.json_log else logging.WARNING
+    handler.setLevel(logging.ERROR if talk.quiet else logging.DEBUG if talk.verbose > 1 else chatty)
     log = logging.getLogger("riskline")
     log.handlers[:] = [handler, *([_to_file(file)] if file else [])]
     log.setLevel(min(one.level for one in log.handlers))
     log.propagate = False
-    if verbose > 1:
+    if talk.verbose > 1:
         logging.basicConfig(level=logging.DEBUG, handlers=[handler])
 
 

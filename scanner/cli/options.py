@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -96,6 +97,56 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return apply
 
 
+def handed_over(kind: type, name: str) -> Callable[[F], F]:
+    """A decorator: the options called as the fields of `kind`, a dataclass, come as one value of it, as `name`."""
+
+    def apply(function: F) -> F:
+        @functools.wraps(function)
+        def called(*words: Any, **given: Any) -> Any:
+            own = {field.name: given.pop(field.name) for field in fields(kind)}
+            return function(*words, **{name: kind(**own)}, **given)
+
+        return called  # type: ignore[return-value]
+
+    return apply
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where checks and baselines come from besides the built-in ones."""
+
+    check_folders: tuple[Path, ...] = ()
+    baseline_paths: tuple[Path, ...] = ()
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue with these in it."""
+        from scanner.catalogue import Catalogue
+
+        return Catalogue(self.check_folders, self.baseline_paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging(Sources):
+    """By what assets are judged. baselines: instead of those that fit by themselves. select: only such controls."""
+
+    baselines: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+
+    def plan(self, inventory: Inventory) -> Plan:
+        """What to ask of the assets of an inventory."""
+        from scanner.plan import make_plan
+
+        return make_plan(inventory, self.catalogue(), self.baselines, self.select)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a run is written as, and into which files; none is standard output."""
+
+    format: str | None
+    outputs: tuple[Path, ...]
+
+
 inventory_option = click.option(
     "-i",
     "--inventory",
@@ -121,7 +172,7 @@ look_options = _stack(
     ),
     click.option("--yes", is_flag=True, help="Look at more than 256 addresses from outside."),
 )
-source_options = _stack(
+_sources = _stack(
     click.option(
         "--checks",
         "check_folders",
@@ -137,8 +188,9 @@ source_options = _stack(
         help="A folder or file with more baselines.",
     ),
 )
+source_options = _stack(_sources, handed_over(Sources, "sources"))
 judging_options = _stack(
-    source_options,
+    _sources,
     click.option(
         "-b",
         "--baseline",
@@ -155,6 +207,7 @@ judging_options = _stack(
         help="Only controls with this id, level, effort, vector, root_cause, or any reference (cis=5.1.20, "
         "cac=sshd_disable_root_login). Different keys must all hold. Repeatable.",
     ),
+    handed_over(Judging, "judging"),
 )
 policy_option = click.option(
     "--policy",
@@ -196,14 +249,8 @@ output_options = _stack(
         multiple=True,
         help="Write the report here (.html, .json, .csv, .md, .txt, .sarif, .xml, .prom, .xlsx, .pdf). Repeatable.",
     ),
+    handed_over(Output, "output"),
 )
-
-
-def catalogue_of(check_folders: tuple[Path, ...], baseline_paths: tuple[Path, ...]) -> Catalogue:
-    """The catalogue with what the command line adds to it."""
-    from scanner.catalogue import Catalogue
-
-    return Catalogue(check_folders, baseline_paths)
 
 
 def inventory_of(path: Path, limit: tuple[str, ...]) -> Inventory:
@@ -217,21 +264,16 @@ def inventory_of(path: Path, limit: tuple[str, ...]) -> Inventory:
 def plan_of(
     inventory_path: Path,
     limit: tuple[str, ...],
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
-    baselines: tuple[str, ...],
-    select: tuple[str, ...],
+    judging: Judging,
     reach: bool = False,
     viewpoint: str | None = None,
 ) -> Plan:
     """The plan that the shared options ask for. reach: ask organizations which accounts they have."""
     from scanner.organizations import spread
-    from scanner.plan import make_plan
     from scanner.viewpoints import standing_at
 
     found = standing_at(inventory_of(inventory_path, limit), viewpoint)
-    found = spread(found) if reach else found
-    return make_plan(found, catalogue_of(check_folders, baseline_paths), baselines, select)
+    return judging.plan(spread(found) if reach else found)
 
 
 def policy_of(path: Path | None) -> Policy:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from .options import Judging, handed_over
 
 if TYPE_CHECKING:
     import threading
@@ -47,9 +49,7 @@ class Pace:
         if self.jitter:
             stop.wait(random.uniform(0, self.jitter))  # noqa: S311 - spreads the starts of many machines
 
-    def made(
-        self, of: Courtesy, baselines: tuple[str, ...], select: tuple[str, ...], allowance: Allowance | None = None
-    ) -> Engine:
+    def made(self, of: Courtesy, judging: Judging, allowance: Allowance | None = None) -> Engine:
         """The engine that the options name. Raises UsageError where it cannot be used."""
         if self.engine == "local":
             from scanner.collect import collect
@@ -63,7 +63,7 @@ class Pace:
 
         broker = Broker(self.broker, self.broker_ca, self.broker_cert, self.broker_key)
         broker.application()  # a mistake in its address is said before anything else is done
-        words = Words(baselines, select)
+        words = Words(judging.baselines, judging.select)
         return Dispatch(broker, words, self.courtesy(of), self.site_wait, self.batch, allowance or Allowance())
 
 
@@ -105,13 +105,7 @@ def broker_options(function: F) -> F:
 
 def pace_options(function: F) -> F:
     """All of them, handed over as one `pace`."""
-
-    @functools.wraps(function)
-    def paced(*words: Any, **given: Any) -> Any:
-        own = {field.name: given.pop(field.name) for field in fields(Pace)}
-        return function(*words, pace=Pace(**own), **given)
-
-    made: Any = paced
+    made: Any = handed_over(Pace, "pace")(function)
     for option in (
         click.option("--batch", type=click.IntRange(1, 1000), default=32, show_default=True, help="Assets in a task."),
         click.option(

@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 def plan(
     inventory_path: Path,
     limit: tuple[str, ...],
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
-    baselines: tuple[str, ...],
-    select: tuple[str, ...],
+    judging: given.Judging,
     viewpoint: str | None,
     yes: bool,
     per_network: int | None,
@@ -43,7 +40,7 @@ def plan(
     """
     from scanner.viewpoints import MOST_UNASKED, size
 
-    found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, viewpoint=viewpoint)
+    found = given.plan_of(inventory_path, limit, judging, viewpoint=viewpoint)
     for asset in found.assets:
         _show_asset(asset, show_script)
     count = size(found.inventory)
@@ -143,16 +140,13 @@ def _script(way: str, probes: tuple[Probe, ...]) -> str:
 def permissions(
     inventory_path: Path,
     limit: tuple[str, ...],
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
-    baselines: tuple[str, ...],
-    select: tuple[str, ...],
+    judging: given.Judging,
     format: str,
     user: str,
     script: Path | None,
 ) -> None:
     """Print the least rights that the scan account needs for the planned controls."""
-    found = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select)
+    found = given.plan_of(inventory_path, limit, judging)
     if format.startswith("iam-"):
         _show_policy(found, of_role=format == "iam-role-policy")
     elif format == "jea":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 import click
 
@@ -18,8 +17,7 @@ from . import options as given
 def replay(
     ctx: click.Context,
     run_id: str,
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
+    sources: given.Sources,
     register_url: str,
 ) -> None:
     """Judge RUN again from the answers it kept, by the controls it kept. Nothing is contacted, nothing recorded.
@@ -33,9 +31,7 @@ def replay(
 
     with contextlib.closing(open_register(register_url)) as register:
         run = register.run(run_id)
-        found = again(
-            run, lambda asset: register.evidence(run.id, asset), given.catalogue_of(check_folders, baseline_paths)
-        )
+        found = again(run, lambda asset: register.evidence(run.id, asset), sources.catalogue())
     for one in found.differences:
         asset, baseline, control, subject = one.place
         where = f"{asset}: {control}{f' [{subject}]' if subject else ''} of {baseline}"

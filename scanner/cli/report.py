@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path
 
 import click
 
@@ -22,26 +21,23 @@ def report(
     run_id: str,
     limit: tuple[str, ...],
     register_url: str,
-    format: str | None,
-    outputs: tuple[Path, ...],
-    quiet: bool,
-    verbose: int,
-    json_log: bool,
+    output: given.Output,
+    talk: logs.Talk,
 ) -> None:
     """Write the report of a recorded run: its id, the beginning of it, or `latest`.
 
     With --limit it is a report of these assets alone, and every total is theirs.
     """
-    logs.set_up_log(quiet, verbose, json_log)
+    logs.set_up_log(talk)
     from scanner.register import open_register
 
     from . import writing
 
-    writing.refuse_unwritable(outputs, format)
+    writing.refuse_unwritable(output.outputs, output.format)
     with contextlib.closing(open_register(register_url)) as register:
         run = choosing.limited(register, register.run(run_id), limit)
         run = choosing.remembered(register, run)
-    writing.write(run, format, outputs, quiet, verbose)
+    writing.write(run, output, talk)
 
 
 @click.command()

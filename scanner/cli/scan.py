@@ -68,17 +68,13 @@ def scan(
     ctx: click.Context,
     inventory_path: Path,
     limit: tuple[str, ...],
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
-    baselines: tuple[str, ...],
-    select: tuple[str, ...],
+    judging: given.Judging,
     viewpoint: str | None,
     yes: bool,
     policy_path: Path | None,
     folder: Path,
     register_url: str,
-    format: str | None,
-    outputs: tuple[Path, ...],
+    output: given.Output,
     fail_on: str,
     at_once: int,
     visit_deadline: float,
@@ -87,9 +83,7 @@ def scan(
     pace: pacing.Pace,
     resume: bool,
     no_record: bool,
-    quiet: bool,
-    verbose: int,
-    json_log: bool,
+    talk: logs.Talk,
     log_file: Path | None,
     syslog: str | None,
 ) -> int:
@@ -98,7 +92,7 @@ def scan(
     Nothing is installed or changed on an asset. What would be asked is shown by `riskline plan`. With --quiet, and a
     register, nothing is said but errors and what changed since the run before.
     """
-    logs.set_up_log(quiet, verbose, json_log, log_file)
+    logs.set_up_log(talk, log_file)
     telling.refuse_unusable(syslog)
     from scanner import pipeline
     from scanner.allowance import Allowance
@@ -107,28 +101,28 @@ def scan(
 
     from . import writing
 
-    plan = given.plan_of(inventory_path, limit, check_folders, baseline_paths, baselines, select, True, viewpoint)
+    plan = given.plan_of(inventory_path, limit, judging, reach=True, viewpoint=viewpoint)
     refuse_unasked(plan.inventory, yes)
-    writing.refuse_unwritable(outputs, format)
+    writing.refuse_unwritable(output.outputs, output.format)
     policy = given.policy_of(policy_path)
     with contextlib.ExitStack() as stack:
         threats = stack.enter_context(given.threats_of(ctx, folder))
         allowance = Allowance(deadline, most_mib << 20)
-        engine = pace.made(plan.inventory.at_once, baselines, select, allowance)
+        engine = pace.made(plan.inventory.at_once, judging, allowance)
         chosen = pipeline.Options(Bounds(deadline_s=visit_deadline), at_once, policy, threats=threats, engine=engine)
         register = None if no_record else locked_register(stack, register_url, plan)
         run, chosen = _begin(plan, chosen, register, resume)
         stop = stack.enter_context(interruptible())
         pace.wait(stop)
-        progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), quiet or json_log))
+        progress = stack.enter_context(_progress(len(plan.assets) - len(chosen.done), talk.quiet or talk.json_log))
         run = pipeline.execute(plan, run, register, chosen, progress, stop)
         if allowance.is_over and run.state != "complete":
             click.echo(f"riskline: {allowance.why_over}: no further visit begins; --resume goes on", err=True)
         found = telling.Since() if register is None else telling.since(register, run)
         if register is not None:
             run = choosing.remembered(register, run)
-    writing.write(run, format, outputs, quiet, verbose)
-    if quiet:
+    writing.write(run, output, talk)
+    if talk.quiet:
         telling.tell_changes(run, found)
     code = 128 + stop.number if stop.number else pipeline.exit_code(run, FAIL_ON[fail_on], chosen.policy)
     telling.sum_up(run, len(plan.assets), found, code, syslog)

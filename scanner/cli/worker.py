@@ -26,17 +26,14 @@ def worker(
     ctx: click.Context,
     site: str,
     inventory_path: Path,
-    check_folders: tuple[Path, ...],
-    baseline_paths: tuple[Path, ...],
+    sources: given.Sources,
     broker: str,
     broker_ca: str | None,
     broker_cert: str | None,
     broker_key: str | None,
     at_once: int,
     processes: int,
-    quiet: bool,
-    verbose: int,
-    json_log: bool,
+    talk: logs.Talk,
     log_file: Path | None,
 ) -> None:
     """Take visits of one site from RabbitMQ, make them, and send the evidence back. Ends on SIGTERM, after them.
@@ -44,12 +41,12 @@ def worker(
     It only dials out: to the broker, and to the assets. It needs a copy of the inventory and of your own baselines
     and refuses what differs from the scan's; passwords and keys are resolved here and never travel.
     """
-    logs.set_up_log(quiet, verbose, json_log, log_file)
+    logs.set_up_log(talk, log_file)
     pacing.refuse_missing_celery()
     from scanner.engines.broker import Broker
     from scanner.engines.work import Place, run
     from scanner.redaction import use_salt_of
 
     use_salt_of("worker://")
-    place = Place(site, inventory_path, check_folders, baseline_paths, at_once)
+    place = Place(site, inventory_path, sources.check_folders, sources.baseline_paths, at_once)
     ctx.exit(run(place, Broker(broker, broker_ca, broker_cert, broker_key), processes))

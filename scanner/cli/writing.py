@@ -14,6 +14,9 @@ from scanner.disk import write_whole
 from scanner.errors import RisklineError, UsageError
 from scanner.model import Run
 
+from .logs import Talk
+from .options import Output
+
 SUFFIXES = {
     ".html": "html",
     ".htm": "html",
@@ -46,18 +49,18 @@ def refuse_unwritable(outputs: tuple[Path, ...], format: str | None) -> None:
             raise UsageError(f"--output {path}: cannot be written there")
 
 
-def write(run: Run, format: str | None, outputs: tuple[Path, ...], quiet: bool, verbose: int) -> None:
+def write(run: Run, output: Output, talk: Talk) -> None:
     """Write every file, then print: the format asked for where no file was named, else the table unless quiet."""
-    for path in outputs:
-        wanted = _format_of(path, format)
-        write_file(path, render(run, wanted, verbose), 0o644 if wanted in READ_BY_OTHERS else 0o600)
-        if not quiet:
+    for path in output.outputs:
+        wanted = _format_of(path, output.format)
+        write_file(path, render(run, wanted, talk.verbose), 0o644 if wanted in READ_BY_OTHERS else 0o600)
+        if not talk.quiet:
             click.echo(f"riskline: wrote {path}", err=True)
-    if not outputs:
-        if format or not quiet:
-            print_bytes(render(run, format or "table", verbose, terminal=True))
-    elif not format and not quiet:
-        print_bytes(render(run, "table", verbose, terminal=True))
+    if not output.outputs:
+        if output.format or not talk.quiet:
+            print_bytes(render(run, output.format or "table", talk.verbose, terminal=True))
+    elif not output.format and not talk.quiet:
+        print_bytes(render(run, "table", talk.verbose, terminal=True))
 
 
 def render(run: Run, format: str, verbose: int = 0, terminal: bool = False) -> bytes:
