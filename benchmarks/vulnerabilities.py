@@ -120,33 +120,16 @@ def whole_way(folder: Path) -> dict[str, Any]:
 
 def debsecan(folder: Path) -> dict[str, Any]:
     """What debsecan needs for the same host and the same advisories, from a server on this machine."""
-    import threading
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    from tests.live.http_server import serving_bytes
 
+    words = ["debsecan", "--suite", "bookworm", "--status", str(folder / "status"), "--format", "simple"]
     content = (folder / "debsecan").read_bytes()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    source = f"http://127.0.0.1:{server.server_address[1]}/"
-    words = ["debsecan", "--suite", "bookworm", "--source", source, "--status", str(folder / "status")]
-    started = time.perf_counter()
-    with (folder / "said").open("wb") as said:
-        process = subprocess.Popen([*words, "--format", "simple", "--config", os.devnull], stdout=said)
+    with serving_bytes(content) as address, (folder / "said").open("wb") as said:
+        started = time.perf_counter()
+        process = subprocess.Popen([*words, "--source", f"{address}/", "--config", os.devnull], stdout=said)
         _, status, used = os.wait4(process.pid, 0)
-    took_s = time.perf_counter() - started
+        took_s = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
-    server.shutdown()
-    server.server_close()
     cves = {line.split()[0] for line in (folder / "said").read_text().splitlines()}
     return {"debsecan_s": took_s, "debsecan_mib": used.ru_maxrss / 1024, "cves": len(cves)}
 

@@ -5,12 +5,12 @@ As with EC2, a question that names no size of a page gets everything at once. Th
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
+
+from .http_server import Answering, serving
 
 IDENTITY = (
     "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/riskline</Arn>"
@@ -60,7 +60,7 @@ def many_disks(number: int) -> Iterator[Disks]:
     """The account on a free port of loopback."""
     disks = Disks(number)
 
-    class Answering(BaseHTTPRequestHandler):
+    class Account(Answering):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -70,20 +70,7 @@ def many_disks(number: int) -> Iterator[Disks]:
             body = (fixed.get(operation) or disks.page(asked)).encode()
             disks.sent += len(body)
             disks.largest = max(disks.largest, len(body))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        disks.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield disks
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Account) as disks.url:
+        yield disks

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,8 @@ from scanner.threats.fetching import Feed, fetch, update
 from scanner.threats.reading import FeedRefused, Limits
 from tests.feeds_of import archive, cve, ends_list, epss_list, kev_list, record
 from tests.guide_of import FULL, document, flaw, written, zipped
+
+from .http_server import Answering, serving
 
 pytestmark = pytest.mark.live
 
@@ -41,11 +42,11 @@ class Answer:
     asked: list[str] = field(default_factory=list)
 
 
-class Handler(BaseHTTPRequestHandler):
-    answer: Answer
+class Handler(Answering):
+    planned: Answer
 
     def do_GET(self) -> None:
-        answer = self.answer.pages.get(self.path, self.answer)
+        answer = self.planned.pages.get(self.path, self.planned)
         answer.asked.append(self.headers.get("If-None-Match", ""))
         if answer.etag and self.headers.get("If-None-Match") == answer.etag:
             self.send_response(304)
@@ -64,22 +65,11 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             return
 
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
 
 @contextmanager
 def served(answer: Answer) -> Iterator[str]:
-    handler = type("One", (Handler,), {"answer": answer})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/all.zip"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(type("One", (Handler,), {"planned": answer})) as address:
+        yield f"{address}/all.zip"
 
 
 def good(folder: Path, number: int = 20) -> bytes:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,8 @@ from scanner.errors import UsageError
 from scanner.register import open_register
 from tests.register_contract import fail, ok, record, unknown
 
+from .http_server import Answering, serving
+
 pytestmark = pytest.mark.live
 
 
@@ -25,24 +25,13 @@ def hook(status: int = 200) -> Iterator[tuple[str, list[dict[str, str]]]]:
     """The address of a web hook, and what it was told."""
     told: list[dict[str, str]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_POST(self) -> None:
             told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            self.end_headers()
+            self.answer(b"", status)
 
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"json://127.0.0.1:{server.server_address[1]}/s3cret-path", told
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as address:
+        yield f"{address.replace('http', 'json')}/s3cret-path", told
 
 
 @pytest.fixture

@@ -8,11 +8,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,6 +23,7 @@ from scanner.threats.versions import deb_key
 from tests import advisories_of as made_up
 from tests import version_orders as orders
 
+from .http_server import serving_bytes
 from .roots import ENVIRONMENT, debian_root, overlaid, why_not
 
 pytestmark = pytest.mark.live
@@ -35,29 +33,6 @@ APT = why_not() or ("" if shutil.which("gpg") else "needs gpg")
 
 
 # ── debsecan ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def served(content: bytes) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def debsecan_says(source: str, status: Path) -> set[tuple[str, str]]:
@@ -98,12 +73,12 @@ def test_the_flaws_found_are_those_that_debsecan_finds_in_the_same_data(tmp_path
     made = made_up.distribution(sources=400, advisories=4000)
     archive = made_up.osv_archive(tmp_path / "all.zip", made)
     store.take(tmp_path / "feeds", "Debian", "osv", archive, utc_now(), Limits())
-    with served(made_up.debsecan_list(made)) as source:
+    with serving_bytes(made_up.debsecan_list(made)) as source:
         for host in range(3):
             rows = made.installed(host, 500)
             status = tmp_path / f"status-{host}"
             status.write_text(made_up.dpkg_status(rows))
-            theirs, ours = debsecan_says(source, status), we_say(tmp_path / "feeds", rows)
+            theirs, ours = debsecan_says(f"{source}/", status), we_say(tmp_path / "feeds", rows)
             assert len(theirs) > 300
             assert ours ^ theirs == set()
 
@@ -156,8 +131,8 @@ def test_in_every_state_that_dpkg_tells_of_debsecan_finds_no_more_and_code_on_di
     made = made_up.Distribution({source: list(VERSIONS[:8]) for source in built}, built, flaws)
     archive = made_up.osv_archive(tmp_path / "all.zip", made)
     store.take(tmp_path / "feeds", "Debian", "osv", archive, utc_now(), Limits())
-    with served(made_up.debsecan_list(made)) as source:
-        theirs = debsecan_says(source, tmp_path / "status")
+    with serving_bytes(made_up.debsecan_list(made)) as source:
+        theirs = debsecan_says(f"{source}/", tmp_path / "status")
     states = {name: row[1] for row in rows for name in [row.split("\t")[1]]}
     assert {*states.values()} == {*"iUHFWtc"}
     cells = [row.split("\t") for row in rows if row[1] != "c"]
