@@ -192,8 +192,9 @@ class Batch:
         asked = f"'{self.nonce} {without}' | sudo -n {COLLECTOR}" if self.collector else '"$S" | sudo -n /bin/sh -s'
         outer = (
             f"riskline() {{\nS={shlex.quote(inner)}\n"
-            f"go() {{ if {root}; then ( eval \"$S\" ); else printf '%s\\n' {asked}; "
-            f'[ $? = {DONE} ] || ( eval "$S" ); fi; }}\n'
+            # a subshell cannot name itself ($$ is the shell that it left), so its niceness is set before
+            'own() { renice -n 10 -p $$ >/dev/null 2>&1; ( eval "$S" ); }\n'
+            f"go() {{ if {root}; then own; else printf '%s\\n' {asked}; [ $? = {DONE} ] || own; fi; }}\n"
             f"{self._packing()}\n}}\nriskline\nexit 0\n"
         )
         return outer.encode()

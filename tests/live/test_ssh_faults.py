@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -96,6 +97,46 @@ def test_a_sudo_that_asks_lectures_or_wants_a_terminal_denies_what_needs_root_an
     assert found[file("/etc/passwd")].text.startswith("root:")
 
 
+@pytest.mark.parametrize("language", ["de_DE", "fr_FR", "ja_JP"])
+@pytest.mark.fault("T15")
+def test_the_language_of_a_host_changes_no_answer(server: Sshd, tmp_path: Path, language: str) -> None:
+    place = tmp_path / f"{language}.UTF-8"
+    subprocess.run(["localedef", "--no-archive", "-i", language, "-f", "UTF-8", place], check=True, capture_output=True)
+    tmp_path.chmod(0o755)
+    day, number, error = sh("date -u -d @0 +%A"), sh("/usr/bin/printf %.1f 0.5"), sh("ls /none 2>&1; true")
+    words = f'LANG={language}.UTF-8 LC_ALL={language}.UTF-8 LANGUAGE={language[:2]} LOCPATH="{tmp_path}"'
+    with sshd(SetEnv=words) as abroad:
+        spoken = subprocess.run(
+            ["ssh", "-F", "none", "-i", abroad.key, "-p", str(abroad.port), "-o", "StrictHostKeyChecking=no",
+             "-o", "UserKnownHostsFile=/dev/null", "root@127.0.0.1", "date -u -d @0 +%A"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        assert spoken.stdout.strip() in {"Donnerstag", "jeudi", "木曜日"}
+        assert go(abroad.asset(), [day, number, error]) == go(server.asset(), [day, number, error])
+
+
+@pytest.mark.fault("T30")
+def test_the_questions_stand_back_behind_all_else_that_a_host_does(server: Sshd) -> None:
+    """However it is entered: the script, and what it starts, run at the niceness 10."""
+    for user in ("root", "audit", "plain"):
+        nice = sh("nice; ps -o ni= -p $PPID")
+        assert set(go(server.asset(user=user), [nice])[nice].text.split()) == {"10"}
+
+
+@pytest.mark.parametrize("size_bytes", [0, 200_000, 1_000_000])
+@pytest.mark.fault("N11")
+def test_a_banner_of_any_length_is_passed_over_or_told(tmp_path: Path, size_bytes: int) -> None:
+    """Above 256 KiB OpenSSH's own client takes no packet either."""
+    (tmp_path / "banner").write_text("\x1b[2Jx" * (size_bytes // 5))
+    with sshd(Banner=str(tmp_path / "banner")) as talkative:
+        if size_bytes <= 1 << 18:
+            assert go(talkative.asset(), [WHO])[WHO].text == "root\n"
+            return
+        with pytest.raises(TargetError) as left:
+            go(talkative.asset(), [WHO], Bounds(20))
+    assert "\x1b" not in str(left.value)
+
+
 @pytest.mark.fault("T19")
 def test_files_that_are_none_end_as_such_and_endless_ones_at_their_limit(server: Sshd, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -106,12 +147,12 @@ def test_files_that_are_none_end_as_such_and_endless_ones_at_their_limit(server:
     names = ("pipe", "circle", "sparse")
     alone = {name: file(str(tmp_path / name)) for name in names}
     every = {name: files(str(tmp_path / name)) for name in names}
-    odd = [file("/dev/zero"), file("/proc/kmsg"), file("/proc/self/mem")]
+    odd, waits = [file("/dev/zero"), file("/proc/self/mem")], file("/proc/kmsg")
     for found in (
         transport("local").visit(HERE, [*alone.values(), *every.values(), *odd, WHO], Bounds(100)),
-        go(server.asset(), [*alone.values(), *every.values(), *odd, WHO], Bounds(100)),
+        go(server.asset(), [*alone.values(), *every.values(), *odd, waits, WHO], Bounds(100)),
     ):
-        said = {probe: found[probe].problem for probe in (*alone.values(), *every.values(), *odd)}
+        said = {probe: reply.problem for probe, reply in found.items() if probe != WHO}
         assert said.pop(every["circle"]) or found[every["circle"]].text == "{}", "it leads to no file, as for everybody"
         assert set(said.values()) <= {"failed", "truncated", "timed-out", "absent", "denied"}, said
         assert (found[alone["pipe"]].problem, found[every["sparse"]].problem) == ("failed", "truncated")
