@@ -108,7 +108,7 @@ def secure(sock: socket.socket | paramiko.Channel, hop: Hop, until: float) -> Co
 
 
 def _unsecured(hop: Hop, error: Exception | None, spoke: bool) -> TargetError:
-    said = _plain(error)
+    said = plain(error)
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return Unreachable(f"{hop.label}: no algorithm in common with this server: {said}")
     if spoke:
@@ -120,9 +120,11 @@ def _unsecured(hop: Hop, error: Exception | None, spoke: bool) -> TargetError:
     return Unreachable(f"{hop.label}: this is no SSH server: {said}")
 
 
-def _plain(error: Exception | None) -> str:
-    """One line, without control characters: the text may come from the server."""
-    text = str(error) if error and str(error) else type(error).__name__ if error else "the connection was closed"
+def plain(error: Exception | None) -> str:
+    """What paramiko failed with, for people, in one line without control characters: it may quote the server."""
+    text = f"refused: {error.text}" if isinstance(error, paramiko.ChannelException) else str(error or "")
+    if isinstance(error, EOFError) or text in {"", "No existing session"}:  # what paramiko calls a closed connection
+        text = "no answer in time" if isinstance(error, TimeoutError) else "the connection was closed"
     return "".join(c if c.isprintable() else " " for c in text)[:200].strip()
 
 
@@ -212,10 +214,10 @@ def _attempt(transport: Connection, hop: Hop, until: float, key: paramiko.PKey |
         if _left(until) <= 0:
             raise Unreachable(f"{hop.label}: the login was not answered in time") from error
         if not transport.is_active():
-            raise AuthFailed(f"{hop.user}@{hop.label}: the server hung up during the login: {_plain(error)}") from error
+            raise AuthFailed(f"{hop.user}@{hop.label}: the server hung up during the login: {plain(error)}") from error
         if isinstance(error, paramiko.AuthenticationException):
             return ("publickey", "password", "keyboard-interactive")
-        raise AuthFailed(f"{hop.user}@{hop.label}: {_plain(error)}") from error
+        raise AuthFailed(f"{hop.user}@{hop.label}: {plain(error)}") from error
 
 
 def _public_key(transport: Connection, hop: Hop, key: paramiko.PKey, until: float) -> Sequence[str]:

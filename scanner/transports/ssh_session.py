@@ -18,7 +18,7 @@ from scanner.errors import VisitFailed
 from . import hanging
 from .posix import Batch
 from .posix_answers import Ended
-from .ssh_login import Connection
+from .ssh_login import Connection, plain
 
 _CHUNK = 1 << 15
 _COMMAND = "/bin/sh -s"  # any login shell can start this, csh and fish too; the script itself is only sh's
@@ -109,7 +109,7 @@ def exchange(transport: Connection, batch: Batch, until: float, max_bytes: int) 
     except (paramiko.SSHException, OSError, EOFError) as error:
         if time.monotonic() >= until:
             raise VisitFailed("the host took the login but gave no session in time") from error
-        raise VisitFailed(f"the host took the login but gave no session: {type(error).__name__}") from error
+        raise VisitFailed(f"the host took the login but gave no session: {plain(error)}") from error
     if ended in {"timed-out", "broken-off"} and not channel.event_ready:
         raise VisitFailed(f"the host took the login but gave no session{' in time' if ended == 'timed-out' else ''}")
     return (*talk.taken(), ended)

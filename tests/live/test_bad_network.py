@@ -1,21 +1,24 @@
-"""Names that are answered wrongly, late or never, a line that delays and loses, and proxies that nobody asked for."""
+"""Names that are answered wrongly, late or never, lines that delay, lose, drop or break, and proxies unasked for."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import struct
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scanner import sh
-from scanner.errors import Unreachable
+from scanner.errors import HostKeyChanged, TargetError, Unreachable
 from scanner.model import Asset
 from scanner.transports import Bounds, transport
 
@@ -34,6 +37,7 @@ NAMES = {  # name -> its addresses by type; None is never answered
     "six-first.test": {AAAA: "2001:db8::1", A: "127.0.0.1"},
     "two.test": {A: "127.9.9.9 127.0.0.1"},
     "good.test": {A: "127.0.0.1"},
+    "moves.test": {A: "127.0.0.1 then 127.0.0.2 then 127.0.0.1"},
 }
 
 
@@ -56,18 +60,19 @@ def resolver() -> Iterator[None]:
 
 
 def _serve(server: socket.socket) -> None:
+    said: Counter[tuple[str, int]] = Counter()
     with contextlib.suppress(OSError):
         while True:
             asked, peer = server.recvfrom(4096)
             if not asked:
                 return
-            answer = _answer(asked)
+            answer = _answer(asked, said)
             if answer:
                 server.sendto(answer, peer)
 
 
-def _answer(asked: bytes) -> bytes | None:
-    """Source: RFC 1035, section 4."""
+def _answer(asked: bytes, said: Counter[tuple[str, int]]) -> bytes | None:
+    """said: how often each question was answered before. Source: RFC 1035, section 4."""
     labels, at = [], 12
     while asked[at]:
         labels.append(asked[at + 1 : at + 1 + asked[at]].decode())
@@ -77,7 +82,9 @@ def _answer(asked: bytes) -> bytes | None:
     name = ".".join(labels).lower()
     if name in NAMES and NAMES[name] is None:
         return None
-    words = ((NAMES.get(name) or {}).get(kind) or "").split()
+    turns = ((NAMES.get(name) or {}).get(kind) or "").split(" then ")
+    words = turns[said[name, kind] % len(turns)].split()
+    said[name, kind] += 1
     family = socket.AF_INET6 if kind == AAAA else socket.AF_INET
     records = [b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(raw)) + raw
                for raw in (socket.inet_pton(family, word) for word in words)]  # fmt: skip
@@ -110,10 +117,90 @@ def test_of_several_addresses_a_dead_one_hides_no_other(name: str) -> None:
         assert transport("ssh").visit(called(server, name, 6), [WHO], Bounds(60))[WHO].text == "root\n"
 
 
+@pytest.mark.fault("N8")
+def test_a_name_that_leads_to_another_machine_meanwhile_is_not_audited_as_the_one_before() -> None:
+    with network_of_ones_own(), resolver(), sshd() as server, sshd() as another:
+        with far_away(another.port, 0, ("127.0.0.2", server.port)):
+            asset = called(server, "moves.test")
+            assert transport("ssh").visit(asset, [WHO], Bounds(60))[WHO].text == "root\n"
+            with pytest.raises(HostKeyChanged):
+                transport("ssh").visit(asset, [WHO], Bounds(60))
+            assert transport("ssh").visit(asset, [WHO], Bounds(60))[WHO].text == "root\n"
+        assert another.connections == 1 and "Accepted" not in another.log
+
+
+@pytest.mark.fault("N2")
+def test_a_host_behind_a_filter_that_drops_everything_costs_its_connect_time() -> None:
+    with network_of_ones_own(), sshd() as server:
+        drop(None, "-d", "127.9.9.9")
+        there = replace(server.asset(connect_timeout_s=1.0), address="127.9.9.9")
+        with pytest.raises(Unreachable, match="no answer in 1 s"):
+            transport("ssh").visit(there, [WHO], Bounds(60))
+
+
+@pytest.mark.parametrize(
+    ("after_bytes", "reason"),
+    [
+        (0, "closed before an SSH greeting"),
+        (10, "closed before an SSH greeting"),
+        (1500, "the key exchange broke off: the connection was closed"),
+    ],
+)
+@pytest.mark.fault("N3")
+def test_a_connection_that_is_reset_before_the_login_is_told_plainly(after_bytes: int, reason: str) -> None:
+    with sshd() as server, breaking_off(server, after_bytes) as asset, pytest.raises(TargetError, match=reason):
+        transport("ssh").visit(asset, [WHO], Bounds(60))
+
+
+@pytest.mark.fault("N3")
+def test_a_connection_that_is_reset_in_the_middle_of_an_answer_leaves_what_was_whole() -> None:
+    probes = [sh(f"seq {n} {n + 5000}") for n in range(20)]
+    with sshd() as server:
+        wanted = transport("ssh").visit(server.asset(), probes, Bounds(60))
+        with breaking_off(server, 40_000) as asset:
+            found = transport("ssh").visit(asset, probes, Bounds(60))
+    assert {one.problem for one in found.values()} == {None, "failed"}
+    assert all(reply == wanted[probe] for probe, reply in found.items() if reply.problem is None)
+
+
 @contextlib.contextmanager
-def far_away(port: int, delay_s: float) -> Iterator[int]:
-    """A port of 127.0.0.1 behind which another one is, so much later in each direction."""
+def breaking_off(server: Sshd, after_bytes: int) -> Iterator[Asset]:
+    """The server behind a line on which both sides are reset when so much came from it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    near, _ = listener.accept()
+                    far = socket.create_connection(("127.0.0.1", server.port))
+                    threading.Thread(target=carry, args=(near, far), daemon=True).start()
+
+        def carry(near: socket.socket, far: socket.socket) -> None:
+            left = after_bytes
+            while left > 0:
+                for one in select.select([near, far], [], [])[0]:
+                    data = one.recv(left if one is far else 1 << 16)
+                    (near if one is far else far).sendall(data)
+                    left -= len(data) if one is far else 0
+            for one in (near, far):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.close()
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            port = listener.getsockname()[1]
+            known = server.folder / "broken"
+            known.write_text(f"[127.0.0.1]:{port} {server.host_key}\n")
+            yield server.asset(port=port, known_hosts=(str(known),))
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def far_away(port: int, delay_s: float, at: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[int]:
+    """A port behind which another one is, so much later in each direction."""
+    with socket.create_server(at) as listener:
 
         def accept() -> None:
             with contextlib.suppress(OSError):
