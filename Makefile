@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := python3-venv openssh-server openssh-client sudo nmap chromium iproute2 iptables busybox-static openssl gzip \
   mmdebstrap postgresql poppler-utils procps gcc libc6-dev libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 rabbitmq-server \
-  nginx-light debsecan python3-apt rpm gpg
+  nginx-light debsecan python3-apt rpm gpg dropbear-bin tinysshd tcsh fish locales
 JOBS ?= 5
 
 .PHONY: audit test lint types contracts pytest faults fuzz versions sbom audit-packages wheel packages docs lock clean

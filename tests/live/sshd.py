@@ -35,6 +35,8 @@ USERS = {  # name -> login shell
     "chatty": "/bin/bash",  # its .bashrc talks
     "torn": "{folder}/torn",
     "odd": "{folder}/odd",  # a shell with a syntax of its own
+    "csh": "/bin/tcsh",
+    "fish": "/usr/bin/fish",
 }
 SHELLS = {
     "torn": '#!/bin/sh\n[ "$1" = -c ] && shift\nexec /bin/sh {folder}/on-login\n',
@@ -132,36 +134,70 @@ def free_port() -> int:
 @contextlib.contextmanager
 def sshd(**settings: str) -> Iterator[Sshd]:
     """Start a server with these sshd_config(5) settings on top of the usual ones; it is gone at the end."""
+    start = "/usr/sbin/sshd -D -f {folder}/sshd_config -E {folder}/log"
+    with _users(settings) as folder, _running(folder, start, settings) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def dropbear() -> Iterator[Sshd]:
+    """The same users, host key and way in, at another maker's server."""
+    with _users({}) as folder:
+        keys = (folder / "host_key", folder / "dropbear_key")
+        subprocess.run(["dropbearconvert", "openssh", "dropbear", *keys], check=True, capture_output=True)
+        for home in (folder / "home").iterdir():
+            (home / ".ssh").mkdir(mode=0o700)
+            shutil.copy(folder / "key.pub", home / ".ssh" / "authorized_keys")
+            for made in (home / ".ssh", home / ".ssh" / "authorized_keys"):
+                shutil.chown(made, home.stat().st_uid, home.stat().st_gid)
+        start = "dropbear -F -E -s -p 127.0.0.1:{port} -r dropbear_key -P dropbear.pid 2>>log"
+        with _running(folder, start, {}) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def _users(settings: Mapping[str, str]) -> Iterator[Path]:
+    """A folder with keys, users and an sshd_config; gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="riskline-sshd-"))
     folder.chmod(0o755)
-    port = free_port()
     try:
-        _write(folder, port, settings)
-        process = subprocess.Popen(
-            ["unshare", "--mount", "/bin/sh", "-c", _start(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        server = Sshd(folder, port, process, folder / "key", settings)
-        try:
-            _await(server)
-            yield server
-        finally:
-            _stop(server)
+        _write(folder, settings)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(folder: Path) -> str:
+@contextlib.contextmanager
+def _running(folder: Path, command: str, settings: Mapping[str, str]) -> Iterator[Sshd]:
+    """A server among these users, started in the folder on a port of its own."""
+    port = free_port()
+    config = folder / "sshd_config"
+    config.write_text(f"Port {port}\n{config.read_text()}")
+    process = subprocess.Popen(
+        ["unshare", "--mount", "/bin/sh", "-c", f"{_bound(folder)} && exec {command.format(port=port, folder=folder)}"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    server = Sshd(folder, port, process, folder / "key", settings)
+    try:
+        _await(server)
+        yield server
+    finally:
+        _stop(server)
+
+
+def _bound(folder: Path) -> str:
+    """What a shell in a mount namespace of its own does so that only it sees the users."""
     over = {"passwd": "/etc/passwd", "shadow": "/etc/shadow", "group": "/etc/group", "sudoers": "/etc/sudoers"}
     binds = "".join(f"mount --bind {folder}/etc/{name} {place} && " for name, place in over.items())
     privsep = f"mkdir -p /run/sshd && mount --bind {folder}/empty /run/sshd"
-    return f"{binds}{privsep} && exec /usr/sbin/sshd -D -f {folder}/sshd_config -E {folder}/log"
+    return f"{binds}{privsep}"
 
 
-def _write(folder: Path, port: int, settings: Mapping[str, str]) -> None:
+def _write(folder: Path, settings: Mapping[str, str]) -> None:
     for name in ("etc", "home", "empty"):
         (folder / name).mkdir(mode=0o755)
     for name in ("host_key", "key", "other_key"):
@@ -171,7 +207,6 @@ def _write(folder: Path, port: int, settings: Mapping[str, str]) -> None:
         (folder / name).chmod(0o755)
     _write_users(folder)
     words = {
-        "Port": str(port),
         "ListenAddress": "127.0.0.1",
         "HostKey": f"{folder}/host_key",
         "PidFile": "none",
