@@ -73,6 +73,8 @@ def written() -> Mapping[str, str]:
 
 def test_every_fault_of_the_catalogue_is_named_once() -> None:
     assert [one["id"] for one in FAULTS] == [f"{kind}{n}" for kind, most in NUMBERS.items() for n in range(1, most + 1)]
+    assert {key for one in FAULTS for key in one} == {"id", "fault", "expected", "open"}
+    assert all(isinstance(text, str) and text for one in FAULTS for text in one.values())
 
 
 @pytest.mark.parametrize("id", [one["id"] for one in FAULTS])

@@ -18,7 +18,7 @@ from scanner.transports import Bounds, transport
 
 from .sshd import USABLE, WHY, dropbear, sshd
 
-pytestmark = [pytest.mark.live, pytest.mark.skipif(not USABLE, reason=WHY), pytest.mark.fault("T32")]
+pytestmark = [pytest.mark.live, pytest.mark.skipif(not USABLE, reason=WHY)]
 WHO = sh("id -un")
 HOST_KEY = visit("host-key")
 QUESTIONS = (
@@ -27,6 +27,7 @@ QUESTIONS = (
 )
 
 
+@pytest.mark.fault("T32")
 def test_a_dropbear_gives_the_answers_that_an_openssh_gives() -> None:
     with sshd() as usual:
         wanted = transport("ssh").visit(usual.asset(), QUESTIONS, Bounds(60))
@@ -40,6 +41,7 @@ def test_a_dropbear_gives_the_answers_that_an_openssh_gives() -> None:
     assert found[file("/etc/shadow", sudo=True)].text.startswith("root:")
 
 
+@pytest.mark.fault("T32")
 def test_a_server_that_signs_with_sha_1_alone_is_told_so(tmp_path: Path) -> None:
     key = tmp_path / "rsa"
     subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", key], check=True)
@@ -78,6 +80,7 @@ def tinyssh(folder: Path) -> Iterator[int]:
                 each.wait()
 
 
+@pytest.mark.fault("T32")
 def test_a_server_that_knows_none_of_our_ciphers_is_told_so(tmp_path: Path) -> None:
     with tinyssh(tmp_path) as port, pytest.raises(Unreachable, match="no algorithm in common"):
         way = Ssh("root", port, str(tmp_path / "none"), config="none", connect_timeout_s=5)

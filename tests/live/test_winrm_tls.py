@@ -18,7 +18,7 @@ from scanner.transports import Bounds, transport
 
 from .sshd import free_port
 
-pytestmark = [pytest.mark.live, pytest.mark.fault("N13")]
+pytestmark = pytest.mark.live
 
 
 def chain(folder: Path, bits: int = 2048, digest: str = "sha256", days: int = 1) -> None:
@@ -67,6 +67,7 @@ WEAK: dict[str, tuple[dict[str, object], tuple[str, ...], type[TargetError], str
 
 
 @pytest.mark.parametrize("name", WEAK)
+@pytest.mark.fault("N13")
 def test_what_nobody_should_trust_is_refused_before_the_password_is_used(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_what_nobody_should_trust_is_refused_before_the_password_is_used(
     assert b"wsman" not in (tmp_path / "said").read_bytes()
 
 
+@pytest.mark.fault("N13")
 def test_a_certificate_without_a_flaw_is_talked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is refused above is refused for its flaw."""
     monkeypatch.setenv("RISKLINE_TEST_PASSWORD", "s3cret-of-the-test")
@@ -87,6 +89,7 @@ def test_a_certificate_without_a_flaw_is_talked_to(tmp_path: Path, monkeypatch: 
     assert b"wsman" in (tmp_path / "said").read_bytes()
 
 
+@pytest.mark.fault("N13")
 def test_a_server_that_stalls_in_the_handshake_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKLINE_TEST_PASSWORD", "s3cret-of-the-test")
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Unreachable):
