@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import ssl
@@ -18,7 +19,7 @@ from scanner.collect import collect
 from scanner.evaluate import Judge
 from scanner.inventory import read_inventory
 from scanner.model import Finding, Outcome
-from scanner.plan import make_plan
+from scanner.plan import Plan, make_plan
 from scanner.transports import Bounds
 
 from . import listeners as speak
@@ -30,12 +31,38 @@ Said = Mapping[tuple[str, str], Finding]
 
 def look(folder: Path, network: str, select: tuple[str, ...] = ()) -> Said:
     """(control, subject) -> finding, of one asset scanned as `riskline scan` would."""
+    return judged(planned(folder, network, select))
+
+
+def planned(folder: Path, network: str, select: tuple[str, ...] = ()) -> Plan:
     path = folder / "inventory.yaml"
     path.write_text(f"assets: {{lab: {{network: {network}}}}}\n")
-    plan = make_plan(read_inventory(path), Catalogue(), select=select)
+    return make_plan(read_inventory(path), Catalogue(), select=select)
+
+
+def judged(plan: Plan) -> Said:
     (collected,) = collect(plan.assets, Bounds(240))
     findings = Judge().findings(collected.planned, collected.evidence)
     return {(found.control, found.subject): found for found in findings}
+
+
+def judged_by_nobody(plan: Plan) -> dict[str, str]:
+    """ "control subject" -> the outcome and reason that a scan by an ordinary user gives, in a process of its own."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        said = judged(plan)
+        with os.fdopen(theirs, "w") as told:
+            json.dump({" ".join(key): f"{one.outcome.value} {one.reason}".strip() for key, one in said.items()}, told)
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as heard:
+        found: dict[str, str] = json.load(heard)
+    assert os.waitpid(child, 0)[1] == 0
+    return found
 
 
 def outcomes(said: Said, control: str) -> dict[str, Outcome]:
@@ -172,6 +199,19 @@ def test_a_host_that_drops_everything_passes_nothing(tmp_path: Path) -> None:
     assert said
     assert {found.outcome for found in said.values()} == {Outcome.UNKNOWN}
     assert {found.reason for found in said.values()} == {"unreachable"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be another user as well")
+@pytest.mark.fault("N15")
+def test_an_ordinary_users_look_at_tcp_ports_ends_in_the_verdicts_of_roots(tmp_path: Path) -> None:
+    with speak.listening(speak.web, speak.web) as numbers:
+        listed = ",".join(map(str, numbers))
+        network = f"{{addresses: [127.0.0.1], ports: '{listed}', expected_open: [{numbers[0]}/tcp, 1/tcp]}}"
+        plan = planned(tmp_path, network, ("id=NET-01", "id=NET-02"))
+        as_root, as_nobody = judged(plan), judged_by_nobody(plan)
+    told = {" ".join(key): f"{one.outcome.value} {one.reason}".strip() for key, one in as_root.items()}
+    assert as_nobody == told
+    assert told[f"NET-01 127.0.0.1:{numbers[1]}/tcp"] == "fail"
 
 
 @pytest.mark.fault("N8")
