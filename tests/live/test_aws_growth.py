@@ -73,6 +73,7 @@ def disks(number: int) -> Iterator[str]:
         yield json.dumps({"subject": f"arn:aws:ec2:us-east-1:123456789012:volume/{name}", **about})
 
 
+@pytest.mark.fault("N16")
 def test_fifty_thousand_things_are_judged_within_bounded_memory_and_the_bad_one_is_found() -> None:
     asset = planned("http://127.0.0.1:1", "id=EBS-02")
     probe, _tags = asset.visits["aws"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
 import time
@@ -25,7 +26,7 @@ WHO = (
     b'<R xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::111111111111:user/a'
     b"</Arn><UserId>A</UserId><Account>111111111111</Account></GetCallerIdentityResult></R>"
 )
-BOUNDS = Bounds(deadline_s=12, max_bytes=4 << 20)
+BOUNDS = Bounds(deadline_s=8, max_bytes=4 << 20)
 
 
 class Hostile(BaseHTTPRequestHandler):
@@ -108,12 +109,23 @@ def scan(url: str) -> list[Finding]:
 
 NESTED = b"[" * 100_000
 ODD = json.dumps({"Functions": {"a": 1}, "trailList": 5, "Buckets": "x", "nextToken": ["x"]}).encode()
+COUNT = itertools.count()
+
+
+def page(token: object) -> bytes:
+    """One more page, by the names that services give to what leads to the next."""
+    names = ("NextToken", "nextToken", "NextMarker", "nextMarker", "Marker", "PaginationToken", "NextPageToken")
+    return json.dumps({"IsTruncated": True, "Truncated": True, **dict.fromkeys(names, str(token))}).encode()
+
+
 ANSWERS: dict[str, Callable[[Hostile], None]] = {
     "a body without end": lambda one: one.without_end(b"x" * 65536, 0),
     "a byte now and then": lambda one: one.without_end(b" ", 0.2),
     "a header without end": Hostile.head_without_end,
     "nesting without end": lambda one: one.whole(NESTED),
     "other types": lambda one: one.whole(ODD),
+    "the same page for ever": lambda one: one.whole(page("next")),
+    "pages without end": lambda one: one.whole(page(next(COUNT))),
     "nothing": lambda one: one.whole(b""),
     "null": lambda one: one.whole(b"null"),
     "XML of another answer": lambda one: one.whole(WHO),
