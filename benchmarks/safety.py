@@ -103,7 +103,8 @@ def no_limits() -> Iterator[None]:
     begin, _, rest = posix.PRELUDE.partition("if timeout --version")
     bare = 't() { shift; "$@"; }\nquick_() { "$1"; }\n'
     kept = rest[rest.index("gone() {") : rest.index("quick_() {")] + rest[rest.index("file_() {") :]
-    unlimited = begin + bare + kept.replace(' |\n    head -c "$3" >&5;', " >&5;")
+    unlimited = begin + bare + kept.replace(' | head -c "$3" >&5', " >&5")
+    unlimited = unlimited.replace(f"{{ head -c {posix.ERROR_BYTES}; cat >/dev/null; }}", "cat")
 
     def files(batch: Batch, numbers: Sequence[int]) -> str:
         return _LIMITED(batch, numbers).partition(" | head ")[0]

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from scanner import file, files, sh, stat, visit
 from scanner.errors import VisitFailed
 from scanner.model import Probe, Reply
-from scanner.transports import Bounds
+from scanner.transports import Bounds, hanging
 from scanner.transports.posix import Batch
 from scanner.transports.process import run
 
@@ -120,6 +121,59 @@ def test_output_cannot_forge_a_frame() -> None:
     found = batch.replies(stdout, stderr, ended)
     assert found[forged].problem == "failed"
     assert found[after].text == "true\n"
+
+
+@pytest.mark.fault("T2")
+def test_an_error_text_is_that_of_its_own_question_and_a_flood_of_one_costs_no_other(shell: list[str]) -> None:
+    quiet = [sh(f"echo {n}; echo bad {n} >&2; exit {n}") for n in range(1, 40)]
+    flood = sh("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1")
+    for probes in (quiet, [*quiet[:5], flood, *quiet[5:]]):
+        found = put(probes, shell)
+        said = {probe: (reply.problem, reply.detail) for probe, reply in found.items() if probe != flood}
+        assert said == {sh(f"echo {n}; echo bad {n} >&2; exit {n}"): ("failed", f"exit status {n}: bad {n}")
+                        for n in range(1, 40)}  # fmt: skip
+    assert found[flood].detail == f"exit status 1: {'x' * 2000}"
+
+
+def test_what_a_question_leaves_running_writes_into_no_other_answer(shell: list[str]) -> None:
+    leaves = sh("( sleep 0.3; echo late; echo late >&2 ) & echo one")
+    others = [sh(f"sleep 0.1; echo {n}") for n in range(8)]
+    found = put([leaves, *others], shell)
+    assert [found[probe].text for probe in others] == [f"{n}\n" for n in range(8)]
+    assert found[leaves].text in {"one\n", "one\nlate\n"} or found[leaves].problem
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare(1)")
+def test_a_question_costs_a_shell_and_what_bounds_it(shell: list[str]) -> None:
+    """Numbers of processes are given in turn: those of two questions are as far apart as one costs processes."""
+    probes = [sh(f"echo $$ {n}") for n in range(32)]
+    batch = Batch(probes, sudo=False)
+    stdout, stderr, ended = run(["unshare", "--pid", "--fork", *shell, "-s"], batch.script, Bounds(60), {})
+    numbers = [int(reply.text.split()[0]) for reply in batch.replies(stdout, stderr, ended).values()]
+    apart = sorted(second - first for first, second in pairwise(numbers))
+    assert apart[len(apart) // 2] <= 5  # timeout(1), the shell, head(1), and the ends of the pipe
+
+
+@pytest.mark.parametrize(("login", "problem"), [(0, None), (1000, "failed")])
+def test_an_ordinary_users_answer_without_its_error_text_is_not_judged(login: int, problem: str | None) -> None:
+    """It may have said that a part of it was denied. Root is denied nothing."""
+    probe, mark = sh("x"), "\n" + "4" * 32
+    batch = Batch([probe], sudo=False, nonce="4" * 32)
+    frames = ["HELLO RAW\n", f"UID {login}\n", "B 0\nhalf of it", "S 0\n", "END\n"]
+    answer = "".join(f"{mark} {frame}" for frame in frames)
+    assert batch.replies(answer.encode(), b"", "complete")[probe].problem == problem
+
+
+def test_answers_that_came_without_their_error_texts_are_asked_for_again_behind_what_hangs() -> None:
+    probes = [file("/a"), *(sh(str(n)) for n in range(5))]
+    batch, mark = Batch(probes, sudo=False, nonce="6" * 32), "\n" + "6" * 32
+    heads = ["HELLO RAW", "UID 0", "B 0", "S 0", "B 1", "S 0", "A 2", "B 3", "S 0", "B 4"]
+    said = "".join(f"{mark} {head}\n" for head in heads).encode()
+    assert hanging.behind(batch, said) == (probes[4], [probes[1], probes[3], probes[5]])
+    closed = "".join(f"{mark} {head}\n" for head in [*heads[:-1], "E 1", "E 3", "E", "B 4"]).encode()
+    assert hanging.behind(batch, closed) == (probes[4], [probes[5]])
+    open_ = "".join(f"{mark} {head}\n" for head in heads[:-1]).encode()
+    assert hanging.behind(batch, open_) == (None, [probes[1], probes[3], probes[4], probes[5]])
 
 
 def test_a_torn_upload_runs_nothing(tmp_path: Path) -> None:

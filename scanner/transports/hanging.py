@@ -67,28 +67,39 @@ def _anew(batch: Batch, rest: Sequence[Probe]) -> Batch:
 def behind(batch: Batch, stdout: bytes) -> tuple[Probe | None, Sequence[Probe]]:
     """The probe that hangs, and those that were not put because of it.
 
-    None where it had been answered and only did not end, or is one of the stat probes, which are all put again.
+    None where it had been answered and only did not end, or is one of the stat probes, which are all put again. So are
+    those that were answered together and whose error texts had not come.
     """
     stats = [number for number, probe in batch.put if probe.ask[0] == "stat"]
     order, again = (batch.order + stats, []) if batch.apart else (batch.order, stats)
-    at, state = _reached(batch, order, (head for head, _ in frames_of(stdout, batch.nonce)[0] or ()))
-    hangs = at if state == "begun" else at + 1 if state == "whole" else len(order)
-    rest = [*order[max(at, hangs if hangs < len(order) else at) + 1 :], *again]
-    return (batch.probes[order[hangs]] if hangs < len(order) else None), [batch.probes[number] for number in rest]
+    at, state, untold = _reached(batch, order, (head for head, _ in frames_of(stdout, batch.nonce)[0] or ()))
+    untold = [] if batch.apart else untold
+    place = at if state == "begun" else at + 1 if state == "whole" and not untold else len(order)
+    hangs = batch.probes[order[place]] if place < len(order) else None
+    rest = [*untold, *order[(at if hangs is None else place) + 1 :], *again]
+    return hangs, [batch.probes[number] for number in rest]
 
 
-def _reached(batch: Batch, order: Sequence[int], heads: Iterable[str]) -> tuple[int, str]:
-    """The place in the order of the last question that the host came to, and how far: begun, answered or whole."""
+def _reached(batch: Batch, order: Sequence[int], heads: Iterable[str]) -> tuple[int, str, list[int]]:
+    """The place in the order of the last question that the host came to, how far (begun, answered or whole), and those
+    before it that were answered and whose error text had not come.
+    """
     places = {str(number): at for at, number in enumerate(order)}
     at, state = -1, "whole"
+    untold: dict[int, None] = {}
     for head in heads:
         kind, _, rest = head.partition(" ")
         word = rest.split(" ", 1)[0]
         if kind == "UID":
             at, state = -1, "whole"
-        elif kind in {"A", "D", "X", "B", "Q", "E"} and word in places:
+            untold.clear()
+        elif kind == "E" and word in places:
+            untold.pop(int(word), None)
+            state = "whole" if places[word] == at else state
+        elif kind in {"A", "D", "X", "B", "Q"} and word in places:
             at, state = places[word], "begun" if kind in {"B", "Q"} else "whole"
         elif kind == "S" and at >= 0:
-            more = rest != "0" or batch.probes[order[at]].ask[0] == "sh"  # its error text is still to come
-            state = "answered" if more else "whole"
-    return at, state
+            asked = batch.probes[order[at]].ask[0] == "sh"
+            untold |= {order[at]: None} if asked else {}
+            state = "answered" if asked or rest != "0" else "whole"  # what more there is to say of it is still to come
+    return at, state, [*untold]

@@ -10,7 +10,7 @@ output, so what was cut has no end mark; a file that was cut is longer than it m
     \\n<nonce> PLAN 9f86d0…      the questions that an installed collector puts, by their digest
     \\n<nonce> B 3               begin of probe 3: its output follows …
     \\n<nonce> S 0               … and its exit status; missing when cut
-    \\n<nonce> E 3               its error text follows
+    \\n<nonce> E 3               its error text follows; of several questions together behind the last of them
     \\n<nonce> A 4 | D 5 | X 6 why     proved absent | denied | cannot be read
     \\n<nonce> Q 7               probe 7, of the stat probes, comes next; only where they are put one by one
     \\n<nonce> F /etc/x          one file inside a `files` probe, its text follows
@@ -39,9 +39,16 @@ COLLECTOR = "/usr/local/sbin/riskline-collect"
 """Where a collector is installed: a folder that only root writes to."""
 FILE_S, STAT_S = 10, 20
 """What one file may take, and the modes of all paths together: in seconds."""
+ERROR_BYTES = 1 << 16
+"""So much error text may several questions have together; where they have more, each is put again alone."""
+TOGETHER, ORDINARY_S = 16, 30
+"""So many questions share the reading of their error texts, and none of them may take longer: if the visit ends there,
+no more than these are left without an answer.
+"""
 DONE = 44  # the inner script's own exit status: tells "sudo refused" (1) from "it ran"
 
-PRELUDE = r"""
+PRELUDE = (
+    r"""
 umask 077
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C LANG=C TZ=UTC
 export PATH LC_ALL LANG TZ
@@ -50,6 +57,7 @@ cd / || exit 1
 ulimit -c 0 -f 0 2>/dev/null
 renice -n 10 -p $$ >/dev/null 2>&1
 exec 5>&1
+M=
 U=$(id -u)
 printf '\n%s UID %s\n' "$N" "$U"
 if timeout --version >/dev/null 2>&1; then t() { timeout -k 2 "$@"; }
@@ -75,11 +83,27 @@ gone() {
   return 1
 }
 say() { printf '\n%s %s\n' "$N" "$1"; }
+put_() {
+  { t "$2" /bin/sh -c "$4" </dev/null 2>&3 3>&- 5>&-; printf '\n%s S %s\n' "$N" "$?"; } | head -c "$3" >&5
+}
 sh_() {
   say "B $1"
-  e=$( { { t "$2" /bin/sh -c "$4" </dev/null 2>&3 3>&- 5>&-; printf '\n%s S %s\n' "$N" "$?"; } |
-    head -c "$3" >&5; } 3>&1 | { head -c 2000; cat >/dev/null; } )
-  printf '\n%s E %s\n%s' "$N" "$1" "$e"
+  if [ -z "$M" ]; then
+    printf '\n%s E %s\n' "$N" "$1" >&3
+    put_ "$@"
+  else
+    e=$(put_ "$@" 3>&1 | { head -c 2000; cat >/dev/null; })
+    printf '\n%s E %s\n%s' "$N" "$1" "$e"
+  fi
+}
+some_() {
+  if [ -z "$M" ]; then
+    e=$( { "$1"; printf '\n%s E\n' "$N" >&3; } 3>&1 >&5 | { head -c @ERRORS; cat >/dev/null; } )
+    case $e in *"$N E") printf '%s' "$e"; return;; esac
+    M=1
+    "$1"
+    M=
+  else "$1"; fi
 }
 of_() { command -v "$2" >/dev/null 2>&1 || { say "A $1"; return 1; }; }
 root_() { [ "$U" = 0 ] || { say "D $1"; return 1; }; }
@@ -137,7 +161,10 @@ stat_() {
   [ $# = 0 ] || t @STAT_S stat -L -c "
 $N P %a:%u:%g:%U:%G:%F:%n" "$@" </dev/null 2>/dev/null
 }
-""".replace("@FILE_S", str(FILE_S)).replace("@STAT_S", str(STAT_S))
+""".replace("@FILE_S", str(FILE_S))
+    .replace("@STAT_S", str(STAT_S))
+    .replace("@ERRORS", str(ERROR_BYTES))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +239,32 @@ class Batch:
 
     @property
     def body(self) -> str:
-        """The steps of the script: the files, a step for each other question, the paths of all stat probes together.
+        """The steps of the script: the files, the other questions by the score, the paths of all stat probes together.
 
         A collector's are the same on every visit: it leaves out those of $K, and then puts all probes one by one.
         """
         begin = "asked_ {} && ".format if self.collector else "".format
         steps = {number: begin(number) + _step(number, self.probes[number]) for number in self._order}
-        lines = [_ASKED] if self.collector else []
+        lines = [_ASKED, '[ -z "$K" ] || M=1'] if self.collector else ["M=1"] if self.apart else []
         files = [number for number in steps if self.probes[number].ask[0] != "sh"]
         if files:
             lines += ["files_() {", *(steps.pop(number) for number in files), "}", self._all(files)]
-        return "\n".join([*lines, *steps.values(), *self._stats()])
+        for number, asked in enumerate(self._together(steps)):
+            lines += [f"asks_{number}_() {{", *(steps[one] for one in asked), "}", f"some_ asks_{number}_"]
+        return "\n".join([*lines, *self._stats()])
+
+    def _together(self, numbers: Iterable[int]) -> list[list[int]]:
+        """The questions in their order, in groups whose error texts come together; one that may take long is alone."""
+        groups: list[list[int]] = []
+        room = 0
+        for number in numbers:
+            ordinary = self.probes[number].timeout_s <= ORDINARY_S
+            if not (ordinary and room):
+                groups.append([])
+                room = TOGETHER if ordinary else 0
+            groups[-1].append(number)
+            room -= ordinary
+        return groups
 
     def _all(self, files: Sequence[int]) -> str:
         """The files are read under one limit of time and size, and each under its own where that was not enough."""

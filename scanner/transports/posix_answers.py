@@ -21,6 +21,7 @@ _REFUSED = re.compile(r"permission denied|operation not permitted|must be root|a
 _NO_INIT = "System has not been booted with systemd"  # systemctl(1) in a container, or under another init
 # auditctl(8) as root in a container: the kernel's audit answers only the host. Source: audit_netlink_ok in audit.c.
 _NOT_OURS = re.compile(r"Error sending \w[\w ]* request \((?:Operation not permitted|Connection refused)\)")
+_COMPLAINT = 2000  # characters of an error text that are kept
 _KILLED = {"124", "137"}  # by timeout(1), or by SIGKILL from it or from the watchdog beside a shell without it
 
 
@@ -34,6 +35,8 @@ class Answers:
         self.complaint = complaint
         self.root = False
         self.found: dict[int, Reply] = {}
+        self._ended: dict[int, tuple[memoryview, str]] = {}
+        """Number -> output and exit status of a question whose error text is still to come."""
         self.paths: dict[str, list[str] | Problem | None] = {}
 
     def read(self, frames: list[tuple[str, memoryview]]) -> None:
@@ -58,6 +61,10 @@ class Answers:
                 self._path(rest)
             elif kind == "B":
                 index = self._output(_index(rest), body, frames, index)
+            elif kind == "E" and self._asked(rest):
+                self._explained(_index(rest), readable(body).strip())
+        for silent in [*self._ended]:
+            self._unexplained(silent)
 
     def _asked(self, rest: str) -> bool:
         """Whether a frame's number is one of ours: who knows the nonce may still lie."""
@@ -69,7 +76,6 @@ class Answers:
         texts: dict[str, str] = {}
         size = 0
         status: str | None = None
-        complaint = ""
         while index < len(frames):
             kind, _, rest = frames[index][0].partition(" ")
             if kind == "F":
@@ -77,12 +83,11 @@ class Answers:
                 size += len(frames[index][1])
             elif kind == "S" and status is None:
                 status = rest
-            elif kind == "E":
-                complaint = readable(frames[index][1]).strip()
             else:
                 break
             index += 1
         probe = self.probes[number]
+        self._ended.pop(number, None)
         if status is None:
             cut = index < len(frames) or self.complete
             self.found[number] = (
@@ -92,9 +97,24 @@ class Answers:
             self.found[number] = Reply(problem="truncated", detail=f"longer than {probe.max_bytes} bytes")
         elif probe.ask[0] == "files":
             self.found[number] = self._files(texts, status)
+        elif probe.ask[0] == "sh":
+            self._ended[number] = (body, status)
         else:
-            self.found[number] = self._judge(probe, body, status, complaint)
+            self.found[number] = self._judge(probe, body, status, "")
         return index
+
+    def _explained(self, number: int, complaint: str) -> None:
+        """Judge an answer whose error text came: at once, or together with that of others."""
+        if number in self._ended:
+            body, status = self._ended.pop(number)
+            self.found[number] = self._judge(self.probes[number], body, status, complaint[:_COMPLAINT])
+
+    def _unexplained(self, number: int) -> None:
+        """An answer whose error text never came: it may have said that an ordinary user is told a part alone."""
+        if self.root:
+            self._explained(number, "")
+        else:
+            self.found[number] = self.missing()
 
     def _judge(self, probe: Probe, body: memoryview, status: str, complaint: str) -> Reply:
         text = readable(body)
