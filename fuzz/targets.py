@@ -95,7 +95,7 @@ def _check(term: PlannedTerm, data: bytes) -> None:
     # botocore, and our own reader of nmap's output, give answers their types: another shape cannot come, and would be
     # unknown with the check's own error
     typed = term.check.id.startswith(("aws.", "network."))
-    beside = (LookupError, TypeError, AttributeError, ValueError) if typed else ()
+    beside = (LookupError, TypeError, AttributeError, ValueError, OverflowError) if typed else ()
     with contextlib.suppress(RisklineError, *beside):
         term.check.observe(*values, **term.given)
 
@@ -363,6 +363,12 @@ waivers:
 _ATTESTATIONS = b"""attestations:
   - {asset: a, control: C-1, answer: "yes", who: w, at: 2026-11-01, until: 2027-05-01, evidence: x.pdf}
 """
+_LISTS = (
+    b"[web]\nh[1:3] ansible_port=22\n[web:vars]\nx=1\n",
+    b"web:\n  vars: {ansible_user: u}\n  hosts:\n    h[1:3]: {ansible_port: 22}\n  children:\n    db: {hosts: {d: {}}}\n",
+    b'{"_meta": {"hostvars": {"h": {"ansible_port": 22}}}, "web": {"hosts": ["h"], "children": ["db"], "vars": {"x": 1}}}',
+    b"id,address\na,h\n",
+)
 _FRAMES = b"|HELLO RAW\n|A 0\n|B 0\nanswer|E 0 0\n|UID 0\n|END\n"
 _BOMB = b"a: &a [x, x]\nb: &b [*a, *a]\nc: {<<: [{x: 1}], y: *b}\n- {}\n"
 _OTHERS = (
@@ -375,7 +381,7 @@ _OTHERS = (
     Target("guide", _guide, (_GUIDE,)),
     Target("version-order", _order, (b"1:2.0~rc1-1+deb12u1\n2.0-1", b"5.14.0-427.13.1.el9_4\n5.14.0-427.el9")),
     Target("known-hosts", _known_hosts, (b"|1|c2FsdA==|aGFzaA== ssh-ed25519 AAAA\n@revoked [h]:22 ssh-rsa AAAA c\n",)),
-    Target("imports", _imports, (b"[web]\nh[1:3] ansible_port=22\n[web:vars]\nx=1\n", b"id,address\na,h\n")),
+    Target("imports", _imports, _LISTS),
     Target("redaction", _redaction, (b"password=hunter2 $6$a$bbbbbbbbbbbbbbbbbbbbbbbb\n", b'{"Secret": "x y z w"}')),
 )
 

@@ -12,13 +12,14 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from . import load
 from .errors import UsageError
 
 MAX_HOSTS = 100_000
-_RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
+_RANGE = re.compile(r"\[(\w{1,9}):(\w{1,9})(?::([1-9]\d{0,8}))?\]", re.ASCII)
 _NO_ID = re.compile(r"[^A-Za-z0-9._-]+")
 _JUMP = re.compile(r"(?:-J\s*|ProxyJump[=\s]\s*)([^\s'\"]+)", re.IGNORECASE)
 WINDOWS_PASSWORD = "env:RISKLINE_WINDOWS_PASSWORD"  # noqa: S105 - the name of a variable, not a password
@@ -54,8 +55,27 @@ def from_ansible(text: str, name: str) -> Found:
     else:
         groups = {}
         for group, part in load.parse_document(text.encode(), name).items():
-            _of_yaml(group, part, groups)
+            _of_yaml(name, group, part, groups)
     return _assets(groups)
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    """A mapping, {} where nothing is written. Raises UsageError where it is something else."""
+    if value is not None and not isinstance(value, Mapping):
+        raise UsageError(f"{where} must be a mapping, one `name:` a line, and not {_kind(value)}")
+    return value or {}
+
+
+def _listed(value: Any, where: str) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise UsageError(f"{where} must be a list, and not {_kind(value)}")
+    return list(value or [])
+
+
+def _kind(value: Any) -> str:
+    """What something is, in words: its value may be a secret."""
+    kinds = ((str, "a text"), (list, "a list"), (Mapping, "a mapping"))
+    return next((said for kind, said in kinds if isinstance(value, kind)), "a value")
 
 
 def _of_json(text: str, name: str) -> Groups:
@@ -63,27 +83,37 @@ def _of_json(text: str, name: str) -> Groups:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name}: {error}") from error
-    variables = (document.pop("_meta", None) or {}).get("hostvars") or {}
+    meta = _table(document.pop("_meta", None), f"{name}: _meta")
+    told = _table(meta.get("hostvars"), f"{name}: hostvars")
+    variables = {host: dict(_table(lines, f"{name}: hostvars: {host}")) for host, lines in told.items()}
     groups: Groups = {}
     for group, part in document.items():
         part = part if isinstance(part, Mapping) else {"hosts": part}
-        hosts = {str(host): dict(variables.get(host) or {}) for host in part.get("hosts") or []}
-        groups[group] = {"hosts": hosts, "children": list(part.get("children") or []), "vars": part.get("vars") or {}}
+        hosts, children = (_listed(part.get(kind), f"{name}: {group}: {kind}") for kind in ("hosts", "children"))
+        groups[group] = {
+            "hosts": {str(host): dict(variables.get(str(host), {})) for host in hosts},
+            "children": list(map(str, children)),
+            "vars": dict(_table(part.get("vars"), f"{name}: {group}: vars")),
+        }
     for host in variables:
         groups.setdefault("all", {"hosts": {}, "children": [], "vars": {}})["hosts"].setdefault(host, variables[host])
     return groups
 
 
-def _of_yaml(group: str, part: Any, groups: Groups) -> None:
-    part = part if isinstance(part, Mapping) else {}
+def _of_yaml(name: str, group: str, part: Any, groups: Groups) -> None:
+    where = f"{name}: {group}"
+    part = _table(part, where)
     entry = groups.setdefault(group, {"hosts": {}, "children": [], "vars": {}})
-    for written, variables in (part.get("hosts") or {}).items():
-        for host in _spread(str(written)):
-            entry["hosts"][host] = dict(variables or {})
-    entry["vars"] |= part.get("vars") or {}
-    for child, lines in (part.get("children") or {}).items():
+    kinds = ("hosts", "children")
+    # Ansible takes one bare name for a mapping of it to nothing
+    hosts, children = ({one: None} if isinstance(one := part.get(kind), str) else one for kind in kinds)
+    for written, variables in _table(hosts, f"{where}: hosts").items():
+        for host in _hosts(str(written)):
+            entry["hosts"][host] = dict(_table(variables, f"{where}: {written}"))
+    entry["vars"] |= _table(part.get("vars"), f"{where}: vars")
+    for child, lines in _table(children, f"{where}: children").items():
         entry["children"].append(child)
-        _of_yaml(child, lines, groups)
+        _of_yaml(name, child, lines, groups)
 
 
 def _of_ini(text: str, name: str) -> Groups:
@@ -111,9 +141,17 @@ def _of_ini(text: str, name: str) -> Groups:
             groups[group]["vars"][key.strip()] = value.strip().strip("'\"")
         else:
             told = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-            for host in _spread(words[0]):
+            for host in _hosts(words[0]):
                 groups[group]["hosts"].setdefault(host, {}).update(told)
     return groups
+
+
+def _hosts(written: str) -> list[str]:
+    """The hosts of one line. Raises UsageError where they are too many."""
+    found = list(islice(_spread(written), MAX_HOSTS + 1))
+    if len(found) > MAX_HOSTS:
+        raise UsageError(f"{written[:60]}: more than {MAX_HOSTS} hosts")
+    return found
 
 
 def _spread(written: str) -> Iterator[str]:
@@ -202,7 +240,8 @@ def _told(**lines: Any) -> dict[str, Any]:
 
 
 def _port(value: Any) -> int | None:
-    return int(value) if str(value or "").isdecimal() else None
+    text = str(value or "")
+    return int(text) if text.isdecimal() and len(text) < 6 else None
 
 
 def _id_of(name: str) -> str:

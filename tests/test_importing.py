@@ -118,6 +118,28 @@ ansible_user=audit
     assert set(found.assets["db1"]["groups"]) == {"pg", "db", "prod"}
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("web:\n  hosts: [a, b]\n", "hosts: web: hosts must be a mapping.* not a list"),
+        ("web:\n  vars: ansible_password=hunter2\n", "hosts: web: vars must be a mapping.* not a text"),
+        ("web:\n  hosts:\n    a: hunter2\n", "hosts: web: a must be a mapping.* not a text"),
+        ("web: 5\n", "hosts: web must be a mapping.* not a value"),
+        ('{"web": {"hosts": "hunter2"}}', "hosts: web: hosts must be a list, and not a text"),
+        ('{"_meta": {"hostvars": {"a": "hunter2"}}}', "hosts: hostvars: a must be a mapping.* not a text"),
+        ("[web]\nw[1:90000]x[1:90000]\n", "more than 100000 hosts"),
+    ],
+)
+def test_an_ansible_inventory_of_another_shape_is_refused_without_its_values(text: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint) as refused:
+        from_ansible(text, "hosts")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_one_bare_name_is_a_host_as_for_ansible() -> None:
+    assert set(from_ansible("web:\n  hosts: a\n", "hosts").assets) == {"a"}
+
+
 def test_a_table_becomes_assets_with_owner_worth_and_tags(tmp_path: Path) -> None:
     table = (
         "\ufeffID;Address;Access;User;Owner;Service;Zone;Criticality;Groups;Tags\r\n"
