@@ -124,7 +124,7 @@ ansible_user=audit
         ("web:\n  hosts: [a, b]\n", "hosts: web: hosts must be a mapping.* not a list"),
         ("web:\n  vars: ansible_password=hunter2\n", "hosts: web: vars must be a mapping.* not a text"),
         ("web:\n  hosts:\n    a: hunter2\n", "hosts: web: a must be a mapping.* not a text"),
-        ("web: 5\n", "hosts: web must be a mapping.* not a value"),
+        ("web:\n  children:\n    db: 5\n", "hosts: db must be a mapping.* not a value"),
         ('{"web": {"hosts": "hunter2"}}', "hosts: web: hosts must be a list, and not a text"),
         ('{"_meta": {"hostvars": {"a": "hunter2"}}}', "hosts: hostvars: a must be a mapping.* not a text"),
         ("[web]\nw[1:90000]x[1:90000]\n", "more than 100000 hosts"),

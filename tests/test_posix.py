@@ -174,6 +174,8 @@ def test_answers_that_came_without_their_error_texts_are_asked_for_again_behind_
     assert hanging.behind(batch, closed) == (probes[4], [probes[5]])
     open_ = "".join(f"{mark} {head}\n" for head in heads[:-1]).encode()
     assert hanging.behind(batch, open_) == (None, [probes[1], probes[3], probes[4], probes[5]])
+    put_again_alone = "".join(f"{mark} {head}\n" for head in [*heads[:-1], "B 1"]).encode()
+    assert hanging.behind(batch, put_again_alone) == (probes[1], [probes[3], probes[2], probes[4], probes[5]])
 
 
 def test_a_torn_upload_runs_nothing(tmp_path: Path) -> None:

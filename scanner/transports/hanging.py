@@ -76,7 +76,7 @@ def behind(batch: Batch, stdout: bytes) -> tuple[Probe | None, Sequence[Probe]]:
     untold = [] if batch.apart else untold
     place = at if state == "begun" else at + 1 if state == "whole" and not untold else len(order)
     hangs = batch.probes[order[place]] if place < len(order) else None
-    rest = [*untold, *order[(at if hangs is None else place) + 1 :], *again]
+    rest = dict.fromkeys([*untold, *order[(at if hangs is None else place) + 1 :], *again])
     return hangs, [batch.probes[number] for number in rest]
 
 
@@ -98,6 +98,7 @@ def _reached(batch: Batch, order: Sequence[int], heads: Iterable[str]) -> tuple[
             state = "whole" if places[word] == at else state
         elif kind in {"A", "D", "X", "B", "Q"} and word in places:
             at, state = places[word], "begun" if kind in {"B", "Q"} else "whole"
+            untold.pop(int(word), None)  # it is put a second time
         elif kind == "S" and at >= 0:
             asked = batch.probes[order[at]].ask[0] == "sh"
             untold |= {order[at]: None} if asked else {}
