@@ -366,7 +366,7 @@ _ATTESTATIONS = b"""attestations:
 _LISTS = (
     b"[web]\nh[1:3] ansible_port=22\n[web:vars]\nx=1\n",
     b"web:\n  vars: {ansible_user: u}\n  hosts:\n    h[1:3]: {ansible_port: 22}\n  children:\n    db: {hosts: {d: }}\n",
-    b'{"_meta": {"hostvars": {"h": {"ansible_port": 22}}}, "web": {"hosts": ["h"], "children": ["d"], "vars": {"x": 1}}}',
+    b'{"_meta": {"hostvars": {"h": {"ansible_port": 22}}}, "web": {"hosts": ["h"], "children": ["d"], "vars": {}}}',
     b"id,address\na,h\n",
 )
 _FRAMES = b"|HELLO RAW\n|A 0\n|B 0\nanswer|E 0 0\n|UID 0\n|END\n"
