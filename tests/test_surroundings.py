@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -219,3 +224,89 @@ def test_a_clock_that_jumps_by_years_during_a_run_ends_no_visit_and_leaves_none_
         done = scan(place, env={"LD_PRELOAD": wrong_clock, "CLOCK_AHEAD": ahead, "CLOCK_JUMPS": "1"})
         assert done.returncode == 1, done.stderr
         assert outcomes(place) == {"fail": kills.ASSETS}
+
+
+# ── who reads ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+VERBS = {  # words -> the exit code, whoever reads: the last run fails, the one before passed
+    "check list": 0,
+    "report --register register.db": 0,
+    "gate latest --change CHG-1 --register register.db --dry-run": 3,
+    f"scan {' '.join(kills.JUDGING)} --no-record": 1,
+    "scan --inventory none.yaml": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def audited() -> Iterator[Path]:
+    """A site with two runs, and texts that not every terminal can show."""
+    folder = Path(tempfile.mkdtemp(prefix="riskline-site-"))
+    kills.site(folder)
+    (folder / "conf").write_text("yes\n")
+    assert scan(folder).returncode == 0
+    (folder / "conf").write_text("n\u00f6 \u2192 \u6f22\u5b57 \x1b[2J\n")
+    assert scan(folder).returncode == 1
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def command(verb: str) -> list[str]:
+    return [sys.executable, "-m", "scanner.cli", *verb.split()]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.fault("R5")
+def test_readers_who_leave_and_streams_that_are_closed_change_no_exit_code(audited: Path, verb: str) -> None:
+    """`| head`, `2>&1 | true`, `>&-`: a gate that asks for a review does, whoever has heard it."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    reader, gone = os.pipe()
+    os.close(reader)
+    pipe = subprocess.PIPE
+    ways = [(gone, pipe, ""), (gone, gone, ""), (pipe, gone, ""), (pipe, pipe, ">&-"), (pipe, pipe, "<&- >&- 2>&-")]
+    for out, error, closed in ways:
+        words = ["sh", "-c", f'exec "$@" {closed}', "sh", *command(verb)]
+        done = subprocess.run(words, cwd=audited, env=env, stdout=out, stderr=error, text=True, check=False)
+        assert done.returncode == VERBS[verb], (closed, done.stderr)
+        assert "Traceback" not in (done.stderr or "")
+    os.close(gone)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.fault("R5", "S2")
+def test_what_could_not_be_printed_for_a_full_disk_is_told(audited: Path, verb: str) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(verb), cwd=audited, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+        assert done.returncode in {1, 2, 3}
+        assert "Traceback" not in done.stderr
+        assert "No space left on device" in done.stderr or done.returncode == 2
+        done = subprocess.run(
+            command(verb), cwd=audited, env=env, stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+        assert done.returncode == VERBS[verb]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.fault("R5")
+def test_a_terminal_of_any_alphabet_and_width_is_written_to_in_what_it_knows(audited: Path, verb: str) -> None:
+    for encoding in ("cp1252", "ascii"):  # click takes ASCII for a mistake, and writes UTF-8
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+        done = subprocess.run(command(verb), cwd=audited, env=env, capture_output=True, check=False)
+        assert done.returncode == VERBS[verb], done.stderr
+        assert b"Traceback" not in done.stderr
+        assert "\x1b" not in done.stdout.decode(encoding.replace("ascii", "utf-8"))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    child = subprocess.Popen(command(verb), cwd=audited, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # how the end of a terminal is told
+        while piece := os.read(ours, 1 << 16):
+            seen += piece
+    os.close(ours)
+    assert child.wait(60) == VERBS[verb]
+    assert seen and b"Traceback" not in seen
+    assert re.sub(rb"\x1b\[(\?25[lh]|K)", b"", seen).count(b"\x1b") == 0  # a progress bar hides the cursor

@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from scanner.errors import LockedError, RisklineError, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 VERBS: dict[str, tuple[str, str]] = {
     "scan": ("scan", "Visit the assets, judge them, record the run and report it."),
@@ -100,9 +105,12 @@ def riskline() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command's door: run a verb and leave with its exit code. Errors are one plain paragraph on standard error."""
+    _open_streams()
     gc.set_threshold(50_000, 20, 20)  # nearly all of a run is kept until its end: looking often costs a seventh of it
     try:
-        code = riskline.main(args=list(args) if args is not None else None, prog_name="riskline", standalone_mode=False)
+        words = list(args) if args is not None else None
+        colour = None if wants_colour() else False  # None: where a terminal is written to
+        code = riskline.main(args=words, prog_name="riskline", standalone_mode=False, color=colour)
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
         _leave(error)
     except click.ClickException as error:
@@ -114,8 +122,6 @@ def main(args: Sequence[str] | None = None) -> None:
         code = _say(str(error), 2)
     except RisklineError as error:
         code = _say(str(error), 3)
-    except BrokenPipeError:
-        code = _closed_pipe()
     except (MemoryError, ImportError) as error:
         if isinstance(error, ImportError) and "failed to map" not in str(error):
             raise
@@ -128,20 +134,66 @@ def main(args: Sequence[str] | None = None) -> None:
         if "start new thread" not in str(error):
             raise
         code = _say(_refused(OSError(errno.EAGAIN, "no new thread")), 3)
+    code = _flushed(code if isinstance(code, int) else 0)
     gc.freeze()  # else all that is left is searched for cycles once more, only to be let go of: a tenth of a short run
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
+
+
+def wants_colour() -> bool:
+    """Whether a terminal may be coloured. Source: no-color.org."""
+    return "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def _open_streams() -> None:
+    """Where standard input, output or error was closed, let it lead nowhere, or the next file opened becomes it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, and those below are open
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+    sys.stdout, sys.stderr = _still_told(sys.stdout, BrokenPipeError), _still_told(sys.stderr, OSError)
+
+
+def _still_told(stream: TextIO, forgiven: type[OSError]) -> TextIO:
+    """The stream, which ends no run where nobody hears it any more (`head`): the exit code is still to come.
+
+    forgiven: a full disk is none of our business on standard error, where people read.
+    """
+    if stream not in {sys.__stdout__, sys.__stderr__}:
+        return stream  # somebody's own
+
+    class Forgiving(io.FileIO):
+        def write(self, data: Buffer, /) -> int:
+            try:
+                return super().write(data) or 0
+            except forgiven:
+                return len(memoryview(data))
+
+    raw = io.BufferedWriter(Forgiving(stream.fileno(), "w", closefd=False))
+    shown = "replace" if stream.errors == "strict" else stream.errors  # not every terminal knows every letter
+    return io.TextIOWrapper(raw, stream.encoding, shown, line_buffering=raw.isatty() or stream is sys.stderr)
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once all was printed; 3 where it could not be: its disk is full."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if code != 3:  # else it was told
+            code = _say(f"standard output: {_refused(error)}", code or 3)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python tries once more, and would leave with 120
+    return code
 
 
 def _leave(error: BaseException) -> NoReturn:
     """End at once: threads that wait for targets are not waited for, and what was started here is ended."""
-    import os
-
     asked = error if isinstance(error, KeyboardInterrupt) else error.__cause__
     code = _say("interrupted", 128 + (asked.args[0] if asked is not None and asked.args else 2))
     if (process := sys.modules.get("scanner.transports.process")) is not None:
         process.end_all()
-    sys.stdout.flush()
-    os._exit(code)
+    os._exit(_flushed(code))
 
 
 def _refused(error: OSError) -> str:
@@ -158,11 +210,3 @@ def _say(message: str, code: int) -> int:
     for line in message.splitlines() or [""]:
         click.echo(f"riskline: {printable(line)}", err=True)
     return code
-
-
-def _closed_pipe() -> int:
-    """The reader (`head`) has gone: leave quietly, and keep Python from complaining at exit."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

@@ -67,11 +67,13 @@ def render(run: Run, format: str, verbose: int = 0, terminal: bool = False) -> b
     """The run in one format. On a terminal the table is as wide as it, and coloured unless NO_COLOR is set."""
     from scanner import catalogue
 
+    from . import wants_colour
+
     options: dict[str, Any] = {}
     if format == "table":
         seen = terminal and sys.stdout.isatty()
         options = {
-            "colour": seen and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+            "colour": seen and wants_colour(),
             "width": max(40, min(shutil.get_terminal_size((100, 24)).columns, 160)) if seen else 100,
             "verbose": verbose,
         }
@@ -81,11 +83,9 @@ def render(run: Run, format: str, verbose: int = 0, terminal: bool = False) -> b
 
 def print_bytes(data: bytes) -> None:
     """To standard output; where that cannot show UTF-8, with replacements instead of a traceback."""
-    if (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8":
-        click.echo(data, nl=False)
-    else:
-        text = data.decode("utf-8")
-        click.echo(text.encode(sys.stdout.encoding, errors="replace"), nl=False)
+    if (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8":
+        data = data.decode("utf-8").encode(sys.stdout.encoding, errors="replace")
+    click.echo(data, nl=False)
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
