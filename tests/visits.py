@@ -36,7 +36,7 @@ def main(hosts: int, seed: int) -> None:
         words = ["scan", *kills.JUDGING, "--register", "register.db", "--at-once", "16", "-q", "--output", "run.json"]
         kept: set[str] = set()
         resume = False
-        while not {"0", "1"} & set(ended):
+        while not is_complete("register.db"):
             child = kills.begun([*words, *(["--resume"] if resume else [])])
             how = kills.disturbed(child, draw.choice(["parent", "group"]), draw, [], longest_s=4.0)
             ended[how] += 1
@@ -74,6 +74,16 @@ def visited(url: str) -> list[str]:
     found = [one.asset.id for one in register.run(runs[0].id).visited] if runs else []
     register.close()
     return found
+
+
+def is_complete(url: str) -> bool:
+    """Whether the run ended, which a kill behind its last step changes no more."""
+    if not Path(url).exists():
+        return False
+    register = open_register(url)
+    found = [one.state for one in register.runs(10)]
+    register.close()
+    return found == ["complete"]
 
 
 def hold(register: Register, names: list[str]) -> None:
