@@ -34,6 +34,15 @@ _PROSE = (
     r"required|set|the|to|unchanged|was|will|wrong)\b)"
 )
 """Not before a word that goes on telling of passwords, as `password: min length` does."""
+_WORD = r"(?P<s>[^\s\"'\\-][^\s\"'\\]{0,255})"
+
+
+def _argument(programs: str, option: str) -> Shape:
+    """A password in the arguments of a program: crontabs, units and scheduled tasks hold whole command lines."""
+    names = "|".join(map(re.escape, programs.split()))
+    return _shape(programs, rf"(?:{names})\b[^\n|;]{{0,200}}?{_BLANK}{option}{_QUOTE}{_WORD}")
+
+
 SHAPES = (
     _shape(
         "-----begin",
@@ -128,6 +137,28 @@ SHAPES = (
         rf"identified{_BLANK}+by{_BLANK}+(?:password{_BLANK}+)?\\{{0,7}}['\"](?P<s>[^'\"\\]{{1,256}})",
         flags=re.I,
     ),
+    _argument("ldapsearch ldapmodify ldapadd ldapdelete ldappasswd ldapwhoami ldapcompare", rf"-w{_BLANK}*"),
+    _argument("redis-cli", rf"-a{_BLANK}*"),
+    _argument("ipmitool", rf"-P{_BLANK}*"),
+    _argument("smbclient rpcclient smbget smbcacls", rf"(?:-U|--user=?){_BLANK}*{_QUOTE}[^\s%\"'\\]{{1,100}}%"),
+    _argument("openssl", rf"-pass(?:in|out)?{_BLANK}+pass:"),
+    _shape(
+        "echo printf",
+        rf"(?:echo|printf){_BLANK}+{_QUOTE}{_WORD}{_QUOTE}(?={_BLANK}*\|{_BLANK}*sudo\b[^\n|;]{{0,100}}?-S)",
+    ),
+    _shape(
+        "net use",
+        rf"net{_BLANK}+use{_BLANK}[^\n]{{0,200}}?{_WORD}(?={_BLANK}+/user:)",
+        flags=re.I,
+    ),
+    _shape("/rp /pass", rf"/(?:rp|pass(?:word)?)(?::|{_BLANK}+){_QUOTE}{_WORD}", flags=re.I),
+    _shape(
+        "convertto-securestring",
+        r"ConvertTo-SecureString[^\n|;)]{0,100}?\\{0,7}(?:[\"']|u002[27])(?P<s>[^\"'\\\n]{1,256})",
+        flags=re.I,
+    ),
+    _shape("client-key-data", rf"client-key-data{_QUOTE}{_BLANK}*:{_BLANK}*{_QUOTE}(?P<s>[A-Za-z0-9+/=]{{16,8192}})"),
+    _shape("password>", r"Password>(?:\s|\\{1,7}[nrt])*<Value>(?P<s>[^<]{1,512})</Value>", flags=re.I),
     # cookies, SNMP's users and old communities, IPsec's shared keys, routers, fetchmail, and properties
     _shape(
         "set-cookie",
