@@ -147,7 +147,7 @@ SHAPES = (
         rf"(?:echo|printf){_BLANK}+{_QUOTE}{_WORD}{_QUOTE}(?={_BLANK}*\|{_BLANK}*sudo\b[^\n|;]{{0,100}}?-S)",
     ),
     _shape(
-        "net use",
+        "net",
         rf"net{_BLANK}+use{_BLANK}[^\n]{{0,200}}?{_WORD}(?={_BLANK}+/user:)",
         flags=re.I,
     ),
