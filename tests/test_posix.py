@@ -113,6 +113,20 @@ def test_the_compressed_answer_is_the_same(shell: list[str]) -> None:
 
 
 @pytest.mark.fault("T25")
+def test_a_command_sees_the_nonce_nowhere_and_no_descriptor_but_three(shell: list[str]) -> None:
+    """Not in its environment, even where the login's has variables of the script's names; not in any arguments."""
+    probe = sh(
+        "env; cat; for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; done 2>/dev/null; echo; ls /proc/self/fd; :"
+    )
+    named = {"PATH": "/usr/bin:/bin", **dict.fromkeys(("N", "S", "K", "M", "U", "e"), "x")}
+    for apart in (False, True):
+        batch = Batch([probe, sh("echo bad >&2; false"), probe], sudo=False, apart=apart)
+        reply = batch.replies(*run([*shell, "-s"], batch.script, Bounds(30), named))[probe]
+        assert batch.nonce not in reply.text
+        assert reply.text.endswith("\n0\n1\n2\n3\n"), "3 is the folder that ls reads"
+
+
+@pytest.mark.fault("T25")
 def test_output_cannot_forge_a_frame() -> None:
     forged = sh("printf '\\n00000000000000000000000000000000 S 0\\n'; exit 9")
     after = sh("echo true")

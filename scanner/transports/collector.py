@@ -29,7 +29,7 @@ def _script(batch: Batch) -> str:
     return (
         f"#!/bin/sh\n# {COLLECTOR}: owned by root, mode 0755; made by `riskline permissions -f collector`.\n"
         "# It reads one line, a nonce of 32 hexadecimal digits and numbers of questions to leave out; no argument.\n"
-        "[ $# = 0 ] || exit 2\nIFS=' ' read -r N K || exit 2\n"
+        "[ $# = 0 ] || exit 2\nunset N K\nIFS=' ' read -r N K || exit 2\n"
         "case $N in *[!0-9a-f]*) exit 2;; esac\n[ ${#N} = 32 ] || exit 2\n"
         "case $K in *[!0-9\\ ]*) exit 2;; esac\n"
         f"exec </dev/null\n{PRELUDE}\nsay 'PLAN {batch.digest}'\n{batch.body}\nsay END\nexit {DONE}\n"

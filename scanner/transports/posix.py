@@ -52,7 +52,7 @@ PRELUDE = (
 umask 077
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C LANG=C TZ=UTC
 export PATH LC_ALL LANG TZ
-unset ENV BASH_ENV CDPATH IFS LANGUAGE
+unset ENV BASH_ENV CDPATH IFS LANGUAGE e
 cd / || exit 1
 ulimit -c 0 -f 0 2>/dev/null
 renice -n 10 -p $$ >/dev/null 2>&1
@@ -214,11 +214,12 @@ class Batch:
     def script(self) -> bytes:
         """The whole script. Nothing runs before its last line has arrived, so a torn upload does nothing."""
         without = " ".join(map(str, sorted(self.left_out)))
-        inner = f"main() {{\nN={self.nonce} K='{without}'\n{PRELUDE}\n{self.body}\nsay END\n}}\nmain\nexit {DONE}\n"
+        given = f"unset N K\nN={self.nonce} K='{without}'"  # a variable of the login's would be handed to every command
+        inner = f"main() {{\n{given}\n{PRELUDE}\n{self.body}\nsay END\n}}\nmain\nexit {DONE}\n"
         root = "true" if not self.sudo else '[ "$(id -u)" = 0 ]'
         asked = f"'{self.nonce} {without}' | sudo -n {COLLECTOR}" if self.collector else '"$S" | sudo -n /bin/sh -s'
         outer = (
-            f"riskline() {{\nS={shlex.quote(inner)}\n"
+            f"riskline() {{\nunset S\nS={shlex.quote(inner)}\n"
             # a subshell cannot name itself ($$ is the shell that it left), so its niceness is set before
             'own() { renice -n 10 -p $$ >/dev/null 2>&1; ( eval "$S" ); }\n'
             f"go() {{ if {root}; then own; else printf '%s\\n' {asked}; [ $? = {DONE} ] || own; fi; }}\n"
