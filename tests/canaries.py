@@ -127,7 +127,7 @@ CANARIES = (
     _of("net-use-before", "cAnaryNETUSE2" + _A, r"net use z: \\h\s @@ /user:bob"),
     _of("secure-string", "cAnarySECURE" + _A, "ConvertTo-SecureString -String '@@' -AsPlainText -Force"),
     _of("windows-credential", "cAnaryPSC" + _A, "New-Object PSCredential('u', '@@')"),
-    _of("unattended", "cAnaryUNATTEND" + _A, "<AdministratorPassword>\n<Value>@@</Value>"),
+    _of("unattended", "cAnaryUNATTEND" + _A, "<AdministratorPassword><Value>@@</Value>"),
     _of("preseed", "cAnaryPRESEED" + _A, "d-i passwd/root-password password @@"),
     _of("kickstart", "cAnaryKICK" + _A, "rootpw --plaintext @@"),
     _of("cloud-init", "cAnaryCLOUD" + _A, "    plain_text_passwd: @@"),
