@@ -28,21 +28,15 @@ _QUOTE = r"(?:\\{1,7}u002[27]|\\{0,7}[\"']?)"  # a document within a document wi
 _BLANK = r"(?:[ \t]|\\{1,7}t)"
 _END = rf"(?={_BLANK}*(?:[;#\"\n]|\\{{1,7}}[nr]|\r|\Z))"
 """The end of a line, or of what counts of it."""
+_GAP = r"(?:\s|\\{1,7}[nrt]){0,40}"
+_ARGUMENTS = rf"{_BLANK}(?:(?:[^\n\\;|&]|\\(?![nr])){{0,120}}?{_BLANK})?"
+"""What stands between a program and one of its options: no end of the line or of the command."""
 _PROSE = (
     r"(?!(?:a|after|age|aging|an|and|at|authentication|change[ds]?|complexity|empty|expire[ds]?|expiry|failed|for|has|"
     r"history|in|incorrect|invalid|is|last|length|locked|max(?:imum)?|min(?:imum)?|missing|must|never|not|of|policy|"
     r"required|set|the|to|unchanged|was|will|wrong)\b)"
 )
 """Not before a word that goes on telling of passwords, as `password: min length` does."""
-_WORD = r"(?P<s>[^\s\"'\\-][^\s\"'\\]{0,255})"
-
-
-def _argument(programs: str, option: str) -> Shape:
-    """A password in the arguments of a program: crontabs, units and scheduled tasks hold whole command lines."""
-    names = "|".join(map(re.escape, programs.split()))
-    return _shape(programs, rf"(?:{names})\b[^\n|;]{{0,200}}?{_BLANK}{option}{_QUOTE}{_WORD}")
-
-
 SHAPES = (
     _shape(
         "-----begin",
@@ -90,6 +84,14 @@ SHAPES = (
         r"(?:npm_|pypi-|SG\.|AIza|ya29\.|hv[sb]\.|dop_v1_|shpat_|dckr_pat_|glsa_|tskey-|sk-(?:proj|ant|svcacct)-)",
         r"(?P<s>[\w.-]{24,512})",
     ),
+    _shape("xapp- dapi hf_ sq0csp-", _EDGE, r"(?:xapp-|dapi(?=[0-9a-f]{32})|hf_|sq0csp-)(?P<s>[\w-]{20,255})"),
+    _shape(
+        "discord outlook.office.com/webhook api.telegram.org/bot",
+        r"(?:discord(?:app)?\.com/api/webhooks/\d{1,20}/|outlook\.office\.com/webhook/|api\.telegram\.org/bot\d{1,20}:)",
+        r"(?P<s>[\w@/-]{10,255})",
+    ),
+    _shape("http", r"https?://(?P<s>\w[\w-]{19,254})@", flags=re.I),
+    _shape("x-amz-signature=", r"(?<=[?&])x-amz-signature=(?P<s>[0-9a-f]{16,128})", flags=re.I),
     _shape("sig=", r"(?<=[?&])sig=(?P<s>[A-Za-z0-9%+/=_-]{20,256})"),
     _shape(
         "login",
@@ -99,12 +101,25 @@ SHAPES = (
     _shape(
         "bindpw rootpw requirepass masterauth rocommunity rwcommunity trapcommunity",
         _EDGE,
-        rf"(?:bindpw|rootpw|requirepass|masterauth|(?:r[ow]|trap)community6?){_BLANK}+{_QUOTE}(?P<s>[^\s\"'\\]{{1,256}})",
+        rf"(?:bindpw|rootpw|requirepass|masterauth|(?:r[ow]|trap)community6?){_BLANK}+",
+        rf"(?:--(?:plaintext|iscrypted){_BLANK}+)?{_QUOTE}(?!--)(?P<s>[^\s\"'\\]{{1,256}})",
         flags=re.I,
     ),
+    # options of programs: a word of its own, as long as nothing says that it is the name of a file
     _shape(
-        "--pass --token --secret",
-        rf"--(?:password|passwd|pass|token|secret){_BLANK}+{_QUOTE}(?P<s>[^\s\"'\\-][^\s\"'\\]{{0,255}})",
+        "--",
+        r"(?<!-)--(?:[a-z][a-z-]{0,40}?)?(?:password|passwd|pass|passphrase|token|secret|api-?key|secret-(?:access-)?key)",
+        rf"{_BLANK}+{_QUOTE}(?P<s>[^\s\"'\\-][^\s\"'\\]{{0,255}})",
+    ),
+    _shape(
+        "-storepass -keypass -srcstorepass -deststorepass -pw",
+        rf"(?:(?<=[\s\"'])|(?<=\\[nrt]))-(?:(?:src|dest)?storepass|keypass|pw){_BLANK}+{_QUOTE}(?P<s>[^\s\"'\\-][^\s\"'\\]{{0,255}})",
+    ),
+    _shape("-pass", rf"-pass(?:in|out)?{_BLANK}+{_QUOTE}pass:(?P<s>[^\s\"'\\]{{1,256}})"),
+    _shape(
+        "/rp /pass /pwd",
+        rf"(?:(?<=[\s\"'])|(?<=\\[nrt]))/(?:rp|pass(?:word)?|pwd)(?::|{_BLANK}+){_QUOTE}(?P<s>[^\s\"'\\/][^\s\"'\\]{{0,255}})",
+        flags=re.I,
     ),
     # `docker login`, BIND's keys, variables of containers, and passwords in the arguments of other programs
     _shape('"auth', rf"\"auth\\{{0,7}}\"{_BLANK}*:{_BLANK}*{_QUOTE}(?P<s>[A-Za-z0-9+/=]{{8,4096}})"),
@@ -127,6 +142,77 @@ SHAPES = (
         r"(?P<s>[^\s\"'\\-][^\s\"'\\]{0,255})",
     ),
     _shape(
+        "sqlcmd osql bcp ipmitool",
+        rf"(?:sqlcmd|osql|bcp|ipmitool)(?:\.exe)?{_ARGUMENTS}-P{_BLANK}*{_QUOTE}(?P<s>[^\s\"'\\-][^\s\"'\\]{{0,255}})",
+    ),
+    _shape(
+        "psexec mongo docker podman useradd usermod",
+        rf"(?:psexec(?:64)?(?:\.exe)?|mongo\w{{0,12}}|(?:docker|podman){_BLANK}+login|user(?:add|mod)){_ARGUMENTS}",
+        rf"-p{_BLANK}+{_QUOTE}(?P<s>[^\s\"'\\-][^\s\"'\\]{{0,255}})",
+        flags=re.I,
+    ),
+    _shape(
+        "redis-cli ldap snmp",
+        rf"(?:redis-cli{_ARGUMENTS}-a|ldap[a-z]{{3,10}}{_ARGUMENTS}-w|snmp[a-z]{{3,10}}{_ARGUMENTS}-[cAX])",
+        rf"{_BLANK}+{_QUOTE}(?P<s>[^\s\"'\\-][^\s\"'\\]{{0,255}})",
+    ),
+    _shape(
+        "smbclient rpcclient winexe lftp",
+        rf"(?:(?:smbclient|rpcclient|winexe){_ARGUMENTS}-U{_BLANK}*{_QUOTE}[^\s%\"']{{1,100}}%",
+        rf"|lftp{_ARGUMENTS}-u{_BLANK}*{_QUOTE}[^\s,\"']{{1,100}},)(?P<s>[^\s\"'\\]{{1,256}})",
+    ),
+    _shape(
+        "htpasswd",
+        rf"htpasswd{_BLANK}+-[a-zA-Z]{{0,8}}b[a-zA-Z]{{0,8}}(?:{_BLANK}+[^\s\\]{{1,200}}){{1,2}}{_BLANK}+{_QUOTE}",
+        r"(?P<s>[^\s\"'\\]{1,256})",
+    ),
+    _shape(
+        "echo",
+        rf"echo(?:{_BLANK}+-[neE]{{1,3}})?{_BLANK}+{_QUOTE}(?:[\w.-]{{1,64}}:)?(?P<s>[^\s\"'\\|]{{1,256}}){_QUOTE}{_BLANK}*\|",
+        rf"{_BLANK}*(?:/[a-z/]{{1,30}}/)?(?:sudo{_BLANK}+(?:-\w+{_BLANK}+)*-\w{{0,4}}S\b|(?:sudo{_BLANK}+)?(?:chpasswd|passwd",
+        rf"|smbpasswd|kinit|cryptsetup|(?:docker|podman){_BLANK}+login)\b)",
+    ),
+    # Windows: accounts and shares by `net`, and what a script makes a secure string of
+    _shape(
+        "net",
+        rf"(?:(?<![\w.-])|(?<=\\[nrt]))net1?(?:\.exe)?{_BLANK}+user{_BLANK}+[^\s/]{{1,100}}{_BLANK}+{_QUOTE}(?P<s>[^\s/\"'\\][^\s\"'\\]{{0,255}})"
+        rf"(?={_BLANK}+/|{_QUOTE}{_END})",
+        flags=re.I,
+    ),
+    _shape(
+        "net",
+        rf"(?:(?<![\w.-])|(?<=\\[nrt]))net1?(?:\.exe)?{_BLANK}+use{_BLANK}[^\n]{{0,200}}?/user:[^\s]{{1,100}}{_BLANK}+{_QUOTE}",
+        r"(?P<s>[^\s/\"'\\][^\s\"'\\]{0,255})",
+        flags=re.I,
+    ),
+    _shape(
+        "net",
+        rf"(?:(?<![\w.-])|(?<=\\[nrt]))net1?(?:\.exe)?{_BLANK}+use{_BLANK}+(?:(?:\w:|\*){_BLANK}+)?\\{{2,8}}[^\s]{{1,200}}{_BLANK}+{_QUOTE}",
+        rf"(?P<s>[^\s/\"'\\][^\s\"'\\]{{0,255}})(?={_QUOTE}{_BLANK}+/user)",
+        flags=re.I,
+    ),
+    _shape(
+        "convertto-securestring",
+        rf"convertto-securestring(?:{_BLANK}+-(?:asplaintext|force|string))*{_BLANK}+{_QUOTE}",
+        r"(?P<s>[^\s\"'\\-][^\s\"'\\]{0,255})",
+        flags=re.I,
+    ),
+    _shape(
+        "networkcredential pscredential",
+        rf"(?:network|ps)credential\]?(?:::new)?{_BLANK}*\({_BLANK}*{_QUOTE}[^\s,\"'\\]{{1,100}}{_QUOTE}{_BLANK}*,{_BLANK}*{_QUOTE}",
+        r"(?P<s>[^\s\"'\\(]{1,256})(?=\\|[\"'])",
+        flags=re.I,
+    ),
+    _shape("password>", r"password>(?:\s|\\{1,7}[nrt])*<value>(?P<s>[^<]{1,512})</", flags=re.I),
+    # unattended installations, and files of Kubernetes and npm
+    _shape(
+        "passwd/",
+        rf"passwd/[\w-]{{1,40}}password(?:-again|-crypted)?{_BLANK}+(?:password|string){_BLANK}+(?P<s>[^\s\"'\\]{{1,256}})",
+    ),
+    _shape("plain_text_passwd", rf"plain_text_passwd{_QUOTE}{_BLANK}*:{_BLANK}*{_QUOTE}(?P<s>[^\s\"'\\]{{1,256}})"),
+    _shape("client-key-data", rf"client-key-data{_QUOTE}{_BLANK}*:{_BLANK}*{_QUOTE}(?P<s>[A-Za-z0-9+/=]{{16,16384}})"),
+    _shape(":_auth", rf":_auth{_BLANK}*={_BLANK}*{_QUOTE}(?P<s>[A-Za-z0-9+/=]{{8,1024}})"),
+    _shape(
         "curl wget",
         rf"(?:curl|wget){_BLANK}(?:[^\n]{{0,200}}?{_BLANK})?(?:-u|--user)(?:=|{_BLANK})*{_QUOTE}[^\s:\"'\\]{{1,64}}:",
         r"(?P<s>[^\s\"'\\]{1,256})",
@@ -137,28 +223,15 @@ SHAPES = (
         rf"identified{_BLANK}+by{_BLANK}+(?:password{_BLANK}+)?\\{{0,7}}['\"](?P<s>[^'\"\\]{{1,256}})",
         flags=re.I,
     ),
-    _argument("ldapsearch ldapmodify ldapadd ldapdelete ldappasswd ldapwhoami ldapcompare", rf"-w{_BLANK}*"),
-    _argument("redis-cli", rf"-a{_BLANK}*"),
-    _argument("ipmitool", rf"-P{_BLANK}*"),
-    _argument("smbclient rpcclient smbget smbcacls", rf"(?:-U|--user=?){_BLANK}*{_QUOTE}[^\s%\"'\\]{{1,100}}%"),
-    _argument("openssl", rf"-pass(?:in|out)?{_BLANK}+pass:"),
+    # an entry of a document: a tag, a container's variable, a stack's parameter
     _shape(
-        "echo printf",
-        rf"(?:echo|printf){_BLANK}+{_QUOTE}{_WORD}{_QUOTE}(?={_BLANK}*\|{_BLANK}*sudo\b[^\n|;]{{0,100}}?-S)",
-    ),
-    _shape(
-        "net",
-        rf"net{_BLANK}+use{_BLANK}[^\n]{{0,200}}?{_WORD}(?={_BLANK}+/user:)",
+        '"name "key "parameterkey',
+        rf"\"(?:name|key|parameterkey)\\{{0,7}}\"{_GAP}:{_GAP}\\{{0,7}}\"[\w.-]{{0,100}}?",
+        rf"(?:pass(?:word|wd|phrase)?|pwd|secret|token|_key)\\{{0,7}}\"{_GAP},{_GAP}\\{{0,7}}\"(?:parameter)?value",
+        rf"\\{{0,7}}\"{_GAP}:{_GAP}\\{{0,7}}\"",
+        r"(?P<s>[^\"\\]{1,4096})",
         flags=re.I,
     ),
-    _shape("/rp /pass", rf"/(?:rp|pass(?:word)?)(?::|{_BLANK}+){_QUOTE}{_WORD}", flags=re.I),
-    _shape(
-        "convertto-securestring",
-        r"ConvertTo-SecureString[^\n|;)]{0,100}?\\{0,7}(?:[\"']|u002[27])(?P<s>[^\"'\\\n]{1,256})",
-        flags=re.I,
-    ),
-    _shape("client-key-data", rf"client-key-data{_QUOTE}{_BLANK}*:{_BLANK}*{_QUOTE}(?P<s>[A-Za-z0-9+/=]{{16,8192}})"),
-    _shape("password>", r"Password>(?:\s|\\{1,7}[nrt])*<Value>(?P<s>[^<]{1,512})</Value>", flags=re.I),
     # cookies, SNMP's users and old communities, IPsec's shared keys, routers, fetchmail, and properties
     _shape(
         "set-cookie",
@@ -198,7 +271,7 @@ SHAPES = (
 )
 
 _NAMES = (
-    r"(?:(?<!no)pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|authtok|bindpw|rootpw|(?:(?<![a-z])|(?<=\\[nrt]))psk"
+    r"(?:(?<!no)pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|authtok|bindpw|rootpw|(?<=[_-])pw|(?:(?<![a-z])|(?<=\\[nrt]))psk"
     r"|(?:(?<=api)|(?<=access)|(?<=account)|(?<=secret)|(?<=private)|(?<=shared)|(?<=auth)|(?<=encryption)"
     r"|(?<=signing)|(?<=storage)|(?<=master)|(?<=wep))[_-]?key(?:_base|\d)?)"
 )
@@ -220,7 +293,7 @@ _BY_NAME = re.compile(
     re.IGNORECASE,
 )
 NAMED = Shape(
-    ("pass", "pwd", "secret", "token", "credential", "authtok", "bindpw", "rootpw", "psk", "key", "_key", "-key"),
+    ("pass", "pw", "secret", "token", "credential", "authtok", "bindpw", "rootpw", "psk", "key", "_key", "-key"),
     _BY_NAME,
 )
 FIRST_OF_ITS_LINE = re.compile(rf"(?:\A|[\n\r\"]|\\{{1,7}}[nr])(?:{_BLANK}|[#;])*[\w.-]{{0,60}}\Z")

@@ -585,6 +585,9 @@ logging.getLogger("riskline.worker").info("after")
     subprocess.run([sys.executable, "-c", script], env=site.env, check=True)
     assert [json.loads(line)["message"] for line in moved.read_text().splitlines()][-1] == "before"
     assert [json.loads(line)["message"] for line in log.read_text().splitlines()] == ["after"]
+    os.mkfifo(site.at / "pipe")
+    refused = site.scan("--log-file", "pipe")
+    assert (refused.returncode, "--log-file pipe: " in refused.stderr) == (2, True)
     refused = site.scan("--log-file", "nowhere/scan.log")
     assert (refused.returncode, "--log-file nowhere/scan.log: No such file" in refused.stderr) == (2, True)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import socket
+import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -321,6 +325,28 @@ def test_an_unknown_domain_or_two_assessments_of_one_name_are_refused(server: Se
 def test_a_token_goes_over_https_only(url: str) -> None:
     with pytest.raises(UsageError, match="--url"):
         Wire(url, Secret(TOKEN, "env:TOKEN"))
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"], ids=["head", "body"])
+@pytest.mark.timeout(30)
+def test_an_answer_that_drips_without_end_is_given_up(begin: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def drip() -> None:
+            peer, _ = door.accept()
+            with peer, contextlib.suppress(OSError):
+                peer.sendall(begin or b"HTTP/1.1 200 OK\r\nX: ")
+                while True:
+                    peer.sendall(b"1")
+                    time.sleep(0.02 if not begin else 0.05)
+
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        with pytest.raises(PushError, match="no answer"):
+            Wire(url, Secret(TOKEN, "env:TOKEN"), 0.2).send("GET", "/x")
+        dripping.join(5)
+        assert not dripping.is_alive(), "the connection is shut, not left to the peer"
 
 
 def test_a_wrong_token_is_named_and_never_shown(server: Server) -> None:

@@ -180,6 +180,25 @@ def test_a_run_killed_at_any_moment_loses_nothing_that_was_stored_and_can_go_on(
     register.close()
 
 
+@pytest.mark.fault("S7")
+@pytest.mark.parametrize("planted", ["hard link", "pipe", "folder"])
+@pytest.mark.timeout(20)
+def test_what_was_planted_in_the_place_of_the_lock_is_refused_and_untouched(path: Path, planted: str) -> None:
+    place, other = Path(f"{path}.lock"), path.parent / "other"
+    other.write_text("somebody's")
+    if planted == "pipe":
+        os.mkfifo(place)
+    elif planted == "folder":
+        place.mkdir()
+    else:
+        place.hardlink_to(other)
+    register = open_register(str(path))
+    with pytest.raises(UsageError, match="as a lock"), register.lock():
+        pytest.fail("was taken")
+    register.close()
+    assert other.read_text() == "somebody's"
+
+
 @pytest.mark.fault("S4")
 def test_the_lock_of_a_killed_run_is_free_again_and_names_its_holder_before(path: Path) -> None:
     script = textwrap.dedent("""

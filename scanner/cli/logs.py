@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -100,7 +102,13 @@ class _Rotated(WatchedFileHandler):
 
     def _open(self) -> TextIOWrapper:
         def opener(path: str, flags: int) -> int:
-            return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, LOG_MODE)
+            # a pipe that nobody reads is waited for without end, unless it is told not to
+            opened = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, LOG_MODE)
+            if stat.S_ISFIFO(os.fstat(opened).st_mode):
+                os.close(opened)
+                raise OSError(errno.ENXIO, "it is a pipe")
+            os.set_blocking(opened, True)
+            return opened
 
         found = open(self.baseFilename, "a", encoding="utf-8", opener=opener)  # noqa: SIM115 - mode and flags
         assert isinstance(found, TextIOWrapper)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scanner.model import Run
     from scanner.news import News
     from scanner.register import Register
+    from scanner.secrets import Secret
 
 
 @click.command()
@@ -51,7 +52,6 @@ def notify(
     Exit codes: 0 told, or nothing to tell; 3 some address could not be reached.
     """
     from scanner import news
-    from scanner.errors import UsageError
     from scanner.inert import printable
     from scanner.register import open_register
     from scanner.secrets import resolve
@@ -66,19 +66,56 @@ def notify(
     if dry_run:
         click.echo(f"{printable(news.title(found))}\n\n{text}")
         return
-    try:
-        import apprise
-    except ImportError as error:
-        raise UsageError("notifications need one more library: pip install 'riskline[notify]'") from error
     failed = 0
-    for number, address in enumerate(addresses):
-        sender = apprise.Apprise()
-        known = sender.add(address.reveal())
-        if not known or not sender.notify(title=printable(news.title(found)), body=text):
+    for target, address in zip(targets, addresses, strict=True):
+        if why := _not_sent(address, printable(news.title(found)), text):
             failed += 1
-            why = "could not be reached" if known else "is no address that Apprise knows"
-            click.echo(f"riskline: {targets[number]} {why}", err=True)
+            click.echo(f"riskline: {target} {why}", err=True)
     ctx.exit(3 if failed else 0)
+
+
+LIMIT_S, MOST_BYTES = 60.0, 1 << 30
+"""For one address: to Apprise every piece of an answer begins its time-out anew, and it keeps all of them."""
+_SEND = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+told = json.load(sys.stdin)
+resource.setrlimit(resource.RLIMIT_AS, (told["bytes"], told["bytes"]))
+import apprise
+sender = apprise.Apprise()
+if not sender.add(told["address"]):
+    sys.exit(2)
+sys.exit(0 if sender.notify(title=told["title"], body=told["body"]) else 1)
+"""
+_KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def _not_sent(address: Secret, title: str, body: str) -> str:
+    """Send to one address in a process of its own, whose time and memory are bounded; why it failed, or ''.
+
+    The address goes through a pipe: arguments and the environment of a process are seen by others.
+    """
+    import importlib.util
+    import json
+    import os
+    import subprocess
+    import sys
+
+    from scanner.errors import UsageError
+
+    if importlib.util.find_spec("apprise") is None:
+        raise UsageError("notifications need one more library: pip install 'riskline[notify]'")
+    told = json.dumps({"address": address.reveal(), "title": title, "body": body, "bytes": MOST_BYTES})
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.lower() in _PROXIES}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _SEND], input=told.encode(), env=kept, check=False,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LIMIT_S,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"was not done within {LIMIT_S:g} s"
+    return {0: "", 2: "is no address that Apprise knows"}.get(done.returncode, "could not be reached")
 
 
 def _news(register: Register, run: Run, policy_path: Path | None) -> list[News]:

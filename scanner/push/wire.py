@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
+from scanner.cut_off import cut_off
 from scanner.errors import PushError, UsageError
 from scanner.inert import printable
 from scanner.secrets import Secret
@@ -17,6 +19,8 @@ from scanner.secrets import Secret
 MOST_BYTES = 64 << 20
 PAGE = 500
 MOST_PAGES = 20_000
+WHOLE = 4
+"""The time-out is for each piece that is received; a request that is not done after so many of them is given up."""
 
 
 class Doubtful(PushError):
@@ -67,8 +71,9 @@ class Wire:
     def send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **parts: Any) -> Any:
         """One request and its JSON. Doubtful where no answer came; PushError where the answer is a refusal."""
         place = f"{self.url}{path}"
+        ends = time.monotonic() + WHOLE * self._timeout[1]
         try:
-            with self._session.request(
+            with cut_off(self._session, ends), self._session.request(
                 method, place, headers=dict(headers or {}), timeout=self._timeout, verify=self._verify,
                 allow_redirects=False, stream=True, **parts,
             ) as answer:  # fmt: skip
@@ -78,6 +83,10 @@ class Wire:
             raise PushError(f"{place}: its certificate is not trusted; name the authority with --ca") from error
         except (requests.RequestException, OSError, _urllib3_error()) as error:
             raise Doubtful(f"{place}: no answer ({type(error).__name__})") from error
+        if (
+            time.monotonic() >= ends
+        ):  # to http.client, a connection that was shut may be the end of the head or the body
+            raise Doubtful(f"{place}: no answer that ends ({WHOLE * self._timeout[1]:g} s)")
         if len(body) > MOST_BYTES:
             raise PushError(f"{place}: the answer is larger than {MOST_BYTES >> 20} MiB")
         if status >= 500:

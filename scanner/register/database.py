@@ -89,6 +89,12 @@ class SqliteFile:
         except OSError as error:
             raise UsageError(f"{place} cannot be used as a lock: {error.strerror}") from error
         try:
+            found = os.fstat(descriptor)
+            # it is emptied below: of a file of somebody's that was linked here, and a pipe is read without end
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                raise UsageError(
+                    f"{place} cannot be used as a lock: it is no file of its own; look what it is, remove it"
+                )
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

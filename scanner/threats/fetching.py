@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
-import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from scanner.cut_off import cut_off
 from scanner.disk import private_folder
 
 from .guide import LIST_BYTES, issues
@@ -23,7 +21,7 @@ from .reading import FeedRefused, Limits
 from .store import Form, Standing, confirmed, path_of, standing, take, usable
 
 if TYPE_CHECKING:
-    from requests import Response, Session
+    from requests import Response
 
 MOST_HOPS = 5
 
@@ -108,7 +106,7 @@ def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) ->
         **({"If-None-Match": etag} if etag else {}),
     }
     try:
-        with requests.Session() as session, _cut_off(session, ends):
+        with requests.Session() as session, cut_off(session, ends):
             for _ in range(MOST_HOPS):
                 _safe(url)
                 wait_s = max(0.1, min(30.0, ends - time.monotonic()))
@@ -122,57 +120,6 @@ def fetch(url: str, path: Path, etag: str, max_bytes: int, deadline_s: float) ->
         late = time.monotonic() >= ends
         why = "not done within the time allowed" if late else f"could not be fetched ({error})"
         raise FeedRefused(f"{url}: {why}") from error
-
-
-@contextmanager
-def _cut_off(session: Session, ends: float) -> Iterator[None]:
-    """Shut the session's connections down at an instant of the monotonic clock.
-
-    requests knows idle limits alone, for each piece that is received: a peer that sends its head sign by sign, or its
-    certificate, would be waited for without end. A copy of the socket reaches it while TLS has the socket itself.
-    """
-    from requests.adapters import HTTPAdapter
-    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-
-    wires: list[socket.socket] = []
-
-    def shut() -> None:
-        for wire in wires:
-            with suppress(OSError):
-                wire.shutdown(socket.SHUT_RDWR)
-
-    def opened(wire: socket.socket) -> None:
-        wires.append(wire.dup())
-        if time.monotonic() >= ends:
-            shut()
-
-    for scheme, pool in (("http", HTTPConnectionPool), ("https", HTTPSConnectionPool)):
-        adapter = HTTPAdapter()
-        adapter.poolmanager.pool_classes_by_scheme = {scheme: _telling(pool, opened)}
-        session.mount(f"{scheme}://", adapter)
-    clock = threading.Timer(max(0.0, ends - time.monotonic()), shut)
-    clock.daemon = True
-    clock.start()
-    try:
-        yield
-    finally:
-        clock.cancel()
-        for wire in wires:
-            wire.close()
-
-
-def _telling(pool: type[Any], opened: Callable[[socket.socket], None]) -> type[Any]:
-    """A pool whose connections tell of their sockets as soon as these are open."""
-
-    connection: Any = pool.ConnectionCls
-
-    class Told(connection):  # type: ignore[misc]
-        def _new_conn(self) -> Any:
-            wire = super()._new_conn()
-            opened(wire)
-            return wire
-
-    return type("Pool", (pool,), {"ConnectionCls": Told})
 
 
 def _taken(answer: Response, url: str, path: Path, etag: str, max_bytes: int, ends: float) -> str | None:

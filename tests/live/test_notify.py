@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from scanner.cli import notify as verb
 from scanner.cli import riskline
 from scanner.errors import UsageError
 from scanner.register import open_register
@@ -91,6 +96,33 @@ def test_an_address_that_does_not_answer_is_said_without_naming_it(url: str, mon
     assert "env:RISKLINE_HOOK could not be reached" in done.output
     assert "s3cret" not in done.output
     assert notify(monkeypatch, url, "nonsense").exit_code == 3
+
+
+@pytest.mark.timeout(30)
+def test_a_hook_whose_answer_drips_or_never_ends_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_register(url)
+    record(opened, 0, {"a": [fail("ssh")]})
+    opened.close()
+    monkeypatch.setattr(verb, "LIMIT_S", 2.0)
+    for piece, pause_s in ((b"1", 0.05), (b"1" * (1 << 20), 0)):
+        with socket.create_server(("127.0.0.1", 0)) as door:
+
+            def answer(door: socket.socket = door, piece: bytes = piece, pause_s: float = pause_s) -> None:
+                peer, _ = door.accept()
+                with peer, contextlib.suppress(OSError):
+                    peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    while True:
+                        peer.sendall(piece)
+                        time.sleep(pause_s)
+
+            answering = threading.Thread(target=answer, daemon=True)
+            answering.start()
+            done = notify(monkeypatch, url, f"json://127.0.0.1:{door.getsockname()[1]}/s3cret-path")
+            answering.join(5)
+        assert not answering.is_alive()
+        assert done.exit_code == 3
+        assert "env:RISKLINE_HOOK" in done.output
+        assert "s3cret" not in done.output
 
 
 def test_only_references_are_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

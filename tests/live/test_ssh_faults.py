@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from checks.linux.network import LISTENING
+from checks.linux.selinux import LABELS
 from scanner import file, files, sh, stat
 from scanner.errors import AuthFailed, TargetError, VisitFailed
 from scanner.model import Access, Asset, Local, Probe, Reply
@@ -218,3 +222,35 @@ def test_a_million_users_and_packages_are_counted_within_bounds_or_cut_and_never
     assert found[cut].problem == "truncated"
     assert found[whole].text.count("\n") == 1_000_000
     assert found[WHO].text == "root\n"
+
+
+VISIT = """
+import json, sys
+from checks.linux.network import LISTENING
+from checks.linux.selinux import LABELS
+from tests.live.test_ssh_faults import HERE, WHO
+from scanner.transports import Bounds, transport
+asked = (LISTENING.probe, LABELS.probe, WHO)
+found = transport("local").visit(HERE, asked, Bounds(60))
+print(json.dumps([[found[one].problem, len(found[one].text)] for one in asked]))
+"""
+
+
+@pytest.mark.fault("T18")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can put another program in the place of ss")
+@pytest.mark.parametrize("program", ["ss", "ps"])
+def test_a_million_sockets_or_processes_are_cut_and_the_rest_is_answered(tmp_path: Path, program: str) -> None:
+    """The shipped probes ask a program in the place of ss or ps that ends well, in a mount namespace of its own."""
+    where, line = shutil.which(program), "tcp LISTEN 0 128 127.0.0.1:22 0.0.0.0:*" if program == "ss" else "a:b:c:d sh"
+    assert where
+    (tmp_path / program).write_text(f"#!/bin/sh\nyes '{line}' | head -n 1000000\n")
+    (tmp_path / program).chmod(0o755)
+    inside = f'mount --bind "$1" {where} && exec "$2" -c "$3"'
+    words = ["unshare", "-m", "sh", "-c", inside, "sh", str(tmp_path / program), sys.executable, VISIT]
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=90, check=True)
+    sockets, labels, who = json.loads(done.stdout)
+    cut = sockets if program == "ss" else labels
+    assert cut[0] == "truncated"
+    assert cut[1] <= max(LISTENING.probe.max_bytes, LABELS.probe.max_bytes)
+    assert who == [None, len("root\n")]
