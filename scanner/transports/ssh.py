@@ -19,10 +19,10 @@ from . import Bounds, hanging
 from .keeping import kept_here
 from .posix import Batch
 from .ssh_hosts import Shown
-from .ssh_login import Connection, HungUp, Silent, host_key, log_in, refusal, secure, tear
+from .ssh_login import Connection, Silent, host_key, log_in, refusal, secure, tear
 from .ssh_route import Hop, route
 from .ssh_session import exchange
-from .ssh_socket import connect
+from .ssh_socket import HungUp, connect
 from .ssh_watch import watched
 
 

@@ -22,7 +22,7 @@ from scanner.secrets import resolve
 from .ssh_hosts import HostKey, Line, Shown, compare, kinds, learn
 from .ssh_keys import keys
 from .ssh_route import Hop
-from .ssh_socket import PromptPackets
+from .ssh_socket import HungUp, PromptPackets
 
 # what goes wrong reaches the user as a TargetError; paramiko's own log would add a traceback for each
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -39,6 +39,9 @@ class Connection(paramiko.Transport):
 
     known: Sequence[Line] = ()
     """What the known_hosts files said of the host when the key exchange began."""
+
+    proved: HostKey
+    """The key that the server proved to own in the key exchange; stays when the connection does not."""
 
     def __init__(self, sock: socket.socket | paramiko.Channel) -> None:
         super().__init__(sock, packetizer_class=PromptPackets)
@@ -64,10 +67,6 @@ class Connection(paramiko.Transport):
         """Only where somebody reads it: some forty lines a login."""
         if self.logger.isEnabledFor(level):
             super()._log(level, msg, *words)  # type: ignore[misc]
-
-
-class HungUp(Unreachable):
-    """The server closed the connection before it said anything; a busy sshd does so on purpose."""
 
 
 class Silent(Unreachable):
@@ -96,8 +95,11 @@ def secure(sock: socket.socket | paramiko.Channel, hop: Hop, until: float) -> Co
     started = time.monotonic()
     transport.start_client(agreed)
     ended = agreed.wait(max(_left(until), 0))
-    if ended and transport.is_active():
-        return transport
+    if ended:
+        with contextlib.suppress(paramiko.SSHException):  # it went away since
+            key = transport.get_remote_server_key()
+            transport.proved = HostKey(key.get_name(), key.asbytes())
+            return transport
     error = transport.get_exception()
     spoke = bool(transport.remote_version)
     tear(transport)
@@ -123,7 +125,8 @@ def _unsecured(hop: Hop, error: Exception | None, spoke: bool) -> TargetError:
 def plain(error: Exception | None) -> str:
     """What paramiko failed with, for people, in one line without control characters: it may quote the server."""
     text = f"refused: {error.text}" if isinstance(error, paramiko.ChannelException) else str(error or "")
-    if isinstance(error, EOFError) or text in {"", "No existing session"}:  # what paramiko calls a closed connection
+    closed = isinstance(error, (EOFError, ConnectionError))
+    if closed or text in {"", "No existing session"}:  # what paramiko calls a closed connection
         text = "no answer in time" if isinstance(error, TimeoutError) else "the connection was closed"
     return "".join(c if c.isprintable() else " " for c in text)[:200].strip()
 
@@ -141,8 +144,7 @@ def _lines(hop: Hop) -> list[Line]:
 
 def host_key(transport: Connection, hop: Hop, policy: Literal["known", "accept-new"]) -> Shown:
     """Compare the key that the server proved to own with the known ones; learn a first one where the policy says so."""
-    key = transport.get_remote_server_key()
-    seen = HostKey(key.get_name(), key.asbytes())
+    seen = transport.proved
     shown = compare(transport.known, seen)
     if shown.state == "unknown" and policy == "accept-new" and hop.place.files:
         try:

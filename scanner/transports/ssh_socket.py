@@ -79,10 +79,14 @@ class PromptPackets(Packetizer):
         return True
 
 
+class HungUp(Unreachable):
+    """The server closed the connection before it said anything; a busy sshd does so on purpose."""
+
+
 def connect(host: str, port: int, limit_s: float) -> socket.socket:
     """A connection to the first address of `host` that answers; every address gets its share of `limit_s`.
 
-    Raises Unreachable: name not found, refused, no route, no answer in time.
+    Raises HungUp: taken and closed at once. Raises Unreachable: name not found, refused, no route, no answer in time.
     """
     until = time.monotonic() + limit_s
     found = _addresses(host, port, limit_s)
@@ -92,6 +96,9 @@ def connect(host: str, port: int, limit_s: float) -> socket.socket:
         opened.settimeout(max((until - time.monotonic()) / (len(found) - tried), 0.05))
         try:
             opened.connect(address)
+        except ConnectionResetError as error:
+            opened.close()
+            raise HungUp(f"{host}:{port}: the connection was closed before an SSH greeting came") from error
         except OSError as error:
             opened.close()
             said = f"no answer in {limit_s:g} s" if isinstance(error, TimeoutError) else str(error.strerror or error)

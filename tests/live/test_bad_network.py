@@ -143,13 +143,22 @@ def test_a_host_behind_a_filter_that_drops_everything_costs_its_connect_time() -
     [
         (0, "closed before an SSH greeting"),
         (10, "closed before an SSH greeting"),
-        (1500, "the key exchange broke off: the connection was closed"),
+        (1000, "the key exchange broke off: the connection was closed"),
     ],
 )
 @pytest.mark.fault("N3")
 def test_a_connection_that_is_reset_before_the_login_is_told_plainly(after_bytes: int, reason: str) -> None:
     with sshd() as server, breaking_off(server, after_bytes) as asset, pytest.raises(TargetError, match=reason):
         transport("ssh").visit(asset, [WHO], Bounds(60))
+
+
+@pytest.mark.fault("N3")
+def test_a_connection_that_is_reset_around_the_end_of_the_key_exchange_is_told_plainly() -> None:
+    with sshd() as server:
+        for after_bytes in range(1200, 2000, 80):
+            with breaking_off(server, after_bytes) as asset, pytest.raises(TargetError) as found:
+                transport("ssh").visit(asset, [WHO], Bounds(60))
+            assert str(found.value).endswith(": the connection was closed")
 
 
 @pytest.mark.fault("N3")
