@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+_NO_DISK = ("/dev", "/proc", "/sys")
 
 
 def private_folder(path: Path) -> Path:
@@ -18,10 +22,13 @@ def private_folder(path: Path) -> Path:
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write beside the target and rename: a reader sees the old file or the new one, never half of one.
 
-    A symbolic link in the target's place is replaced, not followed. Raises OSError, and leaves nothing behind then.
+    A symbolic link in the target's place is replaced, not followed; a device, a pipe or a folder is no file of ours to
+    replace. Raises OSError, and leaves nothing behind then.
     """
+    if why := why_not_replaced(path):
+        raise OSError(errno.EINVAL, why)
     folder = path.absolute().parent
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
+    handle, name = tempfile.mkstemp(prefix=".riskline-", dir=folder)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as opened:
@@ -34,6 +41,25 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
         temporary.unlink(missing_ok=True)
         raise
     keep_names(folder)
+
+
+def why_not_replaced(path: Path) -> str:
+    """Why no file of ours can stand there; "" where one can: nothing, a file or a link stands there, on a disk."""
+    try:
+        folder = path.absolute().parent.resolve()
+        found = path.lstat() if os.path.lexists(path) else None
+        if len(os.fsencode(path.name)) > os.pathconf(folder, "PC_NAME_MAX"):
+            return "its name is too long"
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "strerror", None) or error)
+    for place in _NO_DISK:
+        if folder.is_relative_to(place) and folder.stat().st_dev == Path(place).stat().st_dev:  # /dev/shm is another
+            return "there are no files there; to print, leave the name out"
+    if found and stat.S_ISDIR(found.st_mode):
+        return "it is a folder"
+    if found and not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
+        return "it is a device or a pipe, and would be replaced"
+    return ""
 
 
 def keep_names(folder: Path) -> None:

@@ -9,20 +9,28 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scanner.register import open_register
+
+WITHOUT_ROOTS_POWERS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+needs_setpriv = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv, to be a root who may not do all"
+)
 ROOT = Path(__file__).parent.parent
 CHECKS = '''
 """Settings of the test's own."""
@@ -172,6 +180,76 @@ def test_wrong_usage_ends_with_2_before_anything_is_visited(site: Site, words: l
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (site.at / "register.db").exists()
+
+
+def _folder(place: Path) -> None:
+    place.mkdir()
+
+
+def _register(place: Path) -> None:
+    open_register(str(place)).close()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_folder, "is a directory"),
+        (os.mkfifo, "it is a device or a pipe"),
+        (_register, "is a database"),
+        pytest.param(lambda place: place.symlink_to("/dev/null"), "", id="link"),
+    ],
+)
+@pytest.mark.fault("R8", "S7")
+def test_what_stands_in_a_reports_place_is_refused_before_a_visit_and_a_link_is_not_followed(
+    site: Site, make: Callable[[Path], None], said: str
+) -> None:
+    folder = site.at / "reports"
+    folder.mkdir()
+    place = folder / "run.json"
+    make(place)
+    before = place.stat().st_mode if place.exists() and not place.is_symlink() else 0
+    done = site.scan("--output", "reports/run.json")
+    if said:
+        assert (done.returncode, (site.at / "register.db").exists()) == (2, False)
+        assert said in done.stderr
+        assert before == (place.stat().st_mode if before else 0)
+    else:
+        assert json.loads(place.read_text())["findings"]
+        assert not place.is_symlink()
+        assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+@needs_setpriv
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--output", "closed/run.json"], "closed/run.json cannot be written: Permission denied"),
+        (["--register", "closed/register.db"], "closed/register.db cannot be used as the register: Permission denied"),
+    ],
+)
+@pytest.mark.fault("R8", "S6")
+def test_a_folder_that_may_not_be_written_is_told_before_anything_is_visited(
+    site: Site, words: list[str], said: str
+) -> None:
+    (site.at / "closed").mkdir(mode=0o555)
+    argv = [*WITHOUT_ROOTS_POWERS, *site.argv("scan", *site.judging, "--register", "register.db", *words)]
+    done = subprocess.run(argv, cwd=site.at, env=site.env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert not (site.at / "register.db").exists()
+    assert not list((site.at / "closed").iterdir())
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "/dev/stdout", "/proc/self/fd/1", f"{'n' * 300}.json"])
+@pytest.mark.fault("R8")
+def test_a_report_into_a_device_or_of_an_endless_name_is_refused_before_anything_is_visited(
+    site: Site, name: str
+) -> None:
+    stands = os.path.lexists(name) and os.lstat(name).st_mode
+    done = site.scan("--output", name, "--format", "json")
+    assert (done.returncode, (site.at / "register.db").exists()) == (2, False)
+    assert "cannot be written" in done.stderr
+    assert stands == (os.path.lexists(name) and os.lstat(name).st_mode)
 
 
 @pytest.mark.fault("I5")

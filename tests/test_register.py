@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from scanner import pipeline
 from scanner.errors import LockedError, RegisterError, UsageError
 from scanner.model import Evidence, Finding, Gap, Outcome, Reply
+from scanner.redaction import read_salt
 from scanner.register import codec, database, listing, open_register
 from scanner.score import Policy
 
@@ -123,6 +124,61 @@ def test_a_damaged_page_is_an_error_with_a_name(path: Path) -> None:
     with pytest.raises(RegisterError, match=r"register\.db"):
         damaged.verify()
     damaged.close()
+
+
+@pytest.mark.fault("S5")
+def test_a_register_that_was_emptied_is_told_and_none_begins_in_its_place(path: Path) -> None:
+    path.touch()
+    register = open_register(str(path))  # an empty file says nothing of a register
+    record(register, 0, {"a": [fail("ssh")]})
+    read_salt(Path(f"{path}.salt"))  # as a scan does
+    register.close()
+    path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(RegisterError, match=r"is empty, though runs were kept in it: register\.db\.salt"):
+            open_register(str(path))
+    path.unlink()
+    open_register(str(path)).close()
+
+
+@pytest.mark.parametrize("left", [1, 50, 100, 4096, 40_000, -100])
+@pytest.mark.fault("S5")
+def test_a_register_that_was_cut_is_named_and_left_as_it_is(path: Path, left: int) -> None:
+    register = open_register(str(path))
+    record(register, 0, {f"a{i}": [fail("ssh", str(n)) for n in range(50)] for i in range(5)})
+    register.close()
+    cut = path.read_bytes()[:left]
+    path.write_bytes(cut)
+    try:
+        opened = open_register(str(path))
+        told = opened.verify()
+    except (UsageError, RegisterError) as error:
+        told = [str(error)] if "register.db" in str(error) else []
+    assert told
+    assert path.read_bytes() == cut
+
+
+@pytest.mark.fault("S5")
+def test_a_log_of_writes_that_was_cut_loses_its_end_and_nothing_before(tmp_path: Path, path: Path) -> None:
+    register = open_register(str(path))
+    for day in range(4):
+        record(register, day, {f"a{i}": [fail("ssh", str(n)) for n in range(20)] for i in range(5)})
+    files = {suffix: Path(f"{path}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    known = {one.id: register.run(one.id) for one in register.runs()}
+    register.close()
+    counts = []
+    for part in range(1, 9):
+        copy = tmp_path / f"copy{part}" / "register.db"
+        copy.parent.mkdir()
+        copy.write_bytes(files[""])
+        Path(f"{copy}-wal").write_bytes(files["-wal"][: len(files["-wal"]) * part // 8])
+        opened = open_register(str(copy))
+        assert opened.verify() == []
+        complete = [one.id for one in opened.runs() if one.state == "complete"]
+        assert all(opened.run(id) == known[id] for id in complete)
+        counts.append(len(complete))
+        opened.close()
+    assert counts == sorted(counts) and counts[-1] == 4 and counts[0] < 4
 
 
 # ── what may happen to a writer ──────────────────────────────────────────────────────────────────────────────────────

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scanner.disk import write_whole
+from scanner.disk import why_not_replaced, write_whole
 from scanner.errors import RisklineError, UsageError
 from scanner.model import Run
 
@@ -45,8 +45,27 @@ def refuse_unwritable(outputs: tuple[Path, ...], format: str | None) -> None:
         folder = path.absolute().parent
         if not folder.is_dir():
             raise UsageError(f"--output {path}: the folder {folder} does not exist; make it first")
-        if path.is_dir() or not os.access(folder, os.W_OK):
-            raise UsageError(f"--output {path}: cannot be written there")
+        if why := why_not_replaced(path) or _why_not_made(folder):
+            raise UsageError(f"--output {path} cannot be written: {why}")
+        if _is_database(path):
+            raise UsageError(f"--output {path} is a database, maybe the register; name another file")
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as opened:
+            return opened.read(15) == b"SQLite format 3"
+    except OSError:
+        return False
+
+
+def _why_not_made(folder: Path) -> str:
+    """Why no file can be made in the folder; found out by making one that has no name."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return str(error.strerror)
+    return ""
 
 
 def write(run: Run, output: Output, talk: Talk) -> None:

@@ -25,6 +25,7 @@ BUSY_S = 30
 """How long a writer waits for another one's transaction before it gives up."""
 _LOCK_KEY = 0x5269736B6C696E65  # an advisory lock's name is a number; this one reads "Riskline"
 _LEAST_ROOM = 1 << 16
+_HEADER = 100  # bytes at the head of every SQLite database
 _BESIDE = ("", "-wal", "-shm", "-journal", ".lock")
 
 
@@ -73,7 +74,8 @@ class SqliteFile:
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.path = path
-        _prepare(path)
+        self.was_there = _prepare(path)
+        """Whether a file stood there already, maybe an empty one."""
         self.engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_S, "check_same_thread": False}
         )
@@ -110,12 +112,16 @@ class SqliteFile:
             os.close(descriptor)
 
 
-def _prepare(path: Path) -> None:
-    """Make the folder and the file, with nobody else's rights on them, and refuse what is not a plain file."""
+def _prepare(path: Path) -> bool:
+    """Make the folder and the file, with nobody else's rights on them, and refuse what is not a plain file.
+
+    Whether the file was there before.
+    """
     for suffix in _BESIDE:
         if Path(f"{path}{suffix}").is_symlink():
             raise UsageError(f"{path}{suffix} is a symbolic link; the register must be a file of its own")
     try:
+        was_there = path.exists()
         private_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -126,10 +132,13 @@ def _prepare(path: Path) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(f"{path} is not a file; name another register with --register")
+        if 0 < found.st_size < _HEADER:  # SQLite would take it for an empty one
+            raise UsageError(f"{path} is not a Riskline register; name another one with --register")
         if found.st_mode & 0o077 and found.st_uid == os.geteuid():
             os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
+    return was_there
 
 
 def _set_up(connection: Any, _: object) -> None:
@@ -248,7 +257,22 @@ def make_ready(database: Database) -> None:
             f"{database.name} was made by an older release; when everybody who uses it has this one, run: "
             f"riskline db upgrade --register {database.name}"
         )
+    if version is None and isinstance(database, SqliteFile) and database.was_there:
+        _refuse_lost(database.path)
     upgrade(database)
+
+
+def _refuse_lost(path: Path) -> None:
+    """Raise RegisterError for an empty file beside which it shows that runs were kept in it.
+
+    A disk that lost power may leave a file without its contents. The salt is made after the tables are.
+    """
+    with contextlib.suppress(OSError):
+        if Path(f"{path}.salt").stat().st_size:
+            raise RegisterError(
+                f"the register {path} is empty, though runs were kept in it: {path.name}.salt lies beside it; put a "
+                f"backup in its place, or remove {path} to begin a new one"
+            )
 
 
 def version_of(database: Database) -> str | None:
