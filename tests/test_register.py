@@ -69,6 +69,28 @@ def test_a_file_that_others_could_read_is_closed_to_them(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
+@pytest.mark.fault("S6")
+def test_a_register_that_somebody_planted_is_refused_and_one_of_a_user_closed(tmp_path: Path) -> None:
+    place = tmp_path / "state"
+    place.mkdir()
+    path = place / "register.db"
+    open_register(str(path)).close()
+    os.chown(path, 61000, 61000)
+    path.chmod(0o666)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        open_register(str(path))
+    os.chown(place, 61000, 61000)
+    open_register(str(path)).close()
+    assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (61000, 0o600)
+    path.chmod(0o666)
+    place.chmod(0o777)
+    program = "import sys; from scanner.register import open_register; open_register(sys.argv[1])"
+    words = ["setpriv", "--bounding-set=-fowner", sys.executable, "-c", program, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "UsageError" in done.stderr and "is open to other users" in done.stderr
+
+
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal", ".lock"])
 @pytest.mark.fault("S7")
 def test_a_symbolic_link_in_its_place_is_refused(tmp_path: Path, suffix: str) -> None:

@@ -134,11 +134,25 @@ def _prepare(path: Path) -> bool:
             raise UsageError(f"{path} is not a file; name another register with --register")
         if 0 < found.st_size < _HEADER:  # SQLite would take it for an empty one
             raise UsageError(f"{path} is not a Riskline register; name another one with --register")
-        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
-            os.fchmod(descriptor, 0o600)
+        _own(path, descriptor, found)
     finally:
         os.close(descriptor)
     return was_there
+
+
+def _own(path: Path, descriptor: int, found: os.stat_result) -> None:
+    """Close the file to all but its owner. Raises UsageError for one that somebody planted, or that stays open."""
+    if found.st_uid not in {os.geteuid(), path.absolute().parent.stat().st_uid}:
+        raise UsageError(
+            f"{path} belongs to another user, as its folder does not; look whose it is, or name another one"
+        )
+    if found.st_mode & 0o077:
+        try:
+            os.fchmod(descriptor, 0o600)
+        except OSError as error:
+            raise UsageError(
+                f"{path} is open to other users, and its owner is another; have it closed: chmod 600"
+            ) from error
 
 
 def _set_up(connection: Any, _: object) -> None:
