@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from .allowance import Allowance, is_exhausted, visits_with_open_files
 from .errors import RisklineError, TargetError, VisitFailed
@@ -38,6 +39,28 @@ class Collected:
     evidence: Evidence
     took_s: float
     bug: str = ""
+
+
+class Stop(threading.Event):
+    """Set once somebody asked that no further visit begins. number: of the signal that asked, 0 before."""
+
+    number = 0
+    at_once = False
+    """Whether those under way are not waited for either: the program is about to end, and ends them."""
+
+
+@contextlib.contextmanager
+def pool_until(stop: threading.Event | None, *words: Any) -> Iterator[ThreadPoolExecutor]:
+    """Threads that are waited for at the end, unless somebody asked to end at once. words: as ThreadPoolExecutor's."""
+    pool = ThreadPoolExecutor(*words)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=not _is_at_once(stop))
+
+
+def _is_at_once(stop: threading.Event | None) -> bool:
+    return isinstance(stop, Stop) and stop.at_once
 
 
 @functools.cache
@@ -82,14 +105,16 @@ def collect(
         LOG.warning("open files are limited: %d visits at once instead of %d (ulimit -n)", room, at_once)
         at_once = room
     keeping = Keeping()
-    with ThreadPoolExecutor(at_once, "visit", _begin_thread, (keeping,)) as pool:
-        carry_out = functools.partial(visit, bounds=bounds, allowance=allowance)
-        visits = _Visits(pool, Turns(assets, courtesy or Courtesy()), carry_out, at_once, stop, allowance)
-        try:
-            yield from visits.as_they_end()
-        finally:
-            visits.close()
-            pool.shutdown(wait=True)
+    carry_out = functools.partial(visit, bounds=bounds, allowance=allowance)
+    try:
+        with pool_until(stop, at_once, "visit", _begin_thread, (keeping,)) as pool:
+            visits = _Visits(pool, Turns(assets, courtesy or Courtesy()), carry_out, at_once, stop, allowance)
+            try:
+                yield from visits.as_they_end()
+            finally:
+                visits.close()
+    finally:
+        if not _is_at_once(stop):
             keeping.end()
 
 

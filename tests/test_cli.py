@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -457,6 +458,62 @@ def test_an_interrupted_run_ends_with_130_and_keeps_what_it_has(site: Site) -> N
     resumed = site.run("scan", *words, "other.yaml", "--register", "register.db", "--resume", "--format", "json")
     assert resumed.returncode == 2  # the baseline is not the one that the run was begun with
     assert "another inventory or baseline" in resumed.stderr
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.fault("P1")
+def test_a_signal_ends_a_run_after_its_visits_and_a_second_one_at_once(
+    site: Site, number: signal.Signals, times: int
+) -> None:
+    _slow(site, seconds=3 if times == 1 else 60)
+    names = ["one", "two"]
+    lines = "".join(f"  {name}: {{access: {{local: {{sudo: never}}}}}}\n" for name in names)
+    (site.at / "inventory.yaml").write_text("version: 1\nassets:\n" + lines)
+    argv = site.argv("scan", *site.judging, "--register", "register.db", "--at-once", "1", "-o", "run.json")
+    child = subprocess.Popen(argv, cwd=site.at, env=site.env, stderr=subprocess.PIPE, text=True)
+    _wait_for_run(site)
+    time.sleep(0.5)  # the first visit is under way
+    child.send_signal(number)
+    if times == 2:
+        time.sleep(0.3)
+        child.send_signal(number)
+    _, said = child.communicate(timeout=50)
+    assert child.returncode == 128 + number
+    assert "stopping after the visits under way" in said
+    assert "Traceback" not in said
+    (listed,) = json.loads(site.run("runs", "--register", "register.db", "--format", "json").stdout)
+    assert (listed["state"], listed["assets"]) == ("running" if times == 2 else "partial", 2 - times)
+    if times == 1:
+        assert json.loads((site.at / "run.json").read_text())["state"] == "partial"
+    assert not [line for line in _children_of(site) if "sleep" in line], "what was started here is ended"
+    assert site.scan("--resume", "--deadline", "1").returncode in {1, 3}, "and goes on"
+
+
+def _children_of(site: Site) -> list[str]:
+    """The command lines of processes that work in this site."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (place / "cwd").resolve() == site.at.resolve():
+                found.append((place / "cmdline").read_text())
+    return found
+
+
+@pytest.mark.fault("P1")
+def test_a_terminal_that_goes_away_ends_a_run_as_its_signal_does(site: Site) -> None:
+    _slow(site, seconds=3)
+    words = site.argv("scan", *site.judging, "--register", "register.db")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(site.at)
+        os.execve(words[0], words, site.env)
+    _wait_for_run(site)
+    time.sleep(0.5)
+    os.close(terminal)  # the kernel sends SIGHUP, and what is written from now on fails
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGHUP
+    (listed,) = json.loads(site.run("runs", "--register", "register.db", "--format", "json").stdout)
+    assert (listed["state"], listed["assets"]) == ("complete", 1)
 
 
 @pytest.mark.fault("S1")

@@ -168,9 +168,12 @@ def _still_told(stream: TextIO, forgiven: type[OSError]) -> TextIO:
         def write(self, data: Buffer, /) -> int:
             try:
                 return super().write(data) or 0
-            except forgiven:
-                return len(memoryview(data))
+            except OSError as error:
+                if isinstance(error, forgiven) or (terminal and error.errno == errno.EIO):  # it was closed
+                    return len(memoryview(data))
+                raise
 
+    terminal = stream.isatty()
     raw = io.BufferedWriter(Forgiving(stream.fileno(), "w", closefd=False))
     shown = "replace" if stream.errors == "strict" else stream.errors  # not every terminal knows every letter
     return io.TextIOWrapper(raw, stream.encoding, shown, line_buffering=raw.isatty() or stream is sys.stderr)

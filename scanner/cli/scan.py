@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from . import options as given
 
 if TYPE_CHECKING:
     from scanner import pipeline
+    from scanner.collect import Stop
     from scanner.model import Run, Visited
     from scanner.plan import Plan
     from scanner.register import Register
@@ -168,16 +168,20 @@ def _begin(
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[_Stop]:
+def interruptible() -> Iterator[Stop]:
     """On the first SIGINT, SIGTERM or SIGHUP no further visit begins; on the second the program ends at once."""
-    stop = _Stop()
+    from scanner.collect import Stop
+
+    stop = Stop()
 
     def ask(number: int, frame: object) -> None:
         if stop.is_set():
+            stop.at_once = True
             raise KeyboardInterrupt(number)
         stop.number = number
         stop.set()
-        click.echo("riskline: stopping after the visits under way; once more to stop at once", err=True)
+        with contextlib.suppress(RuntimeError):  # something else was being written to it at this very moment
+            click.echo("riskline: stopping after the visits under way; once more to stop at once", err=True)
 
     heard = [
         n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN
@@ -188,12 +192,6 @@ def interruptible() -> Iterator[_Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class _Stop(threading.Event):
-    """Set once somebody asked that no further visit begins. number: of the signal; 0 before."""
-
-    number = 0
 
 
 @contextlib.contextmanager

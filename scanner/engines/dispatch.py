@@ -5,12 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from scanner.allowance import Allowance
-from scanner.collect import Collected, collect
+from scanner.collect import Collected, collect, pool_until
 from scanner.model import Courtesy
 from scanner.plan import PlannedAsset
 from scanner.transports import Bounds
@@ -58,12 +58,14 @@ class Dispatch:
         self.allowance.begin()
         ways: list[Way] = [lambda: asking.answers(far)] if far else []
         ways += [lambda: collect(near, bounds, at_once, stop, self.courtesy, self.allowance)] if near else []
-        yield from _merged(ways, queue.Queue(2 * at_once), over)
+        yield from _merged(ways, queue.Queue(2 * at_once), over, stop)
 
 
-def _merged(ways: Sequence[Way], ended: Ended, over: threading.Event) -> Iterator[Collected]:
+def _merged(
+    ways: Sequence[Way], ended: Ended, over: threading.Event, stop: threading.Event | None
+) -> Iterator[Collected]:
     """What all ways give, as it comes in. over: set once nobody takes any more."""
-    with ThreadPoolExecutor(max(1, len(ways)), thread_name_prefix="engine") as pool:
+    with pool_until(stop, max(1, len(ways)), "engine") as pool:
         running = [pool.submit(_pour, way, ended, over) for way in ways]
         try:
             yield from _taken(running, ended)

@@ -8,7 +8,8 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 from . import Bounds
@@ -21,14 +22,27 @@ Stuck = Callable[[bytes | bytearray, float], bool]
 
 
 _RUNNING: set[int] = set()
-"""Process groups under way."""
+"""Sessions under way, each by its leader."""
 
 
 def end_all() -> None:
     """End whatever was started here: this process is about to leave without waiting for it."""
-    for group in tuple(_RUNNING):
+    _end(tuple(_RUNNING))
+
+
+def _end(leaders: Collection[int]) -> None:
+    """Kill all that runs in these sessions: timeout(1) leads a process group of its own."""
+    sessions = {leader: [leader] for leader in leaders}
+    with contextlib.suppress(OSError):  # no /proc: then by group alone
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                sessions.get(os.getsid(int(process.name)), []).append(int(process.name))
+    for leader, members in sessions.items():
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+            os.killpg(leader, signal.SIGKILL)
+        for member in members[1:]:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(member, signal.SIGKILL)
 
 
 def run(
@@ -38,8 +52,10 @@ def run(
     env: Mapping[str, str],
     stuck: Stuck | None = None,
 ) -> tuple[bytes, bytes, Ended]:
-    """Standard output, error output (its first 64 KiB) and how it ended. Nothing of the child's group is left running,
-    but for a process that hangs in the kernel: no signal ends that, and nobody waits for it.
+    """Standard output, error output (its first 64 KiB) and how it ended.
+
+    Nothing of the child's session is left running, but for a process that hangs in the kernel: no signal ends that, and
+    nobody waits for it.
 
     Raises OSError when the program cannot be started.
     """
@@ -53,12 +69,17 @@ def run(
         start_new_session=True,
     )
     _RUNNING.add(child.pid)
+    whole = False
     try:
-        return _exchange(child, script, bounds, stuck)
+        found = _exchange(child, script, bounds, stuck)
+        whole = found[2] == "complete"
+        return found
     finally:
-        # the leader may be gone while a grandchild still holds on
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
+        if whole:  # the leader may be gone while a grandchild still holds on
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+        else:
+            _end([child.pid])
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_LEAVE_S)
         _RUNNING.discard(child.pid)
