@@ -19,6 +19,14 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def beside(register: str, name: str) -> Path:
+    """Where something of a register's is kept: next to its file; for one by URL, in the state folder of this user."""
+    if "://" not in register:
+        return Path(f"{register}.{name}").expanduser()
+    home = os.environ.get("XDG_STATE_HOME") or ("/var/lib" if os.geteuid() == 0 else "~/.local/state")
+    return Path(home).expanduser() / "riskline" / name
+
+
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write beside the target and rename: a reader sees the old file or the new one, never half of one.
 

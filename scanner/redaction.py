@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .disk import private_folder
+from .disk import beside, private_folder
 from .errors import UsageError
 from .model import Gap, Reply, text_digest
 from .secret_shapes import FIRST_OF_ITS_LINE, NAME, NAMED, NO_SECRET, PAIRS, SHAPES
@@ -191,13 +191,7 @@ def use_salt_of(register: str) -> None:
     user's state folder. Until this is called, a salt of this process alone is in force.
     """
     global _in_force  # evidence is cleaned wherever it arises, so that no caller can forget to
-    path = Path(f"{register}.salt").expanduser() if "://" not in register else _state_folder() / "fingerprints.salt"
-    _in_force = Redactor(read_salt(path))
-
-
-def _state_folder() -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or ("/var/lib" if os.geteuid() == 0 else "~/.local/state")
-    return Path(home).expanduser() / "riskline"
+    _in_force = Redactor(read_salt(beside(register, "fingerprints.salt" if "://" in register else "salt")))
 
 
 def read_salt(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from scanner.news import News
     from scanner.register import Register
     from scanner.secrets import Secret
+    from scanner.untold import Untold
 
 
 @click.command()
@@ -49,29 +51,56 @@ def notify(
     \b
     RISKLINE_MAIL=mailtos://… riskline notify --to env:RISKLINE_MAIL
 
+    What could not be sent is kept beside the register, and sent the next time before what is new then.
+
     Exit codes: 0 told, or nothing to tell; 3 some address could not be reached.
     """
-    from scanner import news
-    from scanner.inert import printable
     from scanner.register import open_register
     from scanner.secrets import resolve
+    from scanner.untold import Untold
 
-    addresses = [resolve(target, "--to") for target in targets]
+    addresses = {target: resolve(target, "--to") for target in targets}
     with contextlib.closing(open_register(register_url)) as register:
         run = register.run(run_id)
-        found = _news(register, run, policy_path)
-    if not found:
-        return
-    text = "\n".join(printable(line) for line in news.body(run, found).split("\n"))
+        untold = Untold.of(register_url)
+        messages = {id: _message(register, id, policy_path) for id in _left(register, untold, targets, run)}
+    now = messages[run.id]
     if dry_run:
-        click.echo(f"{printable(news.title(found))}\n\n{text}")
+        if now is not None:
+            click.echo("\n\n".join(now))
         return
     failed = 0
-    for target, address in zip(targets, addresses, strict=True):
-        if why := _not_sent(address, printable(news.title(found)), text):
+    for target, address in addresses.items():
+        left = [id for id in dict.fromkeys((*untold.runs.get(target, []), run.id)) if messages.get(id) is not None]
+        why = ""
+        while left and not why:
+            title, text = messages[left[0]] or ("", "")
+            why = _not_sent(address, title, text)
+            left = left if why else left[1:]
+        if why:
             failed += 1
-            click.echo(f"riskline: {target} {why}", err=True)
+            click.echo(f"riskline: {target} {why}; what it was not told is told the next time", err=True)
+        untold.keep(target, left)
     ctx.exit(3 if failed else 0)
+
+
+def _left(register: Register, untold: Untold, targets: Sequence[str], run: Run) -> list[str]:
+    """Runs of which some address has not been told and that the register still has, and this one."""
+    known = {one.id for one in register.runs(10_000)}
+    before = [id for target in targets for id in untold.runs.get(target, []) if id in known]
+    return list(dict.fromkeys((*before, run.id)))
+
+
+def _message(register: Register, run_id: str, policy_path: Path | None) -> tuple[str, str] | None:
+    """Title and text of a run's news; None where it has none."""
+    from scanner import news
+    from scanner.inert import printable
+
+    run = register.run(run_id)
+    found = _news(register, run, policy_path)
+    if not found:
+        return None
+    return printable(news.title(found)), "\n".join(printable(line) for line in news.body(run, found).split("\n"))
 
 
 LIMIT_S, MOST_BYTES = 60.0, 1 << 30

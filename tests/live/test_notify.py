@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import socketserver
+import stat
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,92 @@ def test_an_address_that_does_not_answer_is_said_without_naming_it(url: str, mon
     assert "env:RISKLINE_HOOK could not be reached" in done.output
     assert "s3cret" not in done.output
     assert notify(monkeypatch, url, "nonsense").exit_code == 3
+
+
+@pytest.mark.fault("R6")
+def test_what_could_not_be_told_is_told_before_what_is_new_the_next_time(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_register(url)
+    record(opened, 0, {"a": [fail("ssh")]})
+    with hook(500) as (address, told):
+        done = notify(monkeypatch, url, address)
+    assert done.exit_code == 3
+    assert "told the next time" in done.output
+    kept = Path(f"{url}.untold")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert "s3cret" not in kept.read_text() and "127.0.0.1" not in kept.read_text()
+    record(opened, 1, {"a": [fail("ssh"), fail("users")]})
+    opened.close()
+    with hook() as (address, told):
+        assert notify(monkeypatch, url, address).exit_code == 0
+        assert [("Root cannot log in" in one["message"], "No empty passwords" in one["message"]) for one in told] == [
+            (True, False),
+            (False, True),
+        ]
+        assert notify(monkeypatch, url, address).exit_code == 0
+        assert len(told) == 3, "a run that is asked for is told again, and those before are not"
+
+
+@pytest.mark.parametrize("manner", ["accepts", "refuses the recipient", "refuses the message", "is silent", "drips"])
+@pytest.mark.timeout(60)
+@pytest.mark.fault("R6")
+def test_a_mail_server_that_is_slow_or_rejects_is_told_and_one_that_accepts_has_the_mail(
+    url: str, monkeypatch: pytest.MonkeyPatch, manner: str
+) -> None:
+    opened = open_register(url)
+    record(opened, 0, {"a": [fail("ssh")]})
+    opened.close()
+    monkeypatch.setattr(verb, "LIMIT_S", 5.0)
+    with mail_server(manner) as (port, mails):
+        done = notify(
+            monkeypatch, url, f"mailto://127.0.0.1:{port}?from=riskline@example.org&to=ciso@example.org&mode=insecure"
+        )
+    assert done.exit_code == (0 if manner == "accepts" else 3), done.output
+    assert ["Root cannot log in" in mail for mail in mails] == ([True] if manner == "accepts" else [])
+    assert Path(f"{url}.untold").exists() is (manner != "accepts")
+
+
+@contextmanager
+def mail_server(manner: str) -> Iterator[tuple[int, list[str]]]:
+    """Its port, and the mails that it took."""
+    mails: list[str] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            if manner == "is silent":
+                self.rfile.readline()
+                return
+            if manner == "drips":
+                while True:
+                    self.wfile.write(b"220-welcome\r\n")
+                    time.sleep(0.2)
+            self.wfile.write(b"220 here\r\n")
+            while words := self.rfile.readline().upper().split():
+                answer = b"250 so be it"
+                if words[0] == b"DATA" and manner != "refuses the message":
+                    self.wfile.write(b"354 go on\r\n")
+                    lines = []
+                    while (line := self.rfile.readline()) not in {b".\r\n", b""}:
+                        lines.append(line)
+                    body = message_from_bytes(b"".join(lines), policy=policy.default).get_body(("plain", "html"))
+                    mails.append(body.get_content() if body else "")
+                elif words[0] == b"DATA" or (words[0] == b"RCPT" and manner == "refuses the recipient"):
+                    answer = b"550 no"
+                self.wfile.write(answer + b"\r\n")
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            return  # the other side has left
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        yield server.server_address[1], mails
+        server.shutdown()
+        serving.join()
 
 
 @pytest.mark.timeout(30)
