@@ -1,7 +1,7 @@
 /* A disk that fails at the n-th write below one folder, and that tells in which order it was asked to keep what.
 
    Preloaded: LD_PRELOAD=faulty_disk.so FAULTY_FOLDER=/folder [FAULTY_LOG=/log]. `fail_at(n, error)` begins to count anew;
-   `failed()` says whether the n-th write came. The log has one line for each: "write PATH", "sync PATH", "rename OLD NEW".
+   without an error, half of what was to be written is. `failed()` says whether the n-th write came. The log has one line for each: "write PATH", "sync PATH", "rename OLD NEW".
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -36,7 +36,9 @@ static void tell(const char *what, const char *path, const char *more) {
     if (at >= 0) { syscall(SYS_write, at, line, size); syscall(SYS_close, at); }
 }
 
-/* Whether this call is one of those that count, and is the one that fails. */
+enum { WHOLE, FAILS, HALF };
+
+/* Whether this call is one of those that count, and is the one that fails or does half of its work. */
 static int fails(const char *what, int fd) {
     char name[64], path[PATH_MAX];
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
@@ -50,24 +52,31 @@ static int fails(const char *what, int fd) {
     if (left < 0 || left-- != 0) return 0;
     met = 1;
     errno = with_error;
-    return 1;
+    return with_error ? FAILS : HALF;
 }
 
 #define REAL(name, type, ...) ((type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name))
 
 ssize_t write(int fd, const void *from, size_t size) {
-    return fails("write", fd) ? -1 : REAL(write, ssize_t, int, const void *, size_t)(fd, from, size);
+    int how = fails("write", fd);
+    return how == FAILS ? -1 : REAL(write, ssize_t, int, const void *, size_t)(fd, from, how == HALF ? (size + 1) / 2 : size);
 }
 ssize_t pwrite(int fd, const void *from, size_t size, off_t at) {
-    return fails("write", fd) ? -1 : REAL(pwrite, ssize_t, int, const void *, size_t, off_t)(fd, from, size, at);
+    int how = fails("write", fd);
+    if (how == HALF) size = (size + 1) / 2;
+    return how == FAILS ? -1 : REAL(pwrite, ssize_t, int, const void *, size_t, off_t)(fd, from, size, at);
 }
 ssize_t pwrite64(int fd, const void *from, size_t size, off64_t at) {
-    return fails("write", fd) ? -1 : REAL(pwrite64, ssize_t, int, const void *, size_t, off64_t)(fd, from, size, at);
+    int how = fails("write", fd);
+    if (how == HALF) size = (size + 1) / 2;
+    return how == FAILS ? -1 : REAL(pwrite64, ssize_t, int, const void *, size_t, off64_t)(fd, from, size, at);
 }
-int ftruncate(int fd, off_t size) { return fails("write", fd) ? -1 : REAL(ftruncate, int, int, off_t)(fd, size); }
-int ftruncate64(int fd, off64_t size) { return fails("write", fd) ? -1 : REAL(ftruncate64, int, int, off64_t)(fd, size); }
-int fsync(int fd) { return fails("sync", fd) ? -1 : REAL(fsync, int, int)(fd); }
-int fdatasync(int fd) { return fails("sync", fd) ? -1 : REAL(fdatasync, int, int)(fd); }
+int ftruncate(int fd, off_t size) { return fails("write", fd) == FAILS ? -1 : REAL(ftruncate, int, int, off_t)(fd, size); }
+int ftruncate64(int fd, off64_t size) {
+    return fails("write", fd) == FAILS ? -1 : REAL(ftruncate64, int, int, off64_t)(fd, size);
+}
+int fsync(int fd) { return fails("sync", fd) == FAILS ? -1 : REAL(fsync, int, int)(fd); }
+int fdatasync(int fd) { return fails("sync", fd) == FAILS ? -1 : REAL(fdatasync, int, int)(fd); }
 
 int rename(const char *from, const char *to) {
     if (below(from) || below(to)) tell("rename", from, to);

@@ -1,7 +1,8 @@
 """Scans on a disk that fails at each single write in turn: a driver that forks, so that hundreds of them take seconds.
 
 Run as a program, with the library of faulty_disk.c preloaded: python -m tests.faulty_disk FOLDER. FOLDER holds what
-`kills.site` makes, with a register and reports of an earlier scan. It prints one JSON object: exit code -> how often.
+`kills.site` makes, with a register and reports of an earlier scan. It prints one JSON object: how a write failed ->
+exit code -> how often.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from .kills import JUDGING, begun
 
-ERRORS = (errno.ENOSPC, errno.EIO)
+ERRORS = {"full": errno.ENOSPC, "broken": errno.EIO, "interrupted": errno.EINTR, "half": 0}
+"""How a write fails; half of it is what a signal or a quota may leave, and no error."""
 KNOWN = {"register.db", *(f"register.db{more}" for more in ("-wal", "-shm", ".lock", ".salt")), "run.json", "run.csv"}
 KNOWN |= {"said", "conf", "inventory.yaml", "site.yaml"}
 WORDS = ("scan", *JUDGING, "--limit", "host00", "--register", "register.db", "-q", "-o", "run.json", "-o", "run.csv")
@@ -66,12 +68,12 @@ def sound(folder: Path) -> None:
 
 
 def main(folder: str) -> None:
-    """Let each write fail once, for want of room or for a broken disk, until a scan makes fewer than that."""
+    """Let each write fail once, in one way after the other, until a scan makes fewer than that."""
     import scanner.cli.scan
     import scanner.register  # noqa: F401 - both loaded once, and every child has them
 
     os.chdir(folder)
-    place, ended = Path(folder), Counter[str]()
+    place, ended = Path(folder), {how: Counter[str]() for how in ERRORS}
     kept = place.parent / "kept"
     shutil.copytree(place, kept)
     for n in range(10_000):
@@ -80,15 +82,18 @@ def main(folder: str) -> None:
         for file in kept.glob("*.*"):
             if file.is_file():
                 shutil.copy2(file, place)
-        code, met = scan_failing_at(n, ERRORS[n % len(ERRORS)])
+        how = list(ERRORS)[n % len(ERRORS)]
+        code, met = scan_failing_at(n, ERRORS[how])
         try:
             sound(place)
             assert "Traceback" not in Path("said").read_text()
             assert code in {0, 1, 3}, code
         except AssertionError as wrong:
-            raise AssertionError(f"write {n}: exit {code}: {wrong}: {Path('said').read_text()[-3000:]}") from wrong
+            raise AssertionError(
+                f"write {n} is {how}: exit {code}: {wrong}: {Path('said').read_text()[-3000:]}"
+            ) from wrong
         Path("said").unlink()
-        ended[str(code)] += 1
+        ended[how][str(code)] += 1
         if not met:
             break
     sys.stdout.write(json.dumps(ended))
