@@ -226,6 +226,102 @@ def test_a_clock_that_jumps_by_years_during_a_run_ends_no_visit_and_leaves_none_
         assert outcomes(place) == {"fail": kills.ASSETS}
 
 
+@pytest.fixture
+def full(place: Path) -> Iterator[Path]:
+    """A folder below the place on a disk of its own without any room, and an old report in it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small disk")
+    disk = place / "full"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=True)
+    (disk / "run.json").write_text('{"old": true}')
+    (disk / "log").write_text("before\n")
+    with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+        while filler.write(b"x" * 512):
+            pass
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.fault("S2")
+def test_a_report_on_a_full_disk_is_told_and_the_old_one_and_the_run_are_kept(place: Path, full: Path) -> None:
+    argv = [sys.executable, "-m", "scanner.cli", "scan", *kills.JUDGING, "--register", "register.db", "-q"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [*argv, "-o", "full/run.json", "-o", "run.csv"]
+    done = subprocess.run(words, cwd=place, env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 3
+    assert "full/run.json: could not be written: No space left on device" in done.stderr
+    assert {file.name for file in full.iterdir()} == {"run.json", "log", "filler"}
+    assert json.loads((full / "run.json").read_text()) == {"old": True}
+    register = open_register(str(place / "register.db"))
+    assert [one.state for one in register.runs()] == ["complete"], "its report can be made later"
+    register.close()
+
+
+@pytest.mark.fault("S2")
+def test_a_log_on_a_full_disk_ends_no_run(place: Path, full: Path) -> None:
+    argv = [sys.executable, "-m", "scanner.cli", "scan", *WORDS, "--log-file", "full/log", "-q"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(argv, cwd=place, env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, outcomes(place)) == (1, {"fail": kills.ASSETS}), done.stderr
+    assert done.stderr.count("No space left on device; lines of it are lost") == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert (full / "log").read_text().startswith("before\n")
+
+
+ZONES = (  # TZ before, TZ after: a day on which clocks are set, one with leap seconds, and another side of the world
+    ("Europe/Berlin", "America/New_York"),
+    ("right/UTC", "Pacific/Kiritimati"),
+    ("XXX-2YYY,0/0,J364/25", "XXX+12"),  # summer time nearly always
+)
+
+
+@pytest.mark.parametrize(("before", "after"), ZONES)
+@pytest.mark.fault("S8")
+def test_another_zone_between_two_runs_changes_no_order_and_no_date(place: Path, before: str, after: str) -> None:
+    (place / "conf").write_text("yes\n")
+    assert scan(place, env={"TZ": before}).returncode == 0
+    passed = told(place)
+    (place / "conf").write_text("no\n")
+    assert scan(place, env={"TZ": after}).returncode == 1
+    failed = told(place)
+    assert passed["started_at"] < passed["finished_at"] < failed["started_at"] < failed["finished_at"]
+    assert {one["started_at"][-6:] for one in (passed, failed)} == {"+00:00"}
+    register = open_register(str(place / "register.db"))
+    try:
+        assert register.verify() == []
+        assert [one.id for one in register.runs()] == [failed["id"], passed["id"]]
+        assert {risk.state for risk in register.risks()} <= {"new", "open"}
+    finally:
+        register.close()
+    days = set()
+    for zone in (before, after, "UTC"):
+        argv = [sys.executable, "-m", "scanner.cli", "register", "list", "--register", "register.db", "-f", "json"]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "TZ": zone}
+        days.add(subprocess.run(argv, cwd=place, env=env, capture_output=True, text=True, check=True).stdout)
+    assert len(days) == 1, "due dates do not hang on where somebody looks"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv to be both users")
+@pytest.mark.fault("P6")
+def test_root_and_a_user_reach_the_same_verdicts_where_both_may_read(place: Path) -> None:
+    assert scan(place).returncode == 1
+    of_root = told(place)
+    for file in place.glob("register.db*"):
+        file.unlink()
+    for file in (place, *place.rglob("*")):
+        shutil.chown(file, 61007)
+    reads = "+dac_override"  # for the case that the interpreter is below a folder of root's
+    done = scan(place, "setpriv", "--reuid=61007", f"--inh-caps={reads}", f"--ambient-caps={reads}")
+    assert done.returncode == 1, done.stderr
+    of_user = told(place)
+    kept = ("control", "asset", "outcome", "observed", "expected")
+    assert [{key: one.get(key) for key in kept} for one in of_root["findings"]] == [
+        {key: one.get(key) for key in kept} for one in of_user["findings"]
+    ]
+    assert {file.stat().st_uid for file in place.glob("register.db*")} == {61007}
+
+
 # ── who reads ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 VERBS = {  # words -> the exit code, whoever reads: the last run fails, the one before passed

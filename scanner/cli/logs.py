@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -98,7 +99,25 @@ def _to_file(path: Path) -> logging.Handler:
 
 
 class _Rotated(WatchedFileHandler):
-    """Appends; before each line it looks whether the file was moved away, and begins it anew then."""
+    """Appends; before each line it looks whether the file was moved away, and begins it anew then.
+
+    A line that cannot be written (a full disk) is lost, which is said once and ends no run.
+    """
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        if self.stream is not None:
+            with contextlib.suppress(OSError):  # what it still holds cannot be written either
+                self.stream.close()
+            self.stream = None  # the next line tries anew
+        if not self._told:
+            self._told = True
+            click.echo(f"riskline: --log-file {self.baseFilename}: {error.strerror}; lines of it are lost", err=True)
 
     def _open(self) -> TextIOWrapper:
         def opener(path: str, flags: int) -> int:
