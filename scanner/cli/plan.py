@@ -191,7 +191,7 @@ def _probes(found: Plan, via: str) -> list[Probe]:
 
 def _sudoers(user: str, script: Path | None) -> str:
     from scanner.errors import UsageError
-    from scanner.transports.collector import pinned_rule
+    from scanner.transports.collector import KEY_ADVICE, pinned_rule
 
     if not user.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"--user {user}: letters, digits, dash and underscore only")
@@ -199,10 +199,11 @@ def _sudoers(user: str, script: Path | None) -> str:
         return pinned_rule(user, script.read_bytes())
     return (
         "# /etc/sudoers.d/riskline, mode 0440; check with: visudo -cf FILE\n"
+        f"{KEY_ADVICE}"
         "# One shell, once per visit, fed with the script that `riskline plan --show-script` prints. It is a full\n"
-        "# grant: protect the scan account's key as you would root's, and allow it only from the scanner's address.\n"
+        "# grant: protect the scan account's key as you would root's.\n"
         f"{user} ALL=(root) NOPASSWD: /bin/sh -s\n"
-        f"Defaults:{user} !requiretty\n"
+        f"Defaults:{user} env_reset, !setenv, !requiretty\n"
     )
 
 

@@ -21,7 +21,9 @@ MANAGED_MAX = 6144
 LISTING = ("organizations:ListAccounts", "organizations:ListTagsForResource")
 """What finding the accounts of an organization needs: their numbers, and the tags that tell what they are worth."""
 WITHHELD: dict[str, tuple[str, ...]] = {
+    "acm:ExportCertificate": (),
     "athena:GetQueryResults*": ("athena:GetQueryResults", "athena:GetQueryResultsStream"),
+    "cassandra:Select": (),
     "cloudformation:GetTemplate": (),
     "codecommit:GitPull": (),
     "dynamodb:*GetItem": ("dynamodb:GetItem", "dynamodb:BatchGetItem"),
@@ -40,14 +42,16 @@ WITHHELD: dict[str, tuple[str, ...]] = {
     "kms:Decrypt": (),
     "lambda:GetFunction": (),
     "lambda:GetLayerVersion": (),
-    "logs:FilterLogEvents": (),
-    "logs:GetLogEvents": (),
+    "logs:*LogEvents": ("logs:FilterLogEvents", "logs:GetLogEvents"),
     "logs:GetLogRecord": (),
     "logs:GetQueryResults": (),
     "logs:Start*": ("logs:StartQuery", "logs:StartLiveTail"),
+    "rds-data:*": ("rds-data:BatchExecuteStatement", "rds-data:ExecuteStatement"),
     "rds:Download*": ("rds:DownloadDBLogFilePortion", "rds:DownloadCompleteDBLogFile"),
+    "redshift-data:*": ("redshift-data:ExecuteStatement", "redshift-data:GetStatementResult*"),
     "redshift:GetClusterCredentials*": ("redshift:GetClusterCredentials", "redshift:GetClusterCredentialsWithIAM"),
     "s3:GetObject*": ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTorrent"),
+    "sdb:Select": (),
     "secretsmanager:*GetSecretValue": ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"),
     "sqs:ReceiveMessage": (),
     "ssm:GetParameter*": (

@@ -36,11 +36,19 @@ def _script(batch: Batch) -> str:
     )
 
 
+KEY_ADVICE = (
+    '# In authorized_keys of the scan account put before its key: from="SCANNER",restrict\n'
+    "# It needs no terminal and forwards nothing; an account on a jump host forwards (permitopen).\n"
+)
+
+
 def pinned_rule(user: str, script: bytes) -> str:
     """A file for sudoers.d: `user` may run this very script as root, without arguments, and nothing else."""
     return (
         "# /etc/sudoers.d/riskline, mode 0440; check with: visudo -cf FILE\n"
+        f"{KEY_ADVICE}"
         f"# Nothing but this script, as it is now, and without arguments. Install it as {COLLECTOR}\n"
         "# (root:root, mode 0755), and write `sudo: collector` under the host's `access: {ssh: …}`.\n"
         f'{user} ALL=(root) NOPASSWD: sha256:{hashlib.sha256(script).hexdigest()} {COLLECTOR} ""\n'
+        f"Defaults!{COLLECTOR} env_reset, !setenv, !requiretty\n"
     )
