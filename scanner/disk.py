@@ -27,6 +27,11 @@ def beside(register: str, name: str) -> Path:
     return Path(home).expanduser() / "riskline" / name
 
 
+def is_planted(path: Path, found: os.stat_result) -> bool:
+    """Whether the file that was opened at the path belongs neither to us nor to whose folder it is in."""
+    return found.st_uid not in {os.geteuid(), path.absolute().parent.stat().st_uid}
+
+
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write beside the target and rename: a reader sees the old file or the new one, never half of one.
 

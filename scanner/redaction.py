@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .disk import beside, private_folder
+from .disk import beside, is_planted, private_folder
 from .errors import UsageError
 from .model import Gap, Reply, text_digest
 from .secret_shapes import FIRST_OF_ITS_LINE, NAME, NAMED, NO_SECRET, PAIRS, SHAPES
@@ -207,6 +207,8 @@ def read_salt(path: Path) -> bytes:
             raise UsageError(
                 f"{path}, the salt of fingerprints, must be a file that only its owner can read; run: chmod 600 {path}"
             )
+        if is_planted(path, found):
+            raise UsageError(f"{path}, the salt of fingerprints, belongs to another user, who knows it; remove it")
         return _filled(descriptor)
     except OSError as error:
         raise UsageError(f"{path}, the salt of fingerprints, cannot be made: {error.strerror}") from error

@@ -211,6 +211,19 @@ def test_a_salt_that_others_can_read_or_that_is_a_link_is_refused(tmp_path: Path
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
+@pytest.mark.fault("S6", "R3")
+def test_a_salt_that_somebody_planted_and_therefore_knows_is_refused(tmp_path: Path) -> None:
+    planted = tmp_path / "register.db.salt"
+    planted.write_bytes(b"x" * 32)
+    planted.chmod(0o600)
+    os.chown(planted, 61000, 61000)
+    with pytest.raises(UsageError, match="belongs to another user, who knows it"):
+        read_salt(planted)
+    os.chown(tmp_path, 61000, 61000)  # in a folder of that user's own
+    assert read_salt(planted) == b"x" * 32
+
+
 def test_a_secret_that_was_resolved_is_known_and_old_ones_are_forgotten() -> None:
     Secret("canary-known-value", "env:X")
     assert "canary-known-value" in known_values()

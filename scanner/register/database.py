@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from scanner.disk import private_folder
+from scanner.disk import is_planted, private_folder
 from scanner.errors import LockedError, RegisterError, UsageError
 
 from . import tables
@@ -142,7 +142,7 @@ def _prepare(path: Path) -> bool:
 
 def _own(path: Path, descriptor: int, found: os.stat_result) -> None:
     """Close the file to all but its owner. Raises UsageError for one that somebody planted, or that stays open."""
-    if found.st_uid not in {os.geteuid(), path.absolute().parent.stat().st_uid}:
+    if is_planted(path, found):
         raise UsageError(
             f"{path} belongs to another user, as its folder does not; look whose it is, or name another one"
         )
