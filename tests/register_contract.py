@@ -367,6 +367,31 @@ class RegisterContract:
                 "the record of run run-1: not what was sealed",
             ),
             ("DELETE FROM visits WHERE run = 'run-0'", "the visits of run run-0: not what was sealed"),
+            (
+                "UPDATE contents SET body = (SELECT body FROM contents WHERE digest = (SELECT findings FROM visits "
+                "WHERE run = 'run-0')) WHERE digest = (SELECT findings FROM visits WHERE run = 'run-1')",
+                "what run run-1 found on a: not what was written",
+            ),
+            (
+                "UPDATE contents SET body = (SELECT body FROM contents WHERE digest = (SELECT findings FROM visits "
+                "WHERE run = 'run-0')) WHERE digest = (SELECT controls FROM runs WHERE id = 'run-1')",
+                "the controls of run run-1: not what was written",
+            ),
+            (
+                "UPDATE contents SET body = (SELECT body FROM contents WHERE digest = (SELECT findings FROM visits "
+                "WHERE run = 'run-0')) WHERE digest = (SELECT evidence FROM visits WHERE run = 'run-1')",
+                "the answers of a in run run-1: not what was written",
+            ),
+            ("UPDATE risks SET opened_at = '2030-01-01' WHERE control = 'users'", "opened_at is 2030-01-01, but"),
+            ("UPDATE risks SET opened_run = 'run-1' WHERE control = 'users'", "opened_run is run-1, but"),
+            ("UPDATE risks SET changed_at = opened_at WHERE control = 'ssh'", "changed_at is"),
+            ("UPDATE risks SET reopened = 7 WHERE control = 'users'", "reopened is 7, but its events say 0"),
+            ("UPDATE runs SET score = 0.5 WHERE id = 'run-1'", "run run-1: its score is not what was written"),
+            ("UPDATE runs SET started_at = '2030' WHERE id = 'run-1'", "run run-1: its started_at is not what"),
+            (
+                "UPDATE visits SET failed = 0 WHERE run = 'run-0'",
+                "what is counted of run run-0 on a is not what it found",
+            ),
         ],
     )
     @pytest.mark.fault("S12")

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -91,7 +91,8 @@ def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[s
     known_head: a head that was printed earlier and must be part of the chain.
     """
     found: list[str] = []
-    states: dict[str, str] = {}
+    states: dict[str, _Told] = {}
+    known: dict[str, str] = {}  # each instant and run once: a visit's events have them alike
     head, last, met = START, 0, known_head in {None, START}
     for seq, event, stored in events(connection):
         if seq != last + 1:
@@ -101,7 +102,8 @@ def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[s
         if not _may_follow(event, states):
             found.append(f"event {seq} ({event.change}) cannot follow what was before it")
         if event.change not in _DECIDED | _OF_NO_RISK:
-            states[event.fingerprint] = _STATE_AFTER.get(event.change, "?")
+            at, run = known.setdefault(event.at, event.at), known.setdefault(event.run, event.run)
+            states[event.fingerprint] = _after(states.get(event.fingerprint), event.change, at, run)
         head, last, met = stored, seq, met or stored == known_head
     end = connection.execute(sa.select(tables.chain.c.seq, tables.chain.c.hash)).one_or_none()
     if end is None or (end.seq, bytes(end.hash)) != (last, head):
@@ -112,8 +114,26 @@ def faults(connection: sa.Connection, known_head: bytes | None = None) -> list[s
     return found + list(_risk_faults(states, risks))
 
 
-def _may_follow(event: Event, states: Mapping[str, str]) -> bool:
-    before = states.get(event.fingerprint)
+class _Told(NamedTuple):
+    """What the events say of one risk, as its row should."""
+
+    state: str
+    opened_at: str
+    opened_run: str
+    changed_at: str
+    reopened: int
+
+
+def _after(before: _Told | None, change: str, at: str, run: str) -> _Told:
+    state = _STATE_AFTER.get(change, "?")
+    if before is None:
+        return _Told(state, at, run, at, 0)
+    return before._replace(state=state, changed_at=at, reopened=before.reopened + (change == "reopened"))
+
+
+def _may_follow(event: Event, states: Mapping[str, _Told]) -> bool:
+    told = states.get(event.fingerprint)
+    before = told.state if told else None
     if event.change in _OF_NO_RISK:
         return event.fingerprint == ""
     if event.change in _DECIDED:
@@ -121,13 +141,17 @@ def _may_follow(event: Event, states: Mapping[str, str]) -> bool:
     return event.change in _MAY_FOLLOW.get(before, set())
 
 
-def _risk_faults(states: dict[str, str], risks: Iterable[sa.RowMapping]) -> Iterator[str]:
+def _risk_faults(states: dict[str, _Told], risks: Iterable[sa.RowMapping]) -> Iterator[str]:
     for row in risks:
         name = f"risk {row['fingerprint'][:12]}"
         if row["fingerprint"] != fingerprint(row["asset"], row["control"], row["subject"]):
             yield f"{name} is not about what it was about"
         told = states.pop(row["fingerprint"], None)
-        if told != row["state"]:
-            yield f"{name} is {row['state']}, but its events say {told or 'nothing'}"
+        if told is None or told.state != row["state"]:
+            yield f"{name} is {row['state']}, but its events say {told.state if told else 'nothing'}"
+            continue
+        for column, said in zip(_Told._fields[1:], told[1:], strict=True):
+            if row[column] != said:
+                yield f"{name}: {column} is {row[column]}, but its events say {said}"
     for lost in states:
         yield f"risk {lost[:12]} has events and is missing itself"

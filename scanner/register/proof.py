@@ -1,5 +1,7 @@
 """What a finished run leaves in the history: digests of all that was kept of it, so that altering it later shows.
 
+What a visit found and answered is stored by its own digest, and what is listed of it is said twice: both are compared.
+
 The chain of events proves itself; this ties to it the run's own record, which says by which inventory, baselines, feeds
 and tool it was judged, and every visit with its findings. A visit's own record holds the digest of its evidence, which
 the host key that was shown is part of; `riskline replay` holds the answers to that.
@@ -9,12 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from . import chain, tables
+from . import chain, codec, tables
+from .recording import counts, run_listed
+
+_MOST = 1000
+"""So many faults of a kind are named."""
 
 
 def seal(connection: sa.Connection, run: str) -> None:
@@ -49,7 +57,16 @@ def _read(details: str) -> Mapping[str, str]:
 
 
 def faults(connection: sa.Connection) -> Iterator[str]:
-    """What of each finished run is no longer as it was sealed. Runs of earlier releases were not."""
+    """What is no longer as it was written: runs as they were sealed (those of earlier releases were not), stored values
+    as their digests say, and what is listed of runs and visits as these say themselves.
+    """
+    yield from _seal_faults(connection)
+    bad = set(_altered(connection))
+    yield from _content_faults(connection, bad)
+    yield from _listed_faults(connection, bad)
+
+
+def _seal_faults(connection: sa.Connection) -> Iterator[str]:
     sealed: dict[str, Mapping[str, str]] = {}
     query = sa.select(tables.events).where(tables.events.c.change == chain.SEALED).order_by(tables.events.c.seq)
     for event in map(chain.event_of, connection.execute(query)):
@@ -61,3 +78,60 @@ def faults(connection: sa.Connection) -> Iterator[str]:
         for part, name in (("run", "the record of run"), ("visits", "the visits of run")):
             if now and now[part] != said.get(part):
                 yield f"{name} {run}: not what was sealed"
+
+
+def _altered(connection: sa.Connection) -> Iterator[bytes]:
+    """Digests of stored values that say something else now."""
+    query = sa.select(tables.contents.c.digest, tables.contents.c.body).execution_options(yield_per=200)
+    for digest, body in connection.execute(query):
+        try:
+            same = hashlib.sha256(zlib.decompress(body)).digest() == bytes(digest)
+        except zlib.error:
+            same = False
+        if not same:
+            yield bytes(digest)
+
+
+def _content_faults(connection: sa.Connection, bad: set[bytes]) -> Iterator[str]:
+    """Where stored values are used that are altered or missing."""
+    visits, runs, digest = tables.visits.c, tables.runs.c, tables.contents.c.digest
+    held = sa.select(digest)
+    uses = (
+        ("the controls of run {0}", sa.select(runs.id, runs.controls), runs.controls),
+        ("what run {0} found on {1}", sa.select(visits.run, visits.asset, visits.findings), visits.findings),
+        ("the answers of {1} in run {0}", sa.select(visits.run, visits.asset, visits.evidence), visits.evidence),
+    )
+    unused = set(bad)
+    for words, query, column in uses:
+        wrong = sa.and_(column.is_not(None), sa.or_(column.not_in(held), column.in_(sorted(bad)[:_MOST])))
+        for *place, name in connection.execute(query.where(wrong).order_by(column).limit(_MOST)):
+            unused.discard(bytes(name))
+            yield f"{words.format(*place)}: {'not what was written' if bytes(name) in bad else 'missing'}"
+    for name in sorted(unused)[:_MOST]:  # a large answer, which the stored evidence names
+        yield f"the stored value {name.hex()[:12]}: not what was written"
+
+
+def _listed_faults(connection: sa.Connection, bad: set[bytes]) -> Iterator[str]:
+    """Runs and visits whose columns say something else than their own records do."""
+    for row in connection.execute(sa.select(tables.runs).execution_options(yield_per=200)).mappings():
+        try:
+            wrong = [name for name, said in run_listed(codec.unpack(row["body"])["run"]).items() if row[name] != said]
+        except KeyError:  # of an earlier release, which did not say all of it
+            continue
+        except (ValueError, TypeError, zlib.error):
+            wrong = ["record"]
+        for name in wrong:
+            yield f"run {row['id']}: its {name} is not what was written"
+    visits = tables.visits.c
+    query = sa.select(visits.run, visits.asset, visits.findings, visits.failed, visits.unknown)
+    counted: dict[bytes, dict[str, Any]] = {}
+    for run, asset, name, *listed in connection.execute(
+        query.order_by(visits.findings).execution_options(yield_per=500)
+    ):
+        if bytes(name) in bad:
+            continue
+        if bytes(name) not in counted:
+            stored = connection.scalar(sa.select(tables.contents.c.body).where(tables.contents.c.digest == name))
+            counted = {bytes(name): counts(codec.findings_of(asset, codec.unpack(stored))) if stored else {}}
+        if (said := list(counted[bytes(name)].values())) and said != listed:
+            yield f"what is counted of run {run} on {asset} is not what it found"

@@ -24,13 +24,18 @@ def run_columns(run: Run) -> dict[str, Any]:
         "run": codec.plain(replace(run, controls={}, visited=(), history=None)),
         "order": [v.asset.id for v in run.visited],
     }
+    return {**run_listed(body["run"]), "body": codec.pack(body)}
+
+
+def run_listed(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns by which runs are listed and found, from what a run's own record says."""
+    ended = said["finished_at"]
     return {
-        "started_at": instant(run.started_at),
-        "finished_at": instant(run.finished_at) if run.finished_at else None,
-        "state": run.state,
-        "inventory_digest": run.inventory_digest,
-        "score": run.organisation.score,
-        "body": codec.pack(body),
+        "started_at": instant(datetime.fromisoformat(said["started_at"])),
+        "finished_at": instant(datetime.fromisoformat(ended)) if ended else None,
+        "state": said["state"],
+        "inventory_digest": said["inventory_digest"],
+        "score": said["organisation"]["score"],
     }
 
 
