@@ -74,6 +74,11 @@ def _bytes_of(path: Path) -> bytes:
         raise UsageError(f"{path}: {error.strerror}") from error
 
 
+def read_text(path: Path) -> str:
+    """A whole text of another form than YAML; a mark of UTF-8 at its head is left out. UsageError as for YAML."""
+    return _text_of(_bytes_of(path), str(path)).removeprefix("\ufeff")
+
+
 def read_shared(path: Path) -> LocatedDict:
     """As `read_document`, of a file that several others take in: parsed once while it stays; never to be changed."""
     return _parsed(_bytes_of(path), str(path))
@@ -97,13 +102,7 @@ def read_head(path: Path, key: str) -> LocatedDict:
 
 def parse_document(data: bytes, name: str) -> LocatedDict:
     """As `read_document`, of bytes; `name` stands for the file in complaints."""
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{name}:1: larger than {MAX_BYTES >> 20} MiB")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UsageError(f"{name}:{line}: not UTF-8 text") from error
+    text = _text_of(data, name)
     try:
         value = _Reader(name).read(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
@@ -115,6 +114,16 @@ def parse_document(data: bytes, name: str) -> LocatedDict:
     if not isinstance(value, LocatedDict):
         raise UsageError(f"{name}:1: a mapping (key: value) is expected at the top")
     return value
+
+
+def _text_of(data: bytes, name: str) -> str:
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{name}:1: larger than {MAX_BYTES >> 20} MiB")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UsageError(f"{name}:{line}: not UTF-8 text") from error
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from scanner.catalogue import Catalogue
 from scanner.errors import UsageError
 from scanner.load import WrittenFloat, parse_document, validate
 from scanner.model import Asset, Control
+
+from .bounded import bounded
 
 
 def parse(text: str) -> dict[str, object]:
@@ -62,6 +67,79 @@ def test_an_alias_bomb_ends() -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     with pytest.raises(UsageError, match="aliases unfold"):
         parse("\n".join(lines))
+
+
+ALIASES = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+BOMBS: Mapping[str, tuple[str, str]] = {
+    "aliases": (f"a0: &a0 [x, x, x, x, x, x, x, x, x]\n{ALIASES}", ":6: aliases unfold to more than can be meant"),
+    "merge keys": (
+        f"a0: &a0 {{k: v}}\n{ALIASES}".replace("[", "{<<: [").replace("]", "]}"),
+        ":2: merge keys (<<) are not supported",
+    ),
+    "depth": (f"a: 1\nb: {'[' * 100_000}", ":2: nested too deep"),
+    "depth of mappings": ("".join(f"{' ' * n}a:\n" for n in range(1000)), ":41: nested too deep"),
+    "width": (f"a: 1\nb: [{'[],' * 2_000_000}]", ":2: nested too deep or too long"),
+    "a tag": ("a: 1\nb: !!python/object/apply:os.system [touch made]\n", ":2: the tag tag:yaml.org,2002:python/object"),
+    "a tag of a name": ("a: !!python/name:os.system\n", ":1: the tag tag:yaml.org,2002:python/name:os.system"),
+    "an object": ("a: !!python/object:subprocess.Popen {args: [touch, made]}\n", ":1: the tag"),
+    "length": ("a: 1\n", ":1: larger than 16 MiB"),
+}
+READERS: Mapping[str, str] = {
+    "inventory": "inventory check -i {file}",
+    "baseline": "baseline check {file}",
+    "part": "baseline check extending.yaml",
+    "policy": "scan -i good.yaml --no-record --policy {file}",
+    "gate": "gate latest --change CHG-1 --register r.db --policy {file}",
+    "waivers": "register waive {file} --register r.db --who eve",
+    "attestations": "attest ORG-01 -i people.yaml --asset a --answer yes --who Jane",
+    "hosts": "inventory import ansible {file}",
+}
+"""What each kind of file is read by. Two are read because another file names them."""
+EVERYWHERE = ("aliases", "merge keys", "depth", "a tag", "length")
+TRIED = [(reader, bomb) for reader in READERS for bomb in (BOMBS if reader == "inventory" else EVERYWHERE)]
+
+
+def laid(path: Path, bomb: str) -> str:
+    """Write it there; the complaint that it is to meet."""
+    text, complaint = BOMBS[bomb]
+    path.write_text(f"{text}\nz:\n")  # the last line tells Ansible's YAML from its INI
+    if bomb == "length":
+        os.truncate(path, 100 << 20)
+    return f"{path.name}{complaint}"
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Path:
+    """A folder with the sound files that the readers need besides the one that is not."""
+    (tmp_path / "good.yaml").write_text("assets: {a: {access: local}}\n")
+    (tmp_path / "people.yaml").write_text("attestations: bad.yaml\nassets: {a: {access: organisation}}\n")
+    head = "id: x\nversion: '1'\ntitle: T\napplies_to: {kind: linux}\n"
+    (tmp_path / "extending.yaml").write_text(f"{head}extends: bad.yaml\n")
+    return tmp_path
+
+
+@pytest.mark.fault("I1")
+@pytest.mark.parametrize(("reader", "bomb"), TRIED)
+def test_no_file_that_a_verb_reads_multiplies(beside: Path, reader: str, bomb: str) -> None:
+    complaint = laid(beside / "bad.yaml", bomb)
+    took = bounded(beside, *READERS[reader].format(file="bad.yaml").split())
+    assert (took.code, took.stdout) == (2, ""), took.stderr
+    assert f"riskline: {complaint}" in took.stderr
+    assert "Traceback" not in took.stderr
+    assert took.peak_mib < 256
+    assert not (beside / "made").exists()
+
+
+@pytest.mark.fault("I1")
+@pytest.mark.parametrize("bomb", EVERYWHERE)
+def test_attestations_that_multiply_answer_nothing_and_are_told_with_their_line(beside: Path, bomb: str) -> None:
+    complaint = laid(beside / "bad.yaml", bomb)
+    took = bounded(beside, "scan", "-i", "people.yaml", "--no-record", "-f", "json", "--fail-on", "never")
+    found = json.loads(took.stdout)["findings"]
+    assert found
+    assert {(one["outcome"], one["reason"]) for one in found} == {("unknown", "failed")}
+    assert all(complaint in one["detail"] for one in found)
+    assert (took.code, took.peak_mib < 256) == (3, True)
 
 
 @given(st.binary(max_size=400))
