@@ -41,7 +41,7 @@ _TOP = (
 def read_baseline(path: Path, catalogue: Catalogue) -> Baseline:
     """The baseline of a file, complete. Raises UsageError naming every mistake with file:line and a remedy."""
     document = load.read_document(path)
-    parameters, controls = _gather(document, path, catalogue, ())
+    parameters, controls = _gather(document, path, catalogue, (), {})
     for key in ("id", "version", "title", "applies_to"):
         if key not in document:
             raise complain(document.place, f"the baseline has no {key!r}; add it")
@@ -81,20 +81,31 @@ def _plain(value: Any) -> Any:
 
 
 Parameters = dict[str, tuple[Any, load.Place]]
+Gathered = tuple[Parameters, dict[str, LocatedDict]]
+MAX_EXTENDS = 20
+"""So many files may stand one above the other."""
 
 
 def _gather(
-    document: LocatedDict, path: Path, catalogue: Catalogue, above: tuple[Path, ...]
-) -> tuple[Parameters, dict[str, LocatedDict]]:
-    """Parameters and controls by id of a file and all it extends; what stands nearer to the top file wins."""
+    document: LocatedDict, path: Path, catalogue: Catalogue, above: tuple[Path, ...], known: dict[Path, Gathered]
+) -> Gathered:
+    """Parameters and controls by id of a file and all it extends; what stands nearer to the top file wins.
+
+    known: the files that were gathered so far; each is once, however many extend it.
+    """
     _refuse_unknown(document)
     parameters: Parameters = {}
     controls: dict[str, LocatedDict] = {}
     for name, place in _texts(document, "extends"):
         file = _extended(name, path, place, catalogue)
-        if file.resolve() in above or file.resolve() == path.resolve():
+        here, there = path.resolve(), file.resolve()
+        if there in (*above, here):
             raise complain(place, f"{name!r} extends itself in a circle")
-        more, inherited = _gather(load.read_shared(file), file, catalogue, (*above, path.resolve()))
+        if len(above) >= MAX_EXTENDS:
+            raise complain(place, f"{name!r} is extended through more than {MAX_EXTENDS} files")
+        if there not in known:
+            known[there] = _gather(load.read_shared(file), file, catalogue, (*above, here), known)
+        more, inherited = known[there]
         parameters |= more
         for id, entry in inherited.items():
             if id in controls:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
@@ -122,7 +123,8 @@ class Catalogue:
         for folder in self.check_folders:
             file = folder.absolute().joinpath(*id.split(".")).with_suffix(".py")
             if file.is_file():
-                refuse_writable(file)
+                for place in _way(folder.absolute(), file):
+                    refuse_writable(place)
                 return self._workers[folder].module(id, file)
         head, _, rest = id.partition(".")
         for point in _points(ENTRY_POINTS):
@@ -161,10 +163,24 @@ def _import_named(name: str) -> ModuleType | None:
     return importlib.import_module(name)
 
 
+def _way(folder: Path, file: Path) -> Iterator[Path]:
+    """The folders between a named one and a file in it, and the file: who may write to one of them may change it."""
+    yield from (place for place in reversed(file.parents) if place.is_relative_to(folder) and place != folder)
+    yield file
+
+
+class _Uncompiled(importlib.machinery.SourceFileLoader):
+    """Reads the source itself: who could not change that may have been able to put something into __pycache__."""
+
+    def get_code(self, _: str) -> types.CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def import_file(id: str, file: Path) -> ModuleType:
     """Import a module of a named folder; done in a process of its own, see confined.py. Raises UsageError."""
     refuse_writable(file)
-    spec = importlib.util.spec_from_file_location(f"riskline_checks.{id}", file)
+    name = f"riskline_checks.{id}"
+    spec = importlib.util.spec_from_file_location(name, file, loader=_Uncompiled(name, str(file)))
     if spec is None or spec.loader is None:
         raise UsageError(f"{file}: cannot be read as a Python module")
     module = importlib.util.module_from_spec(spec)

@@ -19,6 +19,7 @@ from . import load
 from .errors import UsageError
 
 MAX_HOSTS = 100_000
+MAX_RANGES = 20
 _RANGE = re.compile(r"\[(\w{1,9}):(\w{1,9})(?::([1-9]\d{0,8}))?\]", re.ASCII)
 _INI = re.compile(r"(?m)^\[[^\]\n]+\][^\S\n]*(#.*)?$")
 _YAML = re.compile(r"(?m)^[^\S\n]*\w[\w-]*:[^\S\n]*(#.*)?$")
@@ -151,6 +152,8 @@ def _of_ini(text: str, name: str) -> Groups:
 
 def _hosts(written: str) -> list[str]:
     """The hosts of one line. Raises UsageError where they are too many."""
+    if len(_RANGE.findall(written)) > MAX_RANGES:
+        raise UsageError(f"{written[:60]}: more than {MAX_RANGES} ranges in one name")
     found = list(islice(_spread(written), MAX_HOSTS + 1))
     if len(found) > MAX_HOSTS:
         raise UsageError(f"{written[:60]}: more than {MAX_HOSTS} hosts")

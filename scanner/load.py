@@ -11,7 +11,9 @@ import dataclasses
 import difflib
 import functools
 import json
+import os
 import re
+import stat
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,8 +69,12 @@ def read_document(path: Path) -> LocatedDict:
 
 
 def _bytes_of(path: Path) -> bytes:
+    """What stands in a file that not everybody may write to; one byte more than is allowed where it is too long."""
     try:
         with path.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            if mode & stat.S_IWOTH and stat.S_ISREG(mode):
+                raise UsageError(f"{path}: anybody on this machine may change it; run: chmod o-w {path}")
             return opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error

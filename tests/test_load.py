@@ -142,6 +142,87 @@ def test_attestations_that_multiply_answer_nothing_and_are_told_with_their_line(
     assert (took.code, took.peak_mib < 256) == (3, True)
 
 
+UNTRUSTED: Mapping[str, str] = {
+    "missing": "bad.yaml: No such file or directory",
+    "not UTF-8": "bad.yaml:2: not UTF-8 text",
+    "open to all": "bad.yaml: anybody on this machine may change it; run: chmod o-w bad.yaml",
+    "UTF-16": "bad.yaml:1: not UTF-8 text",
+    "a folder": "bad.yaml",
+}
+OFTEN = ("missing", "not UTF-8", "open to all")
+READ = [(reader, what) for reader in READERS for what in (UNTRUSTED if reader == "inventory" else OFTEN)]
+READ.remove(("attestations", "missing"))  # the first answer begins the file
+
+
+@pytest.mark.fault("I5")
+@pytest.mark.parametrize(("reader", "what"), READ)
+def test_a_file_that_cannot_be_trusted_or_read_is_refused_by_every_verb(beside: Path, reader: str, what: str) -> None:
+    bad = beside / "bad.yaml"
+    if what == "a folder":
+        bad.mkdir()
+    elif what != "missing":
+        bad.write_bytes({"not UTF-8": b"a: 1\nb: \xff\xfe\n", "UTF-16": "a: 1\n".encode("utf-16")}.get(what, b"a: 1\n"))
+        bad.chmod(0o666 if what == "open to all" else 0o644)
+    took = bounded(beside, *READERS[reader].format(file="bad.yaml").split())
+    complaint = UNTRUSTED[what]
+    if (reader, what) == ("part", "missing"):
+        complaint = "extending.yaml:5: there is no baseline or part 'bad.yaml' to extend"
+    assert (took.code, took.stdout) == (2, ""), took.stderr
+    assert complaint in took.stderr
+    assert "Traceback" not in took.stderr
+
+
+@pytest.mark.fault("I5")
+def test_attestations_that_anybody_may_write_answer_nothing(beside: Path) -> None:
+    bad = beside / "bad.yaml"
+    bad.write_text("attestations: []\n")
+    for mode, reason in ((0o644, "not-attested"), (0o666, "failed")):
+        bad.chmod(mode)
+        took = bounded(beside, "scan", "-i", "people.yaml", "--no-record", "-f", "json", "--fail-on", "never")
+        found = json.loads(took.stdout)["findings"]
+        assert {(one["outcome"], one["reason"]) for one in found} == {("unknown", reason)}
+    assert all("chmod o-w" in one["detail"] for one in found)
+
+
+@pytest.mark.fault("I5")
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ({"a": "a"}, "a.yaml:5: 'a.yaml' extends itself in a circle"),
+        ({"a": "b", "b": "c", "c": "b"}, "c.yaml:5: 'b.yaml' extends itself in a circle"),
+        ({"a": "b", "b": "a"}, "b.yaml:5: 'a.yaml' extends itself in a circle"),
+        ({"a": "n0", **{f"n{n}": f"n{n + 1}" for n in range(1500)}, "n1500": ""}, "through more than 20 files"),
+        ({"a": "../b"}, "a.yaml:5: there is no baseline or part '../b.yaml' to extend"),
+        ({"a": "b", "b": "c"}, "b.yaml:5: there is no baseline or part 'c.yaml' to extend"),
+    ],
+)
+def test_baselines_that_extend_without_end_are_refused_with_their_line(
+    tmp_path: Path, files: Mapping[str, str], complaint: str
+) -> None:
+    laid_out(tmp_path, files)
+    took = bounded(tmp_path, "baseline", "check", "a.yaml")
+    assert took.code == 2
+    assert complaint in took.stderr
+    assert "Traceback" not in took.stderr
+
+
+@pytest.mark.fault("I5", "I1")
+def test_parts_that_extend_one_another_twice_are_gathered_once(tmp_path: Path) -> None:
+    """Fifteen files, each of which takes the next one in nine times: 9^15 of them, one by one."""
+    laid_out(tmp_path, {"a": "n0", **{f"n{n}": ", ".join([f"n{n + 1}.yaml"] * 8 + [f"n{n + 1}"]) for n in range(14)}})
+    laid_out(tmp_path, {"n14": ""})
+    took = bounded(tmp_path, "baseline", "check", "a.yaml")
+    assert (took.code, took.stdout) == (0, "a.yaml: good; a 1 with 0 controls\n"), took.stderr
+
+
+def laid_out(folder: Path, files: Mapping[str, str]) -> None:
+    """Baselines by name, each with what it extends; their line 5 says so."""
+    for name, above in files.items():
+        more = f"extends: [{above}.yaml]\n" if above else ""
+        head = f"id: {name}\nversion: '1'\ntitle: T\napplies_to: {{kind: linux}}\n"
+        (folder / f"{name}.yaml").write_text(head + more)
+
+
 @given(st.binary(max_size=400))
 @pytest.mark.fault("I1")
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
