@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,9 @@ def read_baseline(path: Path, catalogue: Catalogue) -> Baseline:
             refuse_unsound(term, catalogue)
     except UsageError as error:
         mistakes.append(str(complain(document.places["applies_to"], f"applies_to: {error}")))
+    mistakes += _contradictions(found, controls)
+    if not controls:
+        mistakes.append(str(complain(document.place, "the baseline has no control, so nothing would ever fail")))
     if mistakes:
         raise UsageError("\n".join(mistakes))
     baseline = Baseline(
@@ -260,6 +263,22 @@ def _refuse_unclear(control: Control) -> None:
     for name in ("title", "why", "fix"):
         if not getattr(control, name).strip():
             raise UsageError(f"`{name}` is empty")
+
+
+def _contradictions(found: Iterable[Control], written: Mapping[str, LocatedDict]) -> Iterator[str]:
+    """What two controls want of the same thing so that one of them must fail."""
+    asked: dict[tuple[str, str], list[Control]] = {}
+    for control in found:
+        if not control.check or control.when:
+            continue  # several terms may do together what none does alone; a condition may tell the two apart
+        same = asked.setdefault((control.check, json.dumps(control.given, sort_keys=True, default=str)), [])
+        for other in same:
+            both = compare.contradiction(other.expect, control.expect)
+            if both:
+                place = written[control.id].places["id"]
+                said = f"control {control.id} contradicts {other.id}: nothing can be {both}; keep one, see `without`"
+                yield str(complain(place, said))
+        same.append(control)
 
 
 def refuse_unsound(term: Term, catalogue: Catalogue) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from scanner.baseline import read_baseline
 from scanner.catalogue import Catalogue
+from scanner.compare import refuse_unsuitable
 from scanner.errors import UsageError
 from scanner.load import WrittenFloat, parse_document, validate
 from scanner.model import Asset, Control
@@ -211,8 +212,10 @@ def test_parts_that_extend_one_another_twice_are_gathered_once(tmp_path: Path) -
     """Fifteen files, each of which takes the next one in nine times: 9^15 of them, one by one."""
     laid_out(tmp_path, {"a": "n0", **{f"n{n}": ", ".join([f"n{n + 1}.yaml"] * 8 + [f"n{n + 1}"]) for n in range(14)}})
     laid_out(tmp_path, {"n14": ""})
+    with (tmp_path / "a.yaml").open("a") as opened:
+        opened.write("controls: [{id: X-1, title: t, why: w, fix: f, manual: q}]\n")
     took = bounded(tmp_path, "baseline", "check", "a.yaml")
-    assert (took.code, took.stdout) == (0, "a.yaml: good; a 1 with 0 controls\n"), took.stderr
+    assert (took.code, took.stdout) == (0, "a.yaml: good; a 1 with 1 controls\n"), took.stderr
 
 
 def laid_out(folder: Path, files: Mapping[str, str]) -> None:
@@ -260,6 +263,107 @@ def test_a_baseline_whose_head_is_of_another_shape_is_refused_with_its_line(tmp_
         read_baseline(tmp_path / "b.yaml", Catalogue())
 
 
+HEADED = "id: own\nversion: '1'\ntitle: T\napplies_to: {kind: linux}\n"
+KEPT = (
+    "controls:\n- {id: A-1, title: t, why: w, fix: f, check: linux.sshd.setting, given: {key: banner}, expect: {%s}}\n"
+)
+MORE = KEPT.partition("\n")[2].replace("A-1", "B-2")
+RUNAWAYS = [
+    *("(a+)+$", "((a+))+$", "(a*)*", "(a|aa)+$", "(a|a)*b", "(?:a?){30}a{30}", "(.*,){11}P", "(.+)+", "(?:x+x+)+y"),
+    *(r"(a)\1+", r"(?P<one>a)(?P=one)", "(?=a+)a", "(?<!a)b", "(?:(?:a|b)+|c)*", "(a{0,99}){0,99}", "([a-z]*,?)*"),
+]
+
+
+@pytest.mark.fault("I7")
+@pytest.mark.parametrize("pattern", RUNAWAYS)
+@pytest.mark.parametrize("word", ["matches", "not_matches"])
+def test_a_pattern_that_could_run_away_is_refused_before_anything_is_matched(word: str, pattern: str) -> None:
+    with pytest.raises(UsageError, match="could run away"):
+        refuse_unsuitable({word: pattern}, (str,))
+
+
+@pytest.mark.fault("I7")
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (KEPT % "matches: '(a+)+$'", "own.yaml:6: control A-1: the pattern '(a+)+$' could run away"),
+        (KEPT % "matches: '((a+))+$'", "own.yaml:6: control A-1: the pattern '((a+))+$' could run away"),
+        (KEPT % "matches: '('", "own.yaml:6: control A-1: the pattern '(' is broken: missing )"),
+        (KEPT % "matches: 'a{99999999999}'", "own.yaml:6: control A-1: the pattern 'a{99999999999}' is broken"),
+        (
+            "parameters: {p: '(a|aa)+'}\n" + KEPT % "matches: {parameter: p}",
+            "own.yaml:7: control A-1: the pattern '(a|aa)+'",
+        ),
+        (
+            (KEPT % "equals: a").replace("setting", "seting"),
+            "own.yaml:6: control A-1: there is no check 'linux.sshd.seting'",
+        ),
+        ((KEPT % "equals: a").replace("setting", "seting"), "did you mean linux.sshd.setting"),
+        ((KEPT % "equals: a").replace("key:", "kee:"), "linux.sshd.setting takes no 'kee'; did you mean 'key'?"),
+        (KEPT % "is: a", "own.yaml:6: control A-1: `expect` has no word 'is'"),
+        (KEPT % "", "own.yaml:6: control A-1: `expect` is empty"),
+        (KEPT % "at_least: 14, at_most: 8", "control A-1: nothing can be at_least 14 and at_most 8"),
+        (KEPT % "equals: a, not_equals: a", "control A-1: nothing can be equals a and not_equals a"),
+        (KEPT % "equals: 3, at_least: 4", "control A-1: nothing can be equals 3 and at_least 4"),
+        (KEPT % "one_of: [a, b], none_of: [a, b]", "control A-1: nothing can be one_of a, b and none_of a, b"),
+        (KEPT % "matches: 'a.*', not_matches: 'a.*'", "control A-1: nothing can be matches a.* and not_matches a.*"),
+        (KEPT % "one_of: []", "control A-1: `one_of` has no value"),
+        (
+            KEPT % "equals: a" + MORE % "equals: b",
+            "own.yaml:7: control B-2 contradicts A-1: nothing can be equals a and equals b; keep one",
+        ),
+        (
+            KEPT % "at_least: 14" + MORE % "at_most: 8",
+            "own.yaml:7: control B-2 contradicts A-1: nothing can be at_least 14 and at_most 8; keep one",
+        ),
+        (
+            KEPT % "equals: a" + MORE.replace("B-2", "A-1") % "equals: a",
+            "own.yaml:7: the control A-1 stands here twice",
+        ),
+        ("controls: []\n", "own.yaml:1: the baseline has no control"),
+        ("", "own.yaml:1: the baseline has no control"),
+        ("extends: debian-12\nwithout: [NOPE-1]\n", "own.yaml:6: `without`: no inherited control is called 'NOPE-1'"),
+    ],
+)
+def test_a_baseline_that_cannot_be_judged_is_refused_with_its_line(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "own.yaml").write_text(HEADED + text)
+    took = bounded(tmp_path, "baseline", "check", "own.yaml")
+    assert (took.code, took.stdout) == (2, "")
+    assert complaint in took.stderr
+    assert "Traceback" not in took.stderr
+
+
+@pytest.mark.fault("I7")
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing but a remark\n", "---\n", "~\n", "\ufeff"])
+def test_a_baseline_without_anything_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    (tmp_path / "good.yaml").write_text("assets: {a: {access: local}}\n")
+    for words in (
+        ["baseline", "check", "own.yaml"],
+        ["scan", "-i", "good.yaml", "--register", "r.db", "-b", "own.yaml"],
+    ):
+        took = bounded(tmp_path, *words)
+        assert (took.code, took.stdout) == (2, "")
+        assert "own.yaml:1: " in took.stderr
+        assert "Traceback" not in took.stderr
+    assert not (tmp_path / "r.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("at_least: 1", "at_most: 4"),
+        ("equals: 3", "at_least: 3"),
+        ("matches: 'a.*'", "not_matches: 'ab.*'"),
+        ("one_of: [a, b]", "none_of: [b]"),
+    ],
+)
+def test_what_can_be_met_together_is_no_contradiction(tmp_path: Path, one: str, other: str) -> None:
+    for text in (KEPT % f"{one}, {other}", KEPT % one + MORE % other):
+        (tmp_path / "own.yaml").write_text(HEADED + text)
+        assert read_baseline(tmp_path / "own.yaml", Catalogue()).controls
+
+
 def test_an_alias_stands_for_a_copy_of_its_own_and_for_a_key() -> None:
     read = parse("a: &x {p: [1, &k two]}\nb: *x\n*k : 3\n")
     assert read == {"a": {"p": [1, "two"]}, "b": {"p": [1, "two"]}, "two": 3}
@@ -300,6 +404,7 @@ def test_the_digest_of_a_baseline_covers_every_parameter(tmp_path: Path) -> None
     for value in ("[a]", "[b]", "{c: 1}", "1"):
         (tmp_path / "b.yaml").write_text(
             f"id: b\nversion: '1'\ntitle: T\napplies_to: {{kind: linux}}\nparameters: {{p: {value}}}\n"
+            "controls: [{id: X-1, title: t, why: w, fix: f, manual: q}]\n"
         )
         digests.add(read_baseline(tmp_path / "b.yaml", Catalogue()).digest)
     assert len(digests) == 4
