@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ _TOP = (
 def read_baseline(path: Path, catalogue: Catalogue) -> Baseline:
     """The baseline of a file, complete. Raises UsageError naming every mistake with file:line and a remedy."""
     document = load.read_document(path)
-    parameters, controls = _gather(document, path, catalogue, ())
+    parameters, controls = _gather(document, path, catalogue, (), {})
     for key in ("id", "version", "title", "applies_to"):
         if key not in document:
             raise complain(document.place, f"the baseline has no {key!r}; add it")
@@ -61,6 +61,9 @@ def read_baseline(path: Path, catalogue: Catalogue) -> Baseline:
             refuse_unsound(term, catalogue)
     except UsageError as error:
         mistakes.append(str(complain(document.places["applies_to"], f"applies_to: {error}")))
+    mistakes += _contradictions(found, controls)
+    if not controls:
+        mistakes.append(str(complain(document.place, "the baseline has no control, so nothing would ever fail")))
     if mistakes:
         raise UsageError("\n".join(mistakes))
     baseline = Baseline(
@@ -81,20 +84,31 @@ def _plain(value: Any) -> Any:
 
 
 Parameters = dict[str, tuple[Any, load.Place]]
+Gathered = tuple[Parameters, dict[str, LocatedDict]]
+MAX_EXTENDS = 20
+"""So many files may stand one above the other."""
 
 
 def _gather(
-    document: LocatedDict, path: Path, catalogue: Catalogue, above: tuple[Path, ...]
-) -> tuple[Parameters, dict[str, LocatedDict]]:
-    """Parameters and controls by id of a file and all it extends; what stands nearer to the top file wins."""
+    document: LocatedDict, path: Path, catalogue: Catalogue, above: tuple[Path, ...], known: dict[Path, Gathered]
+) -> Gathered:
+    """Parameters and controls by id of a file and all it extends; what stands nearer to the top file wins.
+
+    known: the files that were gathered so far; each is once, however many extend it.
+    """
     _refuse_unknown(document)
     parameters: Parameters = {}
     controls: dict[str, LocatedDict] = {}
     for name, place in _texts(document, "extends"):
         file = _extended(name, path, place, catalogue)
-        if file.resolve() in above or file.resolve() == path.resolve():
+        here, there = path.resolve(), file.resolve()
+        if there in (*above, here):
             raise complain(place, f"{name!r} extends itself in a circle")
-        more, inherited = _gather(load.read_shared(file), file, catalogue, (*above, path.resolve()))
+        if len(above) >= MAX_EXTENDS:
+            raise complain(place, f"{name!r} is extended through more than {MAX_EXTENDS} files")
+        if there not in known:
+            known[there] = _gather(load.read_shared(file), file, catalogue, (*above, here), known)
+        more, inherited = known[there]
         parameters |= more
         for id, entry in inherited.items():
             if id in controls:
@@ -249,6 +263,22 @@ def _refuse_unclear(control: Control) -> None:
     for name in ("title", "why", "fix"):
         if not getattr(control, name).strip():
             raise UsageError(f"`{name}` is empty")
+
+
+def _contradictions(found: Iterable[Control], written: Mapping[str, LocatedDict]) -> Iterator[str]:
+    """What two controls want of the same thing so that one of them must fail."""
+    asked: dict[tuple[str, str], list[Control]] = {}
+    for control in found:
+        if not control.check or control.when:
+            continue  # several terms may do together what none does alone; a condition may tell the two apart
+        same = asked.setdefault((control.check, json.dumps(control.given, sort_keys=True, default=str)), [])
+        for other in same:
+            both = compare.contradiction(other.expect, control.expect)
+            if both:
+                place = written[control.id].places["id"]
+                said = f"control {control.id} contradicts {other.id}: nothing can be {both}; keep one, see `without`"
+                yield str(complain(place, said))
+        same.append(control)
 
 
 def refuse_unsound(term: Term, catalogue: Catalogue) -> None:

@@ -8,8 +8,10 @@ checks then begin with the entry point's name. What stands in a folder named by 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
@@ -19,7 +21,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,6 +71,8 @@ class Catalogue:
         module = self._module(module_id) if module_id else None
         found = getattr(module, function, None)
         if isinstance(found, Check):
+            if found.id != id:
+                raise UsageError(f"the check {id!r} calls itself {found.id!r}; give it its own id")
             return found
         known = [check.id for check in self.checks()]
         close = difflib.get_close_matches(id, known, n=3)
@@ -119,26 +123,42 @@ class Catalogue:
         return self._modules[id]
 
     def _import(self, id: str) -> ModuleType | None:
+        places = list(self._places(id))
+        if len(places) > 1:
+            raise UsageError(f"the checks {id}.* stand in {' and in '.join(place for place, _ in places)}; rename one")
+        return places[0][1]() if places else None
+
+    def _places(self, id: str) -> Iterator[tuple[str, Callable[[], ModuleType | None]]]:
+        """Every source that has a module of that id: its name for people, and what imports it."""
         for folder in self.check_folders:
             file = folder.absolute().joinpath(*id.split(".")).with_suffix(".py")
             if file.is_file():
-                refuse_writable(file)
-                return self._workers[folder].module(id, file)
+                yield str(file), partial(self._confined, folder, id, file)
         head, _, rest = id.partition(".")
         for point in _points(ENTRY_POINTS):
-            if point.name == head:
-                return _import_named(f"{point.value}.{rest}" if rest else point.value)
-        return _import_named(f"{room('checks').__name__}.{id}")
+            name = f"{point.value}.{rest}" if rest else point.value
+            with _foreign(point.name):
+                place = _place_of(name) if point.name == head else ""
+            if place:
+                yield place, partial(_import_foreign, name, point.name)
+        name = f"{room('checks').__name__}.{id}"
+        if place := _place_of(name):
+            yield place, partial(importlib.import_module, name)
+
+    def _confined(self, folder: Path, id: str, file: Path) -> ModuleType:
+        for place in _way(folder.absolute(), file):
+            refuse_writable(place)
+        return self._workers[folder].module(id, file)
 
     def _module_ids(self) -> Iterator[str]:
         yield from _walk(room("checks"), "")
         for point in _points(ENTRY_POINTS):
-            package = _import_named(point.value)
-            if package is None:
-                raise UsageError(f"the installed package behind entry point {point.name!r} cannot be imported")
+            package = _import_foreign(point.value, point.name)
             yield point.name
             if hasattr(package, "__path__"):
-                yield from _walk(package, f"{point.name}.")
+                with _foreign(point.name):
+                    found = list(_walk(package, f"{point.name}."))
+                yield from found
         for folder in self.check_folders:
             for file in sorted(folder.rglob("*.py")):
                 if file.name != "__init__.py":
@@ -152,19 +172,58 @@ def _walk(package: ModuleType, prefix: str) -> Iterator[str]:
             yield prefix + found.name[start:]
 
 
-def _import_named(name: str) -> ModuleType | None:
+def _place_of(name: str) -> str:
+    """Where a module of that name is found, for people; "" where there is none."""
     try:
-        if importlib.util.find_spec(name) is None:
-            return None
+        found = importlib.util.find_spec(name)
     except ModuleNotFoundError:
-        return None
-    return importlib.import_module(name)
+        return ""
+    return (found.origin or name) if found else ""
+
+
+def _import_named(name: str) -> ModuleType | None:
+    return importlib.import_module(name) if _place_of(name) else None
+
+
+def _import_foreign(name: str, point: str) -> ModuleType:
+    with _foreign(point):
+        return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def _foreign(point: str) -> Iterator[None]:
+    """While somebody's package is imported: what it prints goes where people read, and its bug is a UsageError."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UsageError(f"the installed package of entry point {point!r} cannot be imported: {said}") from error
+
+
+def is_ours(check: Check) -> bool:
+    """Whether a check is built in: it is known to leave alone what it is given, and prints nothing."""
+    return check.observe.__module__.startswith(f"{room('checks').__name__}.")
+
+
+def _way(folder: Path, file: Path) -> Iterator[Path]:
+    """The folders between a named one and a file in it, and the file: who may write to one of them may change it."""
+    yield from (place for place in reversed(file.parents) if place.is_relative_to(folder) and place != folder)
+    yield file
+
+
+class _Uncompiled(importlib.machinery.SourceFileLoader):
+    """Reads the source itself: who could not change that may have been able to put something into __pycache__."""
+
+    def get_code(self, _: str) -> types.CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def import_file(id: str, file: Path) -> ModuleType:
     """Import a module of a named folder; done in a process of its own, see confined.py. Raises UsageError."""
     refuse_writable(file)
-    spec = importlib.util.spec_from_file_location(f"riskline_checks.{id}", file)
+    name = f"riskline_checks.{id}"
+    spec = importlib.util.spec_from_file_location(name, file, loader=_Uncompiled(name, str(file)))
     if spec is None or spec.loader is None:
         raise UsageError(f"{file}: cannot be read as a Python module")
     module = importlib.util.module_from_spec(spec)

@@ -11,11 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from . import patterns
 from .errors import UsageError
 from .model import Unwritten
-
-_LINEAR = re.compile(r"\([^)]*[+*}][^)]*\)[+*{]|\\[1-9]|\(\?[=!<]")
-"""Patterns that can backtrack without end: a repeated group that repeats inside, back-references, look-around."""
 
 
 def _number(value: object) -> float | None:
@@ -53,7 +51,7 @@ def _numeric(test: Callable[[float, float], bool]) -> Callable[[Any, Any], bool]
 
 
 def _matches(observed: Any, pattern: Any) -> bool:
-    return observed is not None and re.fullmatch(str(pattern), str(observed)[:4096]) is not None
+    return observed is not None and patterns.matches(str(pattern), str(observed))
 
 
 def _mode(observed: Any, wanted: Any) -> bool:
@@ -155,17 +153,39 @@ def refuse_unsuitable(expect: Mapping[str, Any], observed: tuple[type, ...]) -> 
         if observed and not set(observed) & set(judges):
             raise UsageError(f"`{word}` cannot judge {_names(observed)}; it judges {_names(judges)}")
         if word in {"matches", "not_matches"}:
-            refuse_runaway(str(wanted))
+            patterns.refuse_runaway(str(wanted))
+        if word == "one_of" and not wanted:
+            raise UsageError("`one_of` has no value in its list; nothing would ever meet it")
+    both = contradiction(expect, expect)
+    if both:
+        raise UsageError(f"nothing can be {both}; the words of one `expect` must all hold")
 
 
-def refuse_runaway(pattern: str) -> None:
-    """Raise UsageError for a pattern that is broken, or could take exponential time on hostile text."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"the pattern {pattern!r} is broken: {error}") from error
-    if _LINEAR.search(pattern):
-        raise UsageError(f"the pattern {pattern!r} could run away: no nested repeats, back-references or look-around")
+def contradiction(expect: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Two words of two expectations that no value can meet together, as 'at_least 14 and at_most 8'; "" where none."""
+    for one, more in ((expect, other), (other, expect)):
+        for word, wanted in one.items():
+            for against, limit in more.items():
+                if _exclude(word, wanted, against, limit):
+                    return f"{word} {shown(wanted)} and {against} {shown(limit)}"
+    return ""
+
+
+def _exclude(word: str, wanted: Any, against: str, limit: Any) -> bool:
+    """Whether what meets the first word cannot meet the second, as far as the words alone tell."""
+    second = {against: limit}
+    if word == "equals":
+        return not met(wanted, second)
+    if word == "one_of":
+        return not any(met(value, second) for value in wanted)
+    if word in {"contains", "contains_all"}:
+        values = wanted if word == "contains_all" else [wanted]
+        if against in {"none_of", "subset_of"}:
+            return not all(met([value], second) for value in values)
+        return against == "empty" and limit is True and bool(values)
+    if (word, against) in {("at_least", "at_most"), ("matches", "not_matches")}:
+        return wanted > limit if word == "at_least" else bool(wanted == limit)
+    return (word, against) == ("empty", "empty") and wanted is not limit
 
 
 def _names(types: Sequence[type]) -> str:

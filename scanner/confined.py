@@ -12,6 +12,7 @@ import inspect
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -133,8 +134,9 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        child.kill()
+    if child.returncode is None:  # else its number may be another's by now
+        with contextlib.suppress(OSError):
+            os.killpg(child.pid, signal.SIGKILL)  # with what a check may have started there
     for stream in (child.stdin, child.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):
@@ -146,7 +148,8 @@ def _exchange(child: subprocess.Popen[bytes], question: Mapping[str, Any], limit
     """One line of JSON there, one back. Raises CheckEnded where none comes in time, or too long a one."""
     assert child.stdin and child.stdout
     until = time.monotonic() + limit_s
-    rest = memoryview(json.dumps(question).encode() + b"\n")
+    number = os.urandom(8).hex()
+    rest = memoryview(json.dumps({**question, "number": number}).encode() + b"\n")
     answer = bytearray()
     os.set_blocking(child.stdin.fileno(), False)
     with selectors.DefaultSelector() as ready:
@@ -166,6 +169,8 @@ def _exchange(child: subprocess.Popen[bytes], question: Mapping[str, Any], limit
             if len(answer) > MAX_BYTES:
                 raise CheckEnded(f"it gave more than {MAX_BYTES >> 20} MiB")
     told: dict[str, Any] = json.loads(answer)
+    if told.pop("number", None) != number:
+        raise CheckEnded("its process gave an answer to another question")
     return told
 
 

@@ -19,7 +19,11 @@ from . import load
 from .errors import UsageError
 
 MAX_HOSTS = 100_000
+MAX_RANGES = 20
 _RANGE = re.compile(r"\[(\w{1,9}):(\w{1,9})(?::([1-9]\d{0,8}))?\]", re.ASCII)
+_INI = re.compile(r"(?m)^\[[^\]\n]+\][^\S\n]*(#.*)?$")
+_YAML = re.compile(r"(?m)^[^\S\n]*\w[\w-]*:[^\S\n]*(#.*)?$")
+"""Lines that tell one form of a list of hosts from the other; each ends with its line, or a search takes squares."""
 _NO_ID = re.compile(r"[^A-Za-z0-9._-]+")
 _JUMP = re.compile(r"(?:-J\s*|ProxyJump[=\s]\s*)([^\s'\"]+)", re.IGNORECASE)
 WINDOWS_PASSWORD = "env:RISKLINE_WINDOWS_PASSWORD"  # noqa: S105 - the name of a variable, not a password
@@ -50,7 +54,7 @@ def from_ansible(text: str, name: str) -> Found:
     start = text.lstrip()
     if start.startswith("{"):
         groups = _of_json(text, name)
-    elif re.search(r"(?m)^\[[^\]]+\]\s*(#.*)?$", text) or not re.search(r"(?m)^\s*\w[\w-]*:\s*(#.*)?$", text):
+    elif _INI.search(text) or not _YAML.search(text):
         groups = _of_ini(text, name)
     else:
         groups = {}
@@ -148,6 +152,8 @@ def _of_ini(text: str, name: str) -> Groups:
 
 def _hosts(written: str) -> list[str]:
     """The hosts of one line. Raises UsageError where they are too many."""
+    if len(_RANGE.findall(written)) > MAX_RANGES:
+        raise UsageError(f"{written[:60]}: more than {MAX_RANGES} ranges in one name")
     found = list(islice(_spread(written), MAX_HOSTS + 1))
     if len(found) > MAX_HOSTS:
         raise UsageError(f"{written[:60]}: more than {MAX_HOSTS} hosts")

@@ -11,7 +11,6 @@ import difflib
 import fnmatch
 import hashlib
 import re
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -40,7 +39,7 @@ _FOUND = {
 
 def read_inventory(path: Path) -> Inventory:
     """All assets of the file. Raises UsageError naming every mistake with file:line and a remedy."""
-    _refuse_exposed(path)
+    _refuse_missing(path)
     document = load.read_document(path)
     _refuse_unknown(document)
     services = _services(document)
@@ -115,14 +114,13 @@ def _names(asset: Asset) -> list[str]:
     return [asset.id, asset.id.partition(viewpoints.MARK)[0], asset.service, *asset.groups, *tags]
 
 
-def _refuse_exposed(path: Path) -> None:
+def _refuse_missing(path: Path) -> None:
     try:
-        mode = path.stat().st_mode
+        path.stat()
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: {error.strerror}; copy inventory.example.yaml to begin") from error
     except OSError as error:
-        remedy = "; copy inventory.example.yaml to begin" if isinstance(error, FileNotFoundError) else ""
-        raise UsageError(f"{path}: {error.strerror}{remedy}") from error
-    if mode & stat.S_IWOTH and stat.S_ISREG(mode):
-        raise UsageError(f"{path}: anybody on this machine may change it; run: chmod o-w {path}")
+        raise UsageError(f"{path}: {error.strerror}") from error
 
 
 def _refuse_unknown(document: LocatedDict) -> None:

@@ -11,7 +11,9 @@ import dataclasses
 import difflib
 import functools
 import json
+import os
 import re
+import stat
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,11 +69,20 @@ def read_document(path: Path) -> LocatedDict:
 
 
 def _bytes_of(path: Path) -> bytes:
+    """What stands in a file that not everybody may write to; one byte more than is allowed where it is too long."""
     try:
         with path.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            if mode & stat.S_IWOTH and stat.S_ISREG(mode):
+                raise UsageError(f"{path}: anybody on this machine may change it; run: chmod o-w {path}")
             return opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def read_text(path: Path) -> str:
+    """A whole text of another form than YAML; a mark of UTF-8 at its head is left out. UsageError as for YAML."""
+    return _text_of(_bytes_of(path), str(path)).removeprefix("\ufeff")
 
 
 def read_shared(path: Path) -> LocatedDict:
@@ -97,13 +108,7 @@ def read_head(path: Path, key: str) -> LocatedDict:
 
 def parse_document(data: bytes, name: str) -> LocatedDict:
     """As `read_document`, of bytes; `name` stands for the file in complaints."""
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{name}:1: larger than {MAX_BYTES >> 20} MiB")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UsageError(f"{name}:{line}: not UTF-8 text") from error
+    text = _text_of(data, name)
     try:
         value = _Reader(name).read(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
@@ -115,6 +120,16 @@ def parse_document(data: bytes, name: str) -> LocatedDict:
     if not isinstance(value, LocatedDict):
         raise UsageError(f"{name}:1: a mapping (key: value) is expected at the top")
     return value
+
+
+def _text_of(data: bytes, name: str) -> str:
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{name}:1: larger than {MAX_BYTES >> 20} MiB")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UsageError(f"{name}:{line}: not UTF-8 text") from error
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

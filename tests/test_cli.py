@@ -161,6 +161,19 @@ def test_a_checks_bug_ends_with_4_and_the_other_controls_are_judged(site: Site) 
     assert found == {"S-a": ("pass", ""), "S-bug": ("unknown", "check-bug")}
 
 
+@pytest.mark.fault("I7")
+def test_a_text_of_a_target_that_makes_a_pattern_slow_is_unknown_and_the_run_ends(site: Site) -> None:
+    text = (site.at / "site.yaml").read_text()
+    (site.at / "site.yaml").write_text(text.replace('equals: "1"', 'not_matches: ".*x.*x.*x.*x.*x.*y"', 1))
+    site.settings(f"a = {'x' * 4000}\nb = 1\n")
+    done = site.scan("--format", "json")
+    found = {f["control"]: (f["outcome"], f["reason"]) for f in json.loads(done.stdout)["findings"]}
+    assert found == {"S-a": ("unknown", "undetermined"), "S-b": ("pass", "")}
+    assert done.returncode == 3
+    site.settings("a = yyyy\nb = 1\n")
+    assert site.scan().returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from scanner import confined
 from scanner.catalogue import Catalogue, returns
 from scanner.checking import accepts, parameters
 from scanner.confined import GIVE_UP, CheckEnded, Worker, plain_observed, plain_probe, read_observed, read_probe
 from scanner.errors import Absent, NotApplicable, Undetermined, Unparsable, UsageError
 from scanner.model import Check, Idle, Unclear, Unwritten
 from scanner.probes import api, file, registry, sh
+
+from .bounded import bounded
 
 MODULE = '''
 """Checks that go wrong in every way, and some that do not."""
@@ -81,6 +85,33 @@ def writes(text: str) -> str:
 @check("own.bad.looks", TEXT)
 def looks(text: str) -> str:
     return os.environ.get("RISKLINE_CANARY", "nothing")
+
+@check("own.bad.changes", PAIRS)
+def changes(pairs: dict[str, str], key: str) -> str:
+    """Takes out of what it was given what it was asked for."""
+    return pairs.pop(key)
+
+@check("own.bad.forks", TEXT)
+def forks(text: str) -> str:
+    """Its child goes on as it does, and would answer as well."""
+    return f"child {os.fork()}"
+
+@check("own.bad.stays", TEXT)
+def stays(text: str) -> str:
+    if not os.fork():
+        time.sleep(600)
+    return "quiet"
+
+@check("own.bad.starts", TEXT)
+def starts(text: str) -> str:
+    import subprocess
+    return str(subprocess.Popen(["sleep", "600"]).pid)
+
+@check("own.bad.threads", TEXT)
+def threads(text: str) -> str:
+    import threading
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return "quiet"
 
 @check("own.bad.verdict", TEXT)
 def verdict(text: str) -> str:
@@ -152,6 +183,10 @@ def test_a_text_of_another_shape_is_unparsable(catalogue: Catalogue) -> None:
         ("odd", "not set"),
         ("much", "more than 16 MiB"),
         ("writes", "File too large"),
+        ("forks", "os.fork"),
+        ("stays", "os.fork"),
+        ("starts", "Popen"),
+        ("threads", "start new thread"),
     ],
 )
 @pytest.mark.fault("I12")
@@ -163,6 +198,40 @@ def test_what_goes_wrong_is_told_and_the_next_check_is_run(
     assert observe(catalogue, "value", "a=1\n", key="a") == "1"
 
 
+@pytest.mark.fault("I12")
+def test_what_a_check_changes_is_changed_for_nobody_else(catalogue: Catalogue) -> None:
+    for _ in range(2):
+        assert observe(catalogue, "changes", "a=1\nb=2\n", key="a") == "1"
+    assert observe(catalogue, "value", "a=1\nb=2\n", key="a") == "1"
+
+
+@pytest.mark.fault("I12")
+@pytest.mark.parametrize(("name", "said"), [("forks", "child [1-9]"), ("stays", "quiet")])
+def test_where_a_check_can_start_processes_they_neither_answer_nor_stay(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    """As on a system whose calls are not known here, or that allows no filters."""
+    unfiltered = "from scanner import confined_worker as w; w.jail.is_supported = bool; w.serve()"
+    monkeypatch.setattr(confined, "_BOOT", confined._BOOT.partition("from")[0] + unfiltered)
+    worker = Worker(folder, limit_s=5.0)
+    made = worker.module("own.bad", folder / "own" / "bad.py")
+    assert re.match(said, made.__dict__[name].observe("x"))
+    assert [made.value.observe(f"a={n}\n", key="a") for n in range(3)] == ["0", "1", "2"]
+    assert worker._child
+    group = worker._child.pid
+    assert len(processes_of(group)) == (2 if name == "stays" else 1)
+    with pytest.raises(CheckEnded):
+        made.dies.observe("x")
+    assert processes_of(group) == []
+
+
+def processes_of(group: int) -> list[str]:
+    """The processes of a group that are alive."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if line.split()[0] == str(group) and "Z" not in line]
+
+
+@pytest.mark.fault("I12")
 def test_what_a_check_prints_is_no_answer(catalogue: Catalogue) -> None:
     assert observe(catalogue, "talks") == "quiet"
 
@@ -211,6 +280,203 @@ def test_probes_and_observations_come_back_equal() -> None:
     for value in ("x", 1, 2.5, True, None, ["a", 1], {"a": [1], "b": Unwritten("no")}, Unwritten(None), {},
                   {"a": Unclear("torn"), "b": Idle([22]), "c": Idle(True)}):  # fmt: skip
         assert read_observed(json.loads(json.dumps(plain_observed(value)))) == value
+
+
+ENDINGS = {
+    "raises": ("unknown", "check-bug"),
+    "leaves": ("unknown", "check-bug"),
+    "dies": ("unknown", "check-bug"),
+    "hangs": ("unknown", "check-bug"),
+    "eats": ("unknown", "check-bug"),
+    "odd": ("unknown", "check-bug"),
+    "much": ("unknown", "check-bug"),
+    "forks": ("unknown", "check-bug"),
+    "stays": ("unknown", "check-bug"),
+    "talks": ("pass", ""),
+}
+
+
+@pytest.mark.fault("I12")
+def test_a_run_judges_everything_else_whatever_checks_do(folder: Path, tmp_path: Path) -> None:
+    """Each kind of ending, and two controls of one check that takes away what it was given."""
+    fact = "given: {{path: /etc/hostname}}, expect: {{equals: quiet}}"
+    lines = [f"check: own.bad.{name}, {fact.format()}" for name in ENDINGS]
+    (tmp_path / "settings").write_text("a = 1\nb = 1\n")
+    lines += [
+        f"check: site.taking.{name}, given: {{key: a}}, expect: {{equals: '1'}}" for name in ("take", "take", "look")
+    ]
+    controls = "".join(f"  - {{id: C-{n:02}, title: T, why: W., fix: F., {line}}}\n" for n, line in enumerate(lines))
+    (tmp_path / "own.yaml").write_text(
+        f'id: own\nversion: "1"\ntitle: Own\napplies_to: {{kind: linux}}\ncontrols:\n{controls}'
+    )
+    (tmp_path / "more" / "site").mkdir(parents=True)
+    (tmp_path / "more" / "site" / "taking.py").write_text(TAKING.replace("{file}", str(tmp_path / "settings")))
+    (tmp_path / "inventory.yaml").write_text(
+        "version: 1\nassets: {here: {access: {local: {sudo: never}}, baselines: [own]}}\n"
+    )
+    words = ["-i", "inventory.yaml", "--checks", str(folder), "--checks", "more", "--baselines", "own.yaml"]
+    took = bounded(tmp_path, "scan", *words, "--no-record", "-f", "json")
+    found = [(one["outcome"], one["reason"]) for one in json.loads(took.stdout)["findings"]]
+    assert found == [*ENDINGS.values(), ("pass", ""), ("pass", ""), ("pass", "")], took.stderr
+    assert (took.code, took.peak_mib < 512) == (4, True)
+
+
+TAKING = """
+from scanner import Fact, check, file, parse
+SETTINGS = Fact(file("{file}"), parse.key_values)
+
+@check("site.taking.take", SETTINGS)
+def take(settings: dict[str, str], key: str) -> str:
+    return settings.pop(key)
+
+@check("site.taking.look", SETTINGS)
+def look(settings: dict[str, str], key: str) -> str:
+    return settings[key]
+"""
+
+
+HEAD = """from scanner import Fact, check, file
+TEXT = Fact(file("/etc/hostname"), str)
+"""
+OWN = """
+@check("site.own.a", TEXT)
+def a(text: str) -> str:
+    return text
+"""
+
+
+@pytest.mark.fault("I12")
+@pytest.mark.parametrize(
+    ("files", "asked", "said"),
+    [
+        (
+            ["one/site/own.py", "two/site/own.py"],
+            "site.own.a",
+            r"the checks site\.own\.\* stand in .*one/site/own\.py and in .*two/site",
+        ),
+        (
+            ["one/linux/sshd.py"],
+            "linux.sshd.setting",
+            r"the checks linux\.sshd\.\* stand in .*one/linux/sshd\.py and in .*sshd",
+        ),
+        (["one/site/other.py"], "site.other.a", r"'site\.other\.a' calls itself 'site\.own\.a'; give it its own id"),
+        (
+            ["one/site/twice.py"],
+            "site.twice.a",
+            r"line 9: the check 'site\.own\.a' stands there twice; first on line 5",
+        ),
+    ],
+)
+def test_an_id_that_stands_twice_is_refused_with_both_places(
+    tmp_path: Path, files: list[str], asked: str, said: str
+) -> None:
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(HEAD + OWN * (2 if "twice" in name else 1))
+    words = [word for name in files for word in ("--checks", name.partition("/")[0])]
+    took = bounded(tmp_path, "check", "show", asked, *words)
+    assert (took.code, took.stdout) == (2, "")
+    assert re.search(said, took.stderr), took.stderr
+
+
+PACKAGE = """
+import os, sys
+from scanner import Fact, check, file, parse
+print("hello from the package")
+SETTINGS = Fact(file("{file}"), parse.key_values)
+
+@check("acme.own.take", SETTINGS)
+def take(settings: dict[str, str], keys: list[str]) -> str:
+    print("hello from a check")
+    return settings.pop(keys.pop())
+
+@check("acme.own.look", SETTINGS)
+def look(settings: dict[str, str]) -> str:
+    return settings["a"]
+
+@check("acme.own.leaves", SETTINGS)
+def leaves(settings: dict[str, str]) -> str:
+    sys.exit(0)
+
+@check("acme.own.raises", Fact(file("{file}"), lambda text: sys.exit(0)))
+def raises(text: str) -> str:
+    return text
+"""
+
+
+def installed(folder: Path, text: str) -> dict[str, str]:
+    """A package in a folder of its own, as pip would leave it; the environment that has it."""
+    (folder / "place" / "acme_checks").mkdir(parents=True)
+    (folder / "place" / "acme-1.0.dist-info").mkdir()
+    (folder / "place" / "acme-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n"
+    )
+    points = "[riskline.checks]\nacme = acme_checks\n"
+    (folder / "place" / "acme-1.0.dist-info" / "entry_points.txt").write_text(points)
+    (folder / "place" / "acme_checks" / "__init__.py").write_text("")
+    (folder / "place" / "acme_checks" / "own.py").write_text(text)
+    return {"PYTHONPATH": f"{Path(__file__).parent.parent}:{folder / 'place'}"}
+
+
+@pytest.mark.fault("I12")
+def test_checks_of_an_installed_package_neither_end_a_run_nor_get_into_its_report(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("a = 1\n")
+    has = installed(tmp_path, PACKAGE.replace("{file}", str(tmp_path / "settings")))
+    taking = "check: acme.own.take, given: {keys: [a]}, expect: {equals: '1'}"
+    plain = "check: acme.own.%s, expect: {equals: '1'}"
+    lines = [taking, taking, plain % "look", plain % "leaves", plain % "raises"]
+    controls = "".join(f"  - {{id: C-{n}, title: T, why: W., fix: F., {line}}}\n" for n, line in enumerate(lines))
+    (tmp_path / "own.yaml").write_text(
+        f'id: own\nversion: "1"\ntitle: Own\napplies_to: {{kind: linux}}\ncontrols:\n{controls}'
+    )
+    assets = "".join(f"  h{n}: {{access: {{local: {{sudo: never}}}}}}\n" for n in range(2))
+    (tmp_path / "inventory.yaml").write_text(f"assets:\n{assets}")
+    words = [
+        "-i",
+        "inventory.yaml",
+        "--baselines",
+        "own.yaml",
+        "-b",
+        "own",
+        "--no-record",
+        "-f",
+        "json",
+        "--at-once",
+        "1",
+    ]
+    took = bounded(tmp_path, "scan", *words, **has)
+    found = [(one["outcome"], one["reason"]) for one in json.loads(took.stdout)["findings"]]
+    assert found == [*[("pass", "")] * 3, *[("unknown", "check-bug")] * 2] * 2, took.stderr
+    assert took.code == 4
+    assert took.stderr.count("hello from the package") == 1
+    assert "hello from a check" in took.stderr
+
+
+@pytest.mark.fault("I12")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("def f(:", "SyntaxError: "),
+        ("1 / 0", "ZeroDivisionError: "),
+    ],
+)
+def test_an_installed_package_that_cannot_be_imported_is_named(tmp_path: Path, text: str, said: str) -> None:
+    took = bounded(tmp_path, "check", "show", "acme.own.look", **installed(tmp_path, text))
+    assert (took.code, took.stdout) == (2, "")
+    assert f"the installed package of entry point 'acme' cannot be imported: {said}" in took.stderr
+
+
+@pytest.mark.fault("I12")
+def test_an_installed_package_and_a_folder_with_checks_of_one_id_are_refused(tmp_path: Path) -> None:
+    has = installed(tmp_path, HEAD)
+    (tmp_path / "more" / "acme").mkdir(parents=True)
+    (tmp_path / "more" / "acme" / "own.py").write_text(HEAD)
+    took = bounded(tmp_path, "check", "show", "acme.own.a", "--checks", "more", **has)
+    assert took.code == 2
+    assert re.search(r"the checks acme\.own\.\* stand in .*more/acme/own\.py and in .*acme_checks/own\.py", took.stderr)
 
 
 @pytest.mark.fault("I12")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +20,11 @@ from scanner import (
     Undetermined,
     Unwritten,
     check,
+    compare,
     evaluate,
     file,
     parse,
+    patterns,
     sh,
     visit,
 )
@@ -357,3 +360,42 @@ def test_a_judge_that_remembers_says_what_one_without_memory_says(answers: list[
         replies = {"posix:file /etc/settings": settings, "posix:sh users": Reply("root\n")}
         evidence = make_evidence(f"host-{number}", replies, {})
         assert remembering.findings(plan, evidence) == Judge().findings(plan, evidence)
+
+
+@given(st.text("ab,\n", max_size=30))
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a*,.*b",
+        ".*a.*b.*",
+        "(?i)(A|b)*,?",
+        "(ab|,)+",
+        "(?:a{1,3},){3}b?",
+        "(.* )?(a|ab)(,.*)?",
+        "[^,]+(,[^,]+)?",
+        "a|b|",
+    ],
+)
+def test_a_pattern_means_what_it_means_to_python(pattern: str, text: str) -> None:
+    compare.refuse_unsuitable({"matches": pattern}, (str,))
+    assert compare.met(text, {"matches": pattern}) is bool(re.fullmatch(pattern, text))
+
+
+@pytest.mark.fault("I7")
+def test_a_pattern_that_takes_too_long_with_a_hostile_text_is_unknown_and_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pattern = ".*a.*a.*a.*a.*b"
+    monkeypatch.setattr(patterns, "LIMIT_S", 1.0)
+    monkeypatch.setattr(patterns, "_given_up", set())
+    compare.refuse_unsuitable({"matches": pattern}, (str,))
+    assert compare.met("aaaab" * 5, {"matches": pattern})
+    for _ in range(2):
+        with pytest.raises(Undetermined, match="longer than 1 s"):
+            compare.met("a" * 4096, {"matches": pattern})
+        monkeypatch.setattr(patterns, "_apart", None)  # not tried again
+
+
+def test_a_long_text_that_could_take_long_and_does_not_is_judged() -> None:
+    assert compare.met("a" * 4095 + "b", {"matches": ".*a.*a.*a.*a.*b"})
+    assert compare.met("b" * 4096, {"not_matches": ".*a.*a.*a.*a.*b"})

@@ -16,6 +16,8 @@ from scanner.importing import as_inventory, from_ansible, from_csv
 from scanner.inventory import read_inventory
 from scanner.model import Asset
 
+from .bounded import bounded
+
 INI = """
 mail.example.org ansible_port=2222
 [web]
@@ -176,6 +178,18 @@ def test_any_text_is_an_inventory_or_is_refused(text: str) -> None:
             as_inventory(form(text, "x"))
         except UsageError:
             continue
+
+
+@pytest.mark.fault("I1")
+@pytest.mark.parametrize(
+    "text", ["\n" * 1_000_000, "[a\n" * 300_000, " " * 1_000_000, "a:\n" * 100_000, "a[0:9]" * 2_000]
+)
+def test_a_list_of_hosts_of_any_length_is_told_apart_in_time(tmp_path: Path, text: str) -> None:
+    (tmp_path / "hosts").write_text(text)
+    took = bounded(tmp_path, "inventory", "import", "ansible", "hosts")
+    assert (took.code, took.peak_mib < 256) == (2, True), took.stderr
+    assert took.stderr.startswith("riskline: ")
+    assert "Traceback" not in took.stderr
 
 
 def run(*words: str) -> Result:

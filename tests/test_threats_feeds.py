@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from scanner.model import utc_now
 from scanner.threats import store
 from scanner.threats.reading import Advisory, Bad, Exploited, FeedRefused, Limits, advisory, epss, kev
 from scanner.threats.store import Form, Standing
 
+from .bounded import bounded
 from .feeds_of import NOW, archive, cve, ends_list, epss_list, kev_list, record
 
 
@@ -103,6 +106,15 @@ def test_a_hostile_archive_is_refused_and_the_old_one_stays(tmp_path: Path, make
 def test_a_file_longer_than_allowed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FeedRefused, match="longer than 10 bytes"):
         taken(tmp_path, "osv", archive(tmp_path / "a.zip", many(3)), replace(Limits(), max_bytes=10))
+
+
+@pytest.mark.fault("I9")
+@pytest.mark.parametrize("form", ["osv", "epss"])
+def test_more_records_than_allowed_are_refused(tmp_path: Path, form: Form) -> None:
+    made = archive(tmp_path / "a", many(40)) if form == "osv" else epss_list(tmp_path / "a", ROWS)
+    with pytest.raises(FeedRefused, match="more than the 39 "):
+        taken(tmp_path, form, made, replace(Limits(), max_records=39))
+    assert taken(tmp_path, form, made, replace(Limits(), max_records=40)).records == 40
 
 
 def test_names_in_an_archive_never_reach_the_disk(tmp_path: Path) -> None:
@@ -269,6 +281,151 @@ def stays(folder: Path, form: Form, good: Path, bad: Path, complaint: str, limit
         taken(folder, form, bad, limits)
     assert store.path_of(folder, form).read_bytes() == before
     assert sorted(p.name for p in folder.iterdir()) == sorted(["bad", "good", f"{form}.db"])
+
+
+def packed_wrong(path: Path) -> Path:
+    """Whole, but one byte in the middle is another: its own check sum (CRC) tells."""
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 3] ^= 0xFF
+    path.write_bytes(whole)
+    return path
+
+
+def puffed(path: Path) -> Path:
+    """Scores that are sound line by line: 46 MB in 130 kB."""
+    return epss_list(path, [ROWS[0]] * 2_000_000)
+
+
+def doubled(path: Path) -> Path:
+    return archive(path, [*many(2) * 10])
+
+
+GOOD: dict[str, Callable[[Path], Path]] = {
+    "Debian": lambda p: archive(p, many(20)),
+    "kev": lambda p: kev_list(p, CVES),
+    "epss": lambda p: epss_list(p, ROWS),
+    "ends": lambda p: ends_list(p, ENDINGS),
+}
+DEEP = b'{"dateReleased": ' + b"[" * 20_000_000
+
+
+@pytest.mark.fault("I9")
+@pytest.mark.parametrize(
+    ("name", "make", "complaint"),
+    [
+        ("Debian", cut, "not a whole zip archive"),
+        ("Debian", lambda p: packed_wrong(archive(p, many(20))), "not a whole zip archive"),
+        ("Debian", bomb, "it unpacks to"),
+        ("Debian", html, "not a whole zip archive"),
+        ("Debian", lambda p: archive(p, many(2)), "2 records where there were 20"),
+        ("Debian", doubled, "18 of 20 records are amiss"),
+        (
+            "Debian",
+            lambda p: archive(p, [{**one, "modified": "2099-01-01T00:00:00Z"} for one in many(20)]),
+            "in the future",
+        ),
+        (
+            "Debian",
+            lambda p: archive(p, [{**one, "modified": "2020-01-01T00:00:00Z"} for one in many(20)]),
+            "it ends 2020",
+        ),
+        ("kev", lambda p: written(p, bytes_of(kev_list(p, CVES))[:-200]), "not a list of exploited flaws"),
+        ("kev", html, "not a list of exploited flaws"),
+        ("kev", lambda p: written(p, DEEP), "not a list of exploited flaws"),
+        ("kev", lambda p: written(p, b"[" * (40 << 20)), "longer than 33554432 bytes"),
+        ("kev", lambda p: kev_list(p, CVES[:4]), "4 records where there were 40"),
+        ("kev", lambda p: kev_list(p, CVES[:4] * 10), "36 of 40 records are amiss"),
+        ("kev", lambda p: kev_list(p, CVES, released="2099-01-01T00:00:00Z"), "in the future"),
+        ("kev", lambda p: kev_list(p, CVES, released="2020-01-01T00:00:00Z"), "it ends 2020"),
+        (
+            "kev",
+            lambda p: written(p, bytes_of(kev_list(p, CVES)).replace(b": 40", b": 1e400")),
+            "it declares inf entries",
+        ),
+        ("epss", lambda p: written(p, bytes_of(epss_list(p, ROWS))[:-9]), "not a whole list"),
+        ("epss", lambda p: packed_wrong(epss_list(p, ROWS)), "not a whole list"),
+        ("epss", html, "not a whole list"),
+        ("epss", puffed, "it unpacks to more than the"),
+        ("epss", lambda p: epss_list(p, ROWS[:4]), "4 records where there were 40"),
+        ("epss", lambda p: epss_list(p, ROWS[:4] * 10), "36 of 40 records are amiss"),
+        ("epss", lambda p: epss_list(p, [f"{name},1e400,0.1" for name in CVES]), "holds no record"),
+        ("epss", lambda p: epss_list(p, [*ROWS[:30], *[f"{name},NaN,0.1" for name in CVES[30:]]]), "10 of 40 records"),
+        ("epss", lambda p: epss_list(p, ROWS, scored="2099-01-01T00:00:00Z"), "in the future"),
+        ("epss", lambda p: epss_list(p, ROWS, scored="2020-01-01T00:00:00Z"), "it ends 2020"),
+        ("ends", lambda p: ends_list(p, {one: of * 10 for one, of in ENDINGS.items()}), "360 of 400 records are amiss"),
+        ("ends", html, "not a list of when releases end"),
+    ],
+)
+def test_a_feed_of_a_file_that_is_amiss_is_refused_with_the_age_of_the_one_in_force(
+    tmp_path: Path, name: str, make: Callable[[Path], Path], complaint: str
+) -> None:
+    form: Form = "osv" if name == "Debian" else name  # type: ignore[assignment]
+    folder = tmp_path / "feeds"
+    store.take(folder, name, form, GOOD[name](tmp_path / "good"), utc_now() - timedelta(days=3), Limits())
+    make(tmp_path / "bad")
+    took = bounded(tmp_path, "feeds", "import", "--feeds", "feeds", f"{name}=bad")
+    assert (took.code, took.stdout) == (3, ""), took.stderr
+    assert re.search(rf"riskline: {name}: .*{complaint}", took.stderr), took.stderr
+    assert f"riskline: {name}: its copy of 3 days ago is in force" in took.stderr
+    assert "Traceback" not in took.stderr
+    assert took.peak_mib < 512
+    assert [one.name for one in folder.iterdir()] == [f"{name}.db"]
+
+
+@pytest.mark.fault("I9", "I10")
+@pytest.mark.parametrize(
+    ("name", "make", "bad"),
+    [
+        (
+            "Debian",
+            lambda p: archive(p, [*many(20), {**many(1)[0], "id": "X-1", "modified": "2099-01-01T00:00:00Z"}]),
+            "X-1",
+        ),
+        ("Debian", lambda p: archive(p, [*many(21), many(21)[20]]), "DEBIAN-CVE-2026-10020"),
+        ("Debian", lambda p: archive(p, [*many(21), '{"id": "X-1", "modified": 1e400}']), "21.json"),
+        ("kev", lambda p: kev_list(p, [*CVES, "CVE-2026-99999", CVES[0]]), "one of several"),
+        ("kev", lambda p: kev_list(p, [*CVES, "CVE-2026-99999", ""]), "entry 41"),
+        ("epss", lambda p: epss_list(p, [*ROWS, "CVE-2026-99999,0.1,0.1", "CVE-2026-99998,1e400,0.1"]), "1e400"),
+        ("epss", lambda p: epss_list(p, [*ROWS, "CVE-2026-99999,0.1,0.1", ROWS[0]]), "one of several"),
+    ],
+)
+def test_one_record_that_is_amiss_is_listed_by_the_verb_and_the_rest_used(
+    tmp_path: Path, name: str, make: Callable[[Path], Path], bad: str
+) -> None:
+    make(tmp_path / "file")
+    took = bounded(tmp_path, "feeds", "import", "--feeds", "feeds", f"{name}=file")
+    assert (took.code, took.stderr) == (0, "")
+    assert re.search(rf"{name}: taken; (21|41) records .*, 1 amiss", took.stdout), took.stdout
+    assert re.search(rf"  amiss: .*{re.escape(bad)}", bounded(tmp_path, "feeds", "status", "--feeds", "feeds").stdout)
+
+
+@pytest.mark.fault("I9")
+def test_what_two_records_of_one_id_say_is_one_advisory(tmp_path: Path) -> None:
+    one, other = many(1)[0], record(cve(0), "libssl3", "3.0.11-1")
+    taken(tmp_path, "osv", archive(tmp_path / "a.zip", [*many(20)[1:], one, other]))
+    with store.opened(store.path_of(tmp_path, "osv")) as db:
+        found = db.execute("SELECT pkg FROM span JOIN adv ON adv.n = span.adv WHERE id = ?", (one["id"],)).fetchall()
+    assert sorted(found) == [("libssl3",), ("openssl",)]
+
+
+@pytest.mark.fault("I9")
+def test_a_mark_at_the_head_and_small_letters_change_no_feed(tmp_path: Path) -> None:
+    small = [{**one, "upstream": ["cve-2026-77777"]} for one in many(3)]
+    kev_list(tmp_path / "kev", [one.lower() for one in CVES])
+    (tmp_path / "kev").write_bytes(b"\xef\xbb\xbf" + bytes_of(tmp_path / "kev"))
+    plain = gzip.decompress(bytes_of(epss_list(tmp_path / "epss", [row.lower() for row in ROWS])))
+    (tmp_path / "epss").write_bytes(gzip.compress(b"\xef\xbb\xbf" + plain))
+    archive(tmp_path / "Debian", [json.dumps(one).join(["\ufeff", ""]) for one in small])
+    took = bounded(tmp_path, "feeds", "import", "--feeds", "f", "Debian=Debian", "kev=kev", "epss=epss")
+    assert (took.code, took.stderr) == (0, "")
+    assert "amiss" not in took.stdout
+    for name, query, found in (
+        ("kev", "SELECT MAX(cve) FROM kev", CVES[-1]),
+        ("epss", "SELECT MAX(cve) FROM epss", CVES[-1]),
+        ("Debian", "SELECT MIN(cves) FROM adv", "CVE-2026-10000 CVE-2026-77777"),
+    ):
+        with store.opened(store.path_of(tmp_path / "f", name)) as db:
+            assert db.execute(query).fetchone() == (found,)
 
 
 def read(one: dict[str, object]) -> Advisory:

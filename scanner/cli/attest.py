@@ -50,6 +50,8 @@ def attest(
         "sha256": _digest(file.parent / evidence) if evidence else "",
         "note": note,
     }
+    if file.exists() and file.stat().st_size:
+        read_attestations(file)  # what is wrong already is told of the file itself
     before = file.read_bytes() if file.exists() else b""
     # JSON texts are YAML texts, so nothing that is typed in can be read as anything else
     lines = [
@@ -75,9 +77,13 @@ def _refuse_unsound(file: Path, content: bytes) -> None:
     """Raise UsageError before the file is touched, where the new content could not be read back."""
     import tempfile
 
+    from scanner.errors import UsageError
     from scanner.transports.people import read_attestations
 
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / file.name
         trial.write_bytes(content)
-        read_attestations(trial)
+        try:
+            read_attestations(trial)
+        except UsageError as error:
+            raise UsageError(str(error).replace(str(trial), str(file))) from None

@@ -44,7 +44,6 @@ def update(
     from scanner.model import utc_now
     from scanner.threats.fetching import update as bring
     from scanner.threats.reading import FeedRefused, Limits
-    from scanner.threats.store import usable
 
     refused = False
     for feed in _chosen(folder, names, urls):
@@ -54,10 +53,18 @@ def update(
         except FeedRefused as error:
             refused = True
             _complain(str(error))
-            old = usable(folder, feed.name)
-            age = f"its copy of {old.age_days(utc_now()):.0f} days ago" if old else "nothing"
-            _complain(f"{feed.name}: {age} is in force")
+            _say_what_counts(folder, feed.name)
     ctx.exit(3 if refused else 0)
+
+
+def _say_what_counts(folder: Path, name: str) -> None:
+    """After a feed was refused: how old the one is that is in force."""
+    from scanner.model import utc_now
+    from scanner.threats.store import usable
+
+    old = usable(folder, name)
+    age = f"its copy of {old.age_days(utc_now()):.0f} days ago" if old else "nothing"
+    _complain(f"{name}: {age} is in force")
 
 
 def _chosen(folder: Path, names: tuple[str, ...], urls: tuple[str, ...]) -> list[Feed]:
@@ -85,7 +92,7 @@ def _chosen(folder: Path, names: tuple[str, ...], urls: tuple[str, ...]) -> list
 @click.option("-f", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def status(ctx: click.Context, folder: Path, format: str) -> None:
-    """Say of each stored feed how many records it has, until when, how old it is, and what in it could not be used.
+    """Say of each stored feed how many records it has, until when, how old it is, and what in it is amiss.
 
     Exit codes: 0 all can be read, 3 one cannot.
     """
@@ -110,7 +117,7 @@ def status(ctx: click.Context, folder: Path, format: str) -> None:
         for one in found:
             _say(one, f"{one.age_days(utc_now()):.0f} days old")
             for bad in bad_records(folder, one.name):
-                _show(f"  not used: {bad.name}: {bad.why}")
+                _show(f"  amiss: {bad.name}: {bad.why}")
         if not found:
             click.echo(f"No feed is stored in {folder}. Run: riskline feeds update")
     for why in damaged:
@@ -152,6 +159,7 @@ def import_(folder: Path, files: tuple[str, ...]) -> None:
         except FeedRefused as error:
             refused = True
             _complain(f"{name}: {error}")
+            _say_what_counts(folder, name)
     click.get_current_context().exit(3 if refused else 0)
 
 
@@ -209,7 +217,7 @@ def _pair(word: str, form: str) -> tuple[str, str]:
 
 
 def _say(one: Standing, word: str) -> None:
-    bad = f", {one.bad} not used" if one.bad else ""
+    bad = f", {one.bad} amiss" if one.bad else ""
     model = f", model {one.model}" if one.model else ""
     _show(f"{one.name}: {word}; {one.records} records until {one.newest_at:%Y-%m-%d}{bad}{model}")
 

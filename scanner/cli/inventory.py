@@ -75,15 +75,12 @@ def import_(form: str, file: Path, output: Path | None) -> None:
     Columns of a table: id, address, access, user, port, owner, service, zone, environment, criticality (4, or 3/4/5),
     groups (a;b), tags (a=b;c=d). Passwords are never taken over; a Windows asset names the variable to set.
     """
-    from scanner import importing
+    from scanner import importing, load
     from scanner.errors import UsageError
 
     from . import writing
 
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: {error}") from error
+    text = load.read_text(file)
     found = importing.from_ansible(text, str(file)) if form == "ansible" else importing.from_csv(text, str(file))
     for line in found.left_out:
         click.echo(f"riskline: left out: {line}", err=True)
@@ -149,12 +146,16 @@ def _refuse_unreadable(text: str) -> None:
     """Raise UsageError where the inventory that was made would not be taken."""
     import tempfile
 
+    from scanner.errors import UsageError
     from scanner.inventory import read_inventory
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "inventory.yaml"
         path.write_text(text, encoding="utf-8")
-        read_inventory(path)
+        try:
+            read_inventory(path)
+        except UsageError as error:
+            raise UsageError(str(error).replace(str(path), "the inventory that this makes")) from None
 
 
 @click.command()

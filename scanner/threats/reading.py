@@ -168,7 +168,7 @@ def advisory(record: Any) -> Advisory | None:
     if record.get("withdrawn"):
         return None
     words = [id, *(text_of(w) for key in ("aliases", "upstream", "related") for w in record.get(key) or ())]
-    cves = tuple(dict.fromkeys(cve for word in words for cve in CVE.findall(word)))
+    cves = tuple(dict.fromkeys(cve for word in words for cve in CVE.findall(word.upper())))
     scores = [s for one in (record, *record["affected"]) for s in one.get("severity") or ()]
     vectors = {s.get("type"): text_of(s["score"]) for s in reversed(scores) if s.get("type") in {"CVSS_V3", "CVSS_V4"}}
     cvss = vectors.get("CVSS_V3") or vectors.get("CVSS_V4") or ""
@@ -301,7 +301,7 @@ def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad
     bad: list[Bad] = []
     for number, entry in enumerate(entries):
         try:
-            cve = text_of(entry["cveID"])
+            cve = text_of(entry["cveID"]).upper()
             if not CVE.fullmatch(cve):
                 raise Unparsable(f"not a CVE: {cve[:40]!r}")
             ransomware = entry.get("knownRansomwareCampaignUse") == "Known"
@@ -314,19 +314,27 @@ def kev(path: Path, limits: Limits) -> tuple[datetime, list[Exploited], list[Bad
 def epss(path: Path, limits: Limits) -> tuple[datetime, str, Iterator[Scored | Bad]]:
     """EPSS scores (CSV, packed or not): their date, the model, and (CVE, chance, percentile) of each, line by line."""
     lines = _lines(path, limits)
-    head, columns = next(lines, ""), next(lines, "")
+    head, columns = next(lines, "").removeprefix("\ufeff"), next(lines, "")
     found = re.fullmatch(r"#model_version:([^,]+),score_date:(\S+)\s*", head)
     if not found or not columns.startswith("cve,epss,percentile"):
         raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: {head[:60]!r}")
     try:
-        return instant(found[2]), found[1], map(_scored, lines)
+        return instant(found[2]), found[1], map(_scored, _at_most(lines, limits.max_records))
     except Unparsable as error:
         raise FeedRefused(f"{path.name}: not a whole list of EPSS scores ({error})") from error
 
 
+def _at_most(lines: Iterator[str], most: int) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        if number >= most:
+            raise FeedRefused(f"more than the {most} records allowed")
+        yield line
+
+
 def _lines(path: Path, limits: Limits) -> Iterator[str]:
     """The lines of a text, packed or not, each with its end. FeedRefused where one is cut, endless or no text."""
-    left = limits.max_unpacked_bytes
+    most = min(limits.max_unpacked_bytes, max(LINE_BYTES, int(path.stat().st_size * limits.ratio)))
+    left = most
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
@@ -335,7 +343,7 @@ def _lines(path: Path, limits: Limits) -> Iterator[str]:
             while line := opened.readline(LINE_BYTES):
                 left -= len(line)
                 if left < 0:
-                    raise FeedRefused(f"{path.name}: longer than {limits.max_unpacked_bytes} bytes")
+                    raise FeedRefused(f"{path.name}: it unpacks to more than the {most} bytes allowed")
                 if not line.endswith(b"\n"):
                     raise FeedRefused(f"{path.name}: not a whole list of EPSS scores: it ends within a line")
                 yield line.decode("utf-8")
@@ -347,7 +355,7 @@ def _scored(line: str) -> Scored | Bad:
     # FIRST quotes nothing; a reader of CSV would fail as a whole at one stray sign
     row = line.rstrip("\r\n").split(",")
     try:
-        cve, chance, percentile = row[0], float(row[1]), float(row[2])
+        cve, chance, percentile = row[0].upper(), float(row[1]), float(row[2])
         sound = all(math.isfinite(n) and 0 <= n <= 1 for n in (chance, percentile))
         if len(row) != 3 or not sound or not CVE.fullmatch(cve):
             raise ValueError("not CVE, chance 0..1, percentile 0..1")
@@ -391,8 +399,8 @@ def ends(path: Path, limits: Limits) -> tuple[datetime, list[End], list[Bad]]:
 
 
 def bounded_read(opened: BinaryIO | gzip.GzipFile, limits: Limits) -> bytes:
-    """All of it, or FeedRefused beyond 512 MiB: these lists are some MiB long."""
-    most = min(limits.max_unpacked_bytes, 512 << 20)
+    """All of it, or FeedRefused beyond the bytes of one record: JSON takes up to 25 times its length once read."""
+    most = min(limits.max_unpacked_bytes, limits.max_record_bytes)
     content = opened.read(most + 1)
     if len(content) > most:
         raise FeedRefused(f"longer than {most} bytes")

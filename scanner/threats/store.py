@@ -42,7 +42,7 @@ PRAGMA user_version = 2;
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of a stored feed. newest_at: of its records, or of the list itself. bad: records not used."""
+    """What is known of a stored feed. newest_at: of its records, or of the list itself. bad: records amiss."""
 
     name: str
     form: Form
@@ -99,7 +99,7 @@ def usable(folder: Path, name: str) -> Standing | None:
 
 
 def bad_records(folder: Path, name: str) -> list[Bad]:
-    """The first records that could not be used, with why."""
+    """The first records that are amiss, with why."""
     with opened(path_of(folder, name)) as db:
         return [Bad(*row) for row in db.execute("SELECT name, why FROM bad")]
 
@@ -127,7 +127,7 @@ def take(
         with closing(sqlite3.connect(fresh)) as db:
             db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _TABLES)
             kept = path if form == "guide" and usable(folder, name) is not None else None
-            records, bad, newest, model = _fill(db, form, source, limits, kept)
+            records, bad, newest, model = _fill(db, form, source, limits, kept, now + FUTURE)
             db.executemany("INSERT INTO bad VALUES (?, ?)", [(one.name, one.why) for one in bad[:LISTED_BAD]])
             fetched = min(newest, now) if carried else now
             found = Standing(name, form, url, etag, records, len(bad), newest, fetched, model)
@@ -172,11 +172,11 @@ def gate(fresh: Standing, old: Standing | None, now: datetime, limits: Limits) -
 
 
 def _fill(
-    db: sqlite3.Connection, form: Form, source: Path, limits: Limits, kept: Path | None
+    db: sqlite3.Connection, form: Form, source: Path, limits: Limits, kept: Path | None, latest: datetime
 ) -> tuple[int, list[Bad], datetime, str]:
-    """The records of a file into the tables: how many, which were bad, the newest date, and EPSS's model.
+    """The records of a file into the tables: how many different ones, which were bad, the newest date, EPSS's model.
 
-    kept: what is stored of a feed that comes in parts: its other parts stay.
+    kept: what is stored of a feed that comes in parts: its other parts stay. latest: the last date that can be true.
     """
     if source.stat().st_size > limits.max_bytes:
         raise FeedRefused(f"{source.name}: longer than {limits.max_bytes} bytes")
@@ -188,35 +188,52 @@ def _fill(
     if form == "kev":
         released, listed, bad = kev(source, limits)
         rows = [(one.cve, one.added_at.isoformat(), one.ransomware) for one in listed]
-        db.executemany("INSERT OR REPLACE INTO kev VALUES (?, ?, ?)", rows)
-        return len(listed), bad, released, ""
+        bad += [Bad(one.cve, "dated in the future; used without that date") for one in listed if one.added_at > latest]
+        bad += _twice(db.executemany("INSERT OR IGNORE INTO kev VALUES (?, ?, ?)", rows).rowcount, len(rows))
+        return _count(db, "kev"), bad, released, ""
     if form == "epss":
         return _fill_scores(db, source, limits)
     if form == "ends":
         made_at, endings, bad = ends(source, limits)
         told = [(one.product, one.release, *(day and f"{day}" for day in (one.day, one.extended))) for one in endings]
-        db.executemany("INSERT OR REPLACE INTO ends VALUES (?, ?, ?, ?)", told)
-        return len(endings), bad, made_at, ""
-    return _fill_advisories(db, osv(source, limits))
+        bad += _twice(db.executemany("INSERT OR IGNORE INTO ends VALUES (?, ?, ?, ?)", told).rowcount, len(told))
+        return _count(db, "ends"), bad, made_at, ""
+    return _fill_advisories(db, osv(source, limits), latest)
+
+
+def _twice(taken: int, offered: int) -> list[Bad]:
+    """One bad record for each that stands in a list a second time; the first one counts."""
+    return [Bad("one of several", "stands twice; the first one counts")] * (offered - max(0, taken))
+
+
+def _count(db: sqlite3.Connection, table: Literal["kev", "ends"]) -> int:
+    return int(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])  # noqa: S608 - one of our own names
 
 
 def _fill_scores(db: sqlite3.Connection, source: Path, limits: Limits) -> tuple[int, list[Bad], datetime, str]:
     scored, model, scores = epss(source, limits)
     bad: list[Bad] = []
+    offered = 0
 
     def good() -> Iterator[Scored]:
+        nonlocal offered
         for one in scores:
             if isinstance(one, Bad):
                 bad.append(one)
             else:
+                offered += 1
                 yield one
 
-    found = db.executemany("INSERT OR REPLACE INTO epss VALUES (?, ?, ?)", good()).rowcount
-    return found, bad, scored, model
+    found = db.executemany("INSERT OR IGNORE INTO epss VALUES (?, ?, ?)", good()).rowcount
+    return max(0, found), [*bad, *_twice(found, offered)], scored, model
 
 
-def _fill_advisories(db: sqlite3.Connection, found: Iterable[Advisory | Bad]) -> tuple[int, list[Bad], datetime, str]:
+def _fill_advisories(
+    db: sqlite3.Connection, found: Iterable[Advisory | Bad], latest: datetime
+) -> tuple[int, list[Bad], datetime, str]:
     bad: list[Bad] = []
+    known: dict[str, tuple[int, int]] = {}
+    """Id of each advisory -> its number, and how many spans it has."""
     newest: datetime | None = None
     number = 0
     # into a heap first: rows in the order of the archive would land all over the table that is kept in order
@@ -227,17 +244,26 @@ def _fill_advisories(db: sqlite3.Connection, found: Iterable[Advisory | Bad]) ->
         if isinstance(one, Bad):
             bad.append(one)
             continue
-        number += 1
-        newest = max(newest or one.modified_at, one.modified_at)
-        told.append((number, one.id, " ".join(one.cves), one.cvss, one.summary, one.stream))
-        spans += [(number, nth, *span) for nth, span in enumerate(one.spans)]
+        if one.modified_at > latest:  # used all the same, for it may be a flaw
+            bad.append(Bad(one.id, "dated in the future; used without that date"))
+        else:
+            newest = max(newest or one.modified_at, one.modified_at)
+        if one.id in known:  # what both say counts
+            bad.append(Bad(one.id, "stands twice; what either says counts"))
+        else:
+            number += 1
+            known[one.id] = number, 0
+            told.append((number, one.id, " ".join(one.cves), one.cvss, one.summary, one.stream))
+        same, had = known[one.id]
+        spans += [(same, had + nth, *span) for nth, span in enumerate(one.spans)]
+        known[one.id] = same, had + len(one.spans)
         if len(spans) >= AT_ONCE:
             _put(db, told, spans)
     _put(db, told, spans)
     db.execute("INSERT INTO span SELECT * FROM heap ORDER BY eco, pkg, adv, nth")
     db.execute("DROP TABLE heap")
     if newest is None:
-        raise FeedRefused("it holds no usable record")
+        raise FeedRefused("it holds no usable record" + (", and some dated in the future" if number else ""))
     return number, bad, newest, ""
 
 

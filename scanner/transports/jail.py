@@ -168,8 +168,7 @@ def _become_prisoner(token: str, cpu_s: int, processes: int) -> NoReturn:
         os.setsid()
         _limit(cpu_s)
         _drop_capabilities()
-        _prctl(_SET_NO_NEW_PRIVS, 1)
-        _forbid_calls()
+        forbid(_DENIED[platform.machine()])
     except OSError as error:
         _give_up(token, f"failed the jail could not be closed: {error.strerror}")
     try:
@@ -204,9 +203,10 @@ def _drop_capabilities() -> None:
     _call("capset", struct.pack("Ii", _CAPABILITIES, 0), struct.pack("6I", keep, keep, 0, 0, 0, 0))
 
 
-def _forbid_calls() -> None:
+def forbid(denied: dict[int, tuple[int, ...]]) -> None:
     """Install a seccomp filter: the listed system calls are refused, and other processors' calls altogether."""
-    program = _filter(_DENIED[platform.machine()])
+    _prctl(_SET_NO_NEW_PRIVS, 1)
+    program = _filter(denied)
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     _prctl(_SET_SECCOMP, 2, ctypes.create_string_buffer(header, len(header)))
