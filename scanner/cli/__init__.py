@@ -50,7 +50,7 @@ VERBS: dict[str, tuple[str, str]] = {
 
 EXIT_CODES = """
 Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong configuration or usage (nothing scanned), 3 incomplete
-(something could not be judged), 4 a check's bug, 5 another run holds the lock, 130/143 interrupted.
+(something could not be judged), 4 a check's bug, 5 another run holds the lock, 129/130/143 interrupted.
 """
 
 
