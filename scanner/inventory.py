@@ -215,7 +215,10 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
     if asset.site and not _SITE.fullmatch(asset.site):
         raise complain(merged.places["site"], f"{label}: a site has up to 40 small letters, digits and dashes")
     if asset.address is not None and not valid_address(asset.address):
-        raise complain(merged.places.get("address", place), f"{label}: {asset.address!r} is no IP address or host name")
+        raise complain(
+            merged.places.get("address", place),
+            f"{label}: {addresses.bare(asset.address)!r} is no IP address or host name",
+        )
     _refuse_odd_way(asset, merged, place)
     if asset.network is not None:
         viewpoints.refuse_odd(asset, merged, place)
@@ -337,6 +340,11 @@ def _normal_access(access: LocatedDict, place: load.Place) -> LocatedDict:
 
 def _refuse_secrets(merged: LocatedDict, label: str) -> None:
     access = merged.get("access")
+    if isinstance(access, LocatedDict):
+        for word in access:
+            if word not in _WAYS and not word.isidentifier():  # else told as a key that there is not, and shown
+                known = ", ".join(_WAYS)
+                raise complain(access.places.get(word, access.place), f"{label}: `access` is none of {known}")
     for way in access.values() if isinstance(access, LocatedDict) else ():
         for field in _SECRETS if isinstance(way, LocatedDict) else ():
             if way.get(field) is not None:
@@ -344,6 +352,10 @@ def _refuse_secrets(merged: LocatedDict, label: str) -> None:
                     secrets.refuse_literal(str(way[field]), field)
                 except UsageError as error:
                     raise complain(way.places.get(field, way.place), f"{label}: {error}") from None
+        for field in ("key", "ca_file") if isinstance(way, LocatedDict) else ():
+            if "-----BEGIN" in str(way.get(field)):
+                said = f"{label}: `{field}` is the path of a file, not what stands in it"
+                raise complain(way.places.get(field, way.place), said)
 
 
 def _clashes(assets: Iterable[Asset], places: Sequence[load.Place]) -> list[str]:

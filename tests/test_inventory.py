@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -170,6 +171,82 @@ def test_addresses_and_host_names_are_taken(good: str) -> None:
 @pytest.mark.fault("I3")
 def test_nothing_else_is_an_address(bad: str) -> None:
     assert not valid_address(bad)
+
+
+SECRET = "hunter2-but-longer"
+KEY = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+@pytest.mark.fault("I6")
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("assets: {a: {access: {ssh: {password: %s}}}}", "`password` must be a reference, not the secret itself"),
+        ("assets: {a: {access: {ssh: {key_passphrase: %s}}}}", "`key_passphrase` must be a reference"),
+        ("assets: {a: {access: {winrm: {user: u, password: %s}}}}", "`password` must be a reference"),
+        ("assets: {a: {access: {aws: {access_key_id: %s}}}}", "`access_key_id` must be a reference"),
+        ("assets: {a: {access: {aws: {secret_access_key: %s}}}}", "`secret_access_key` must be a reference"),
+        ("defaults: {access: {ssh: {password: %s}}}\nassets: {a: {owner: me}}", "`password` must be a reference"),
+        ("groups: {g: {access: {ssh: {password: %s}}}}\nassets: {a: {groups: g}}", "`password` must be a reference"),
+        ("assets: {a: {access: {ssh: {password: 'environment:%s'}}}}", "`password` must be a reference"),
+        ("assets: {a: {access: {ssh: {password: 'env:'}, x: %s}}}", "`password` must be a reference"),
+        ("assets: {a: {access: {ssh: {password: [%s]}}}}", "`password` must be a reference"),
+        ("assets: {a: {access: {ssh: {pasword: %s}}}}", "there is no key 'pasword'; did you mean 'password'?"),
+        ("assets: {a: {access: {ssh: {token: %s}}}}", "there is no key 'token'"),
+        ("assets: {a: {password: %s, access: local}}", "there is no key 'password'"),
+        ("assets: {a: {access: 'ssh://root:%s@db1'}}", "`access` is none of ssh, local"),
+        ("assets: {a: {access: {ssh: }, address: 'root:%s@db1'}}", "'…@db1' is no IP address or host name"),
+        ("assets: {a: {access: {ssh: {jump: 'root:%s@gate'}}}}", "'…@gate' is no jump host"),
+        ("assets: {a: {network: {addresses: 'http://root:%s@db1'}}}", "'…@db1' is no CIDR block"),
+        (f"assets: {{a: {{access: {{ssh: {{key: {json.dumps(KEY)}}}}}}}}} # %s", "`key` is the path of a file"),
+    ],
+)
+def test_a_secret_is_refused_wherever_it_was_written_and_never_repeated(tmp_path: Path, lines: str, said: str) -> None:
+    write(tmp_path, f"{lines % SECRET}\n")
+    took = bounded(tmp_path, "scan", "-i", "inventory.yaml", "--register", "r.db", "--log-file", "log")
+    assert (took.code, took.stdout) == (2, "")
+    assert re.search(r"riskline: inventory\.yaml:[12]: asset 'a'", took.stderr), took.stderr
+    assert said in took.stderr
+    assert not [one for one in (took.stderr, (tmp_path / "log").read_text()) if SECRET in one]
+    assert not (tmp_path / "r.db").exists()
+
+
+@pytest.mark.fault("I6")
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("env:RISKLINE_NOT_SET", "the environment variable RISKLINE_NOT_SET is not set; export it before the run"),
+        ("env:RISKLINE_EMPTY", "env:RISKLINE_EMPTY is empty"),
+        ("file:open", "open can be read by others (mode 0644); run: chmod 600 open"),
+        ("file:group", "group can be read by others (mode 0640); run: chmod 600 group"),
+        ("file:written", "written can be read by others (mode 0602); run: chmod 600 written"),
+        ("file:none", "none: No such file or directory"),
+        ("file:.", ".: Is a directory"),
+        ("file:latin", "latin is not UTF-8 text"),
+        ("file:empty", "file:empty is empty"),
+        (f"command:sh -c 'echo {SECRET}; exit 3'", "the password command ended with status 3"),
+        (f"command:no-such-program {SECRET}", "the password command could not be run: FileNotFoundError"),
+        ("file:good", "127.0.0.1"),
+    ],
+)
+def test_a_secret_that_cannot_be_had_is_named_and_never_shown(tmp_path: Path, reference: str, said: str) -> None:
+    for name, mode in (("open", 0o644), ("group", 0o640), ("written", 0o602), ("latin", 0o600), ("good", 0o600)):
+        (tmp_path / name).write_bytes(f"{SECRET}\n".encode() + b"\xff" * (name == "latin"))
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "empty").touch(0o600)
+    (tmp_path / "latin").write_bytes(b"\xff" + SECRET.encode())
+    way = f"{{winrm: {{user: u, port: 1, password: {json.dumps(reference)}}}}}"
+    write(tmp_path, f"assets: {{w: {{address: 127.0.0.1, access: {way}}}}}\n")
+    words = ["scan", "-i", "inventory.yaml", "--no-record", "--fail-on", "never", "--select", "id=*-01", "-v"]
+    told = bounded(tmp_path, *words, "-f", "json", "--log-file", "log", RISKLINE_EMPTY="", RISKLINE_SECRET=SECRET)
+    findings = json.loads(told.stdout)["findings"]
+    assert findings
+    assert {one["outcome"] for one in findings} == {"unknown"}
+    reason = "unreachable" if reference == "file:good" else "auth-failed"
+    assert {one["reason"] for one in findings} == {reason}
+    assert all(said in one["detail"] for one in findings), findings[0]
+    assert told.code == 3
+    assert not [one for one in (told.stdout, told.stderr, (tmp_path / "log").read_text()) if SECRET in one]
 
 
 OPTIONS = ["-oN x", "-iL/etc/passwd", "--", "127.0.0.1 -oN x", "127.0.0.1\n-oN x", "-oProxyCommand=touch made"]
