@@ -167,7 +167,9 @@ def _expanded(place: Path, folder: Path, depth: int) -> str:
         if keyword != "include":
             inside = inside or (keyword in {"host", "match"} and rest.lower() not in {"*", "all"})
             lines.append(line)
-        elif inside or depth > 4:
+        elif depth > 4:
+            raise Unreachable(f"{place}:{number}: Includes go more than 4 files deep, or in a circle")
+        elif inside:
             raise Unreachable(f"{place}:{number}: an Include inside a Host or Match block is not read; move it up")
         else:
             for path in _included(rest, folder):
