@@ -38,6 +38,12 @@ _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _VIEWPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}")
 _EXPECTED = re.compile(r"([0-9]{1,5})/(tcp|udp)")
 
+_GATEWAY = re.compile(
+    r"(?:ssh://)?(?:(?P<user>[^@:\s-][^@:\s]*)@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]{1,15})?\]|[A-Za-z0-9_][A-Za-z0-9_.-]{0,252})(?::(?P<port>[0-9]{1,5}))?"
+)
+"""As ssh's -J takes it; the host may be a name of ~/.ssh/config, which are freer than those of the DNS."""
+
 Protocol = Literal["tcp", "udp"]
 
 
@@ -94,7 +100,7 @@ def target(text: str) -> Target:
 def _name(text: str) -> Target:
     if len(text) > 253 or not _NAME.fullmatch(text):
         raise UsageError(
-            f"{text[:80]!r} is no IP address, CIDR block or host name; write such as 10.0.0.5 or db1.example"
+            f"{bare(text)!r} is no IP address, CIDR block or host name; write such as 10.0.0.5 or db1.example"
         )
     return Target(text.lower().removesuffix("."), "name", 0)
 
@@ -103,7 +109,8 @@ def _block(text: str) -> Target:
     try:
         block = ip_network(text)
     except ValueError as error:
-        raise UsageError(f"{text[:80]!r} is no CIDR block: {str(error)[:200]}") from None
+        why = "" if "@" in text else f": {str(error)[:200]}"
+        raise UsageError(f"{bare(text)!r} is no CIDR block{why}") from None
     if "%" in text:
         raise UsageError(f"{text[:80]!r} has a scope; leave it out")
     _refuse_special(block.network_address, text)
@@ -171,6 +178,27 @@ def fingerprint(text: str) -> str:
     if not _FINGERPRINT.fullmatch(text):
         raise UsageError(f"fingerprints: {text[:80]!r} is none; write such as SHA256:… of `ssh-keygen -lf KEY`")
     return text
+
+
+def port(number: int) -> int:
+    """A number that is a port. Anything else: UsageError."""
+    if not 1 <= number <= 65535:
+        raise UsageError(f"port: {number} is none; ports are 1 to 65535")
+    return number
+
+
+def gateway(text: str) -> tuple[str | None, str, int | None]:
+    """'admin@gate:2222' -> ('admin', 'gate', 2222). Anything else than [user@]host[:port]: UsageError."""
+    match = _GATEWAY.fullmatch(text)
+    if match is None or not 0 < int(match["port"] or 22) < 65536:
+        raise UsageError(f"{bare(text)!r} is no jump host; write [user@]host[:port]")
+    return match["user"], match["host"].strip("[]"), int(match["port"]) if match["port"] else None
+
+
+def bare(text: str) -> str:
+    """What a complaint may show of an address: people write passwords before an @."""
+    before, found, after = text[-80:].rpartition("@")
+    return f"…@{after}" if found and before else text[:80]
 
 
 def viewpoint(text: str) -> str:

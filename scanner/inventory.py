@@ -11,7 +11,7 @@ import difflib
 import fnmatch
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from .load import LocatedDict, LocatedList, complain
 from .model import Access, Asset, Courtesy, Criticality, Inventory, Service
 
 _SITE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for its devices: nobody could save a report there under one."""
 _SCOPE = re.compile(r"[0-9A-Fa-f:]+%[A-Za-z0-9_.-]{1,15}")
 _TOP = ("version", "attestations", "at_once", "defaults", "groups", "services", "assets")
 _SECRETS = ("password", "key_passphrase", "access_key_id", "secret_access_key")
@@ -47,6 +49,7 @@ def read_inventory(path: Path) -> Inventory:
     groups = _group_lines(document)
     mistakes: list[str] = []
     assets: list[Asset] = []
+    places: list[load.Place] = []
     written = document.get("assets")
     if not isinstance(written, LocatedDict) or not written:
         raise complain(
@@ -57,11 +60,12 @@ def read_inventory(path: Path) -> Inventory:
             place = written.places[name]
             above = [defaults, *(groups[str(g)] for g in _groups(part) if str(g) in groups)]
             for id, lines in viewpoints.parts(name, part, place, above):
-                assets.append(_asset(id, lines, place, _normal(defaults), groups, services))
+                found = members.listed(_asset(id, lines, place, _normal(defaults), groups, services))
+                assets += found
+                places += [place] * len(found)
         except UsageError as error:
             mistakes.append(str(error))
-    mistakes += _clashes(assets, written)
-    assets = [one for asset in assets for one in members.listed(asset)]
+    mistakes += _clashes(assets, places)
     assets = _with_attestations(assets, document, path)
     if mistakes:
         raise UsageError("\n".join(mistakes))
@@ -103,6 +107,8 @@ def valid_address(text: str) -> bool:
     """
     if _SCOPE.fullmatch(text):
         text = text.partition("%")[0]
+        if not text.lower().startswith("fe80:"):
+            return False
     try:
         return addresses.target(text).form != "block"
     except UsageError:
@@ -173,8 +179,14 @@ def _asset(
     services: Mapping[str, Service],
 ) -> Asset:
     label = f"asset {name!r}"
-    if not _ID.match(name.partition(viewpoints.MARK)[0]):
-        raise complain(place, f"{label}: an id has up to 100 letters, digits, dots, dashes and underscores")
+    bare = name.partition(viewpoints.MARK)[0]
+    if not _ID.fullmatch(bare):
+        raise complain(
+            place,
+            f"asset {name[:110]!r}: an id has up to 100 letters, digits, dots, dashes and underscores, no dot last",
+        )
+    if _DEVICE.fullmatch(bare):
+        raise complain(place, f"{label}: Windows keeps this name for a device; take another one")
     if not isinstance(part, LocatedDict):
         raise complain(place, f"{label} needs lines of its own, at least `access` or `network`")
     own = _normal(part)
@@ -203,7 +215,11 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
     if asset.site and not _SITE.fullmatch(asset.site):
         raise complain(merged.places["site"], f"{label}: a site has up to 40 small letters, digits and dashes")
     if asset.address is not None and not valid_address(asset.address):
-        raise complain(merged.places.get("address", place), f"{label}: {asset.address!r} is no IP address or host name")
+        raise complain(
+            merged.places.get("address", place),
+            f"{label}: {addresses.bare(asset.address)!r} is no IP address or host name",
+        )
+    _refuse_odd_way(asset, merged, place)
     if asset.network is not None:
         viewpoints.refuse_odd(asset, merged, place)
     for name, why in _FOUND.items():
@@ -222,6 +238,28 @@ def _settle(asset: Asset, merged: LocatedDict, place: load.Place, services: Mapp
     if service and asset.owner is None:
         asset = replace(asset, owner=service.owner)
     return viewpoints.as_seen(asset)
+
+
+def _refuse_odd_way(asset: Asset, merged: LocatedDict, place: load.Place) -> None:
+    """Raise UsageError with the line of a port or jump host that is none."""
+    access = asset.access or Access()
+    jumps = (access.ssh and access.ssh.jump) or "none"
+    looks: list[tuple[str, str, Callable[[], object]]] = [
+        ("ssh", "port", lambda: access.ssh and access.ssh.port is not None and addresses.port(access.ssh.port)),
+        ("winrm", "port", lambda: access.winrm and access.winrm.port is not None and addresses.port(access.winrm.port)),
+        (
+            "ssh",
+            "jump",
+            lambda: jumps.lower() == "none" or [addresses.gateway(one.strip()) for one in jumps.split(",")],
+        ),
+    ]
+    for way, key, look in looks:
+        try:
+            look()
+        except UsageError as error:
+            lines = merged["access"].get(way)
+            at = lines.places.get(key, place) if isinstance(lines, LocatedDict) else place
+            raise complain(at, f"asset {asset.id!r}: {error}") from None
 
 
 def _groups(part: Any) -> list[Any]:
@@ -302,6 +340,11 @@ def _normal_access(access: LocatedDict, place: load.Place) -> LocatedDict:
 
 def _refuse_secrets(merged: LocatedDict, label: str) -> None:
     access = merged.get("access")
+    if isinstance(access, LocatedDict):
+        for word in access:
+            if word not in _WAYS and not word.isidentifier():  # else told as a key that there is not, and shown
+                known = ", ".join(_WAYS)
+                raise complain(access.places.get(word, access.place), f"{label}: `access` is none of {known}")
     for way in access.values() if isinstance(access, LocatedDict) else ():
         for field in _SECRETS if isinstance(way, LocatedDict) else ():
             if way.get(field) is not None:
@@ -309,18 +352,22 @@ def _refuse_secrets(merged: LocatedDict, label: str) -> None:
                     secrets.refuse_literal(str(way[field]), field)
                 except UsageError as error:
                     raise complain(way.places.get(field, way.place), f"{label}: {error}") from None
+        for field in ("key", "ca_file") if isinstance(way, LocatedDict) else ():
+            if "-----BEGIN" in str(way.get(field)):
+                said = f"{label}: `{field}` is the path of a file, not what stands in it"
+                raise complain(way.places.get(field, way.place), said)
 
 
-def _clashes(assets: Iterable[Asset], written: LocatedDict) -> list[str]:
-    seen: dict[str, str] = {}
+def _clashes(assets: Iterable[Asset], places: Sequence[load.Place]) -> list[str]:
+    """Assets whose ids are the same, or alike but for their case: in no file, table or ticket are they told apart."""
     mistakes = []
-    for asset in assets:
-        other = seen.setdefault(asset.id.lower(), asset.id)
-        if other != asset.id:
-            place = written.places[asset.id]
-            mistakes.append(
-                f"{place[0]}:{place[1]}: asset {asset.id!r} differs from {other!r} only in case; rename one"
-            )
+    for number, id, other in members.alike(assets):
+        said = (
+            "is there twice, with those that its lines stand for"
+            if id == other
+            else f"differs from {other!r} only in case"
+        )
+        mistakes.append(str(complain(places[number], f"asset {id!r} {said}; rename one")))
     return mistakes
 
 

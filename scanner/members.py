@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from .model import Access, Asset, Aws, Criticality, Service
@@ -58,6 +58,16 @@ def role_in(way: Aws, account: str, partition: str = "") -> str:
     """(role audit, '111122223333') -> 'arn:aws:iam::111122223333:role/audit'. account: "*" stands for any."""
     partition = partition or {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(way.home_region.rsplit("-", 2)[0], "aws")
     return f"arn:{partition}:iam::{account}:role/{str(way.role).lstrip('/')}"
+
+
+def alike(assets: Iterable[Asset]) -> Iterator[tuple[int, str, str]]:
+    """(place in the list, id, the id before it) of each asset whose id is another's, or differs in case alone."""
+    seen: dict[str, str] = {}
+    for number, asset in enumerate(assets):
+        small = asset.id.lower()
+        if small in seen:
+            yield number, asset.id, seen[small]
+        seen.setdefault(small, asset.id)
 
 
 def _id(asset: Asset, name: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from .errors import TargetError
+from . import members
+from .errors import TargetError, UsageError
 from .model import Asset, Inventory
 
 LOG = logging.getLogger("riskline.run")
@@ -19,11 +20,13 @@ def spread(inventory: Inventory) -> Inventory:
         if way is None or not way.organization:
             found.append(asset)
             continue
-        from .transports.aws_members import members
+        from .transports import aws_members
 
         try:
-            found += members(asset, inventory.services)
+            found += aws_members.members(asset, inventory.services)
         except TargetError as error:
             LOG.error("%s: its accounts could not be listed: %s", asset.id, error)
             found.append(asset)
+    for _, id, other in members.alike(found):
+        raise UsageError(f"the inventory and its organizations have two assets {id!r} and {other!r}; rename one")
     return replace(inventory, assets=tuple(found))

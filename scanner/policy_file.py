@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import load
-from .load import LocatedDict, complain
+from .load import LocatedDict, LocatedList, complain
 from .scoring.policy import OutOfRange, Policy
 
 T = TypeVar("T")
@@ -30,10 +30,13 @@ def read_as(kind: type[T], path: Path, label: str) -> T:
 
 
 def _place_of(document: LocatedDict, where: list[str]) -> load.Place:
-    """The line of the deepest key of `where` that is written."""
+    """The line of the deepest key, or place in a list, of `where` that is written."""
     place: load.Place = document.place
     value: Any = document
     for key in where:
+        if isinstance(value, LocatedList):
+            place, value = value.places[int(key)], value[int(key)]
+            continue
         if not isinstance(value, LocatedDict) or key not in value:
             break
         place, value = value.places[key], value[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from scanner.errors import Absent, NotApplicable, Undetermined, Unparsable, Usag
 from scanner.model import Check, Idle, Unclear, Unwritten
 from scanner.probes import api, file, registry, sh
 
-from .bounded import bounded
+from .bounded import Took, bounded
 
 MODULE = '''
 """Checks that go wrong in every way, and some that do not."""
@@ -378,6 +379,100 @@ def test_an_id_that_stands_twice_is_refused_with_both_places(
     took = bounded(tmp_path, "check", "show", asked, *words)
     assert (took.code, took.stdout) == (2, "")
     assert re.search(said, took.stderr), took.stderr
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder `more` with a check, below which nobody else may write."""
+    (tmp_path / "more" / "site").mkdir(parents=True)
+    (tmp_path / "more" / "site" / "own.py").write_text(HEAD + OWN)
+    for one in (tmp_path, *tmp_path.rglob("*")):
+        one.chmod(0o755 if one.is_dir() else 0o644)
+    return tmp_path
+
+
+def shown(place: Path) -> Took:
+    return bounded(place, "check", "show", "site.own.a", "--checks", "more")
+
+
+@pytest.mark.fault("I5")
+@pytest.mark.parametrize(
+    ("what", "mode"),
+    [("more", 0o775), ("more", 0o757), ("more/site", 0o775), ("more/site", 0o777),
+     ("more/site/own.py", 0o664), ("more/site/own.py", 0o646)],
+)  # fmt: skip
+def test_checks_that_others_may_write_are_not_run(place: Path, what: str, mode: int) -> None:
+    assert shown(place).code == 0
+    (place / what).chmod(mode)
+    took = shown(place)
+    assert (took.code, took.stdout) == (2, "")
+    assert re.search(
+        rf"riskline: \S*{what}: others may write to it, so its code is not run; run: chmod go-w", took.stderr
+    )
+
+
+@pytest.mark.fault("I5")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("what", ["more", "more/site", "more/site/own.py"])
+def test_checks_that_belong_to_somebody_else_are_not_run(place: Path, what: str) -> None:
+    os.chown(place / what, 65534, 65534)
+    took = shown(place)
+    assert (took.code, took.stdout) == (2, "")
+    assert re.search(rf"riskline: \S*{what}: belongs to another user, so its code is not run", took.stderr)
+
+
+@pytest.mark.fault("I5")
+def test_what_was_compiled_by_somebody_else_is_not_run(place: Path) -> None:
+    source = place / "more" / "site" / "own.py"
+    good, at = source.read_text(), source.stat()
+    source.write_text(good.replace("return text", "return 'ha'"))
+    compiled = py_compile.compile(str(source), doraise=True)
+    assert compiled
+    source.write_text(good)
+    os.utime(source, ns=(at.st_atime_ns, at.st_mtime_ns))
+    planted = bytearray(Path(compiled).read_bytes())
+    planted[8:16] = int(at.st_mtime).to_bytes(4, "little") + len(good).to_bytes(4, "little")
+    Path(compiled).write_bytes(planted)
+    made = Worker(place / "more").module("site.own", source)
+    assert made.a.observe("mine") == "mine"
+
+
+@pytest.mark.fault("I5")
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe = 1\n", "SyntaxError"),
+        ((HEAD + OWN).encode("utf-16"), "SyntaxError"),
+        (b"a = 1\0\n", "ValueError|SyntaxError"),
+        (b"a" * 10_000_000 + b"(" * 1000, "cannot be imported: "),
+        (b"(" * 100_000, "cannot be imported: "),
+    ],
+)
+def test_a_module_that_is_no_text_is_refused_with_its_file(place: Path, content: bytes, said: str) -> None:
+    (place / "more" / "site" / "own.py").write_bytes(content)
+    took = shown(place)
+    assert (took.code, took.stdout) == (2, "")
+    assert re.search(rf"more/site/own\.py: cannot be imported: .*({said})|{said}", took.stderr)
+    assert "Traceback" not in took.stderr
+    assert took.peak_mib < 256
+
+
+@pytest.mark.fault("I5")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--checks", "none"], "none: No such file or directory"),
+        (["--baselines", "none"], "none: there is no such baseline file or folder"),
+        (["-b", "none.yaml"], "there is no baseline 'none.yaml'"),
+        (["--policy", "none.yaml"], "none.yaml: No such file or directory"),
+    ],
+)
+def test_a_file_or_folder_that_is_not_there_is_named_before_a_scan(place: Path, words: list[str], said: str) -> None:
+    (place / "inventory.yaml").write_text("assets: {here: {access: {local: {sudo: never}}}}\n")
+    took = bounded(place, "scan", "-i", "inventory.yaml", "--register", "r.db", *words)
+    assert (took.code, took.stdout) == (2, "")
+    assert said in took.stderr
+    assert not (place / "r.db").exists()
 
 
 PACKAGE = """

@@ -22,6 +22,7 @@ from scanner.register.treatment import Bearing, refuse_unsound
 from scanner.register.waivers import read_waivers
 from scanner.scoring.standing import Acceptance
 
+from .bounded import Took, bounded
 from .decisions_contract import BOB, SSH, DecisionContract, today
 from .register_contract import fail, ok, record
 
@@ -268,3 +269,77 @@ def test_waivers_are_taken_from_a_file_and_tried_without_writing(verb: Verb, tmp
     assert "0 risks are accepted anew, 2 were so already" in verb("waive", str(tmp_path / "w.yaml")).output
     with pytest.raises(UsageError, match=r"none\.yaml: No such file"):
         verb("waive", str(tmp_path / "none.yaml"))
+
+
+REST = "approver: bert, reason: spring"
+
+
+@pytest.fixture
+def waived(tmp_path: Path) -> Callable[[str], Took]:
+    """`riskline register waive FILE` in a process of its own; the file holds one waiver a line, from line 2 on."""
+    opened = open_register(str(tmp_path / "register.db"))
+    record(opened, 0, {"a": [fail("ssh"), fail("users", "bob"), fail("users", "=eve()")]})
+    opened.close()
+
+    def run(lines: str) -> Took:
+        (tmp_path / "w.yaml").write_text(f"waivers:\n{lines}")
+        return bounded(tmp_path, "register", "waive", "w.yaml", "--register", "register.db", "--who", "eve")
+
+    return run
+
+
+def until(days: int) -> str:
+    return f"{today() + timedelta(days=days):%Y-%m-%d}"
+
+
+@pytest.mark.fault("I11")
+@pytest.mark.parametrize(
+    ("line", "days", "told"),
+    [
+        ("control: ssh, asset: a, owner: anna", -1, "has ended: ssh on a, until"),
+        ("control: ssh, asset: a, owner: anna", -3000, "has ended: ssh on a, until"),
+        ("control: nope, asset: a, owner: anna", 100, "no open risk needs it: nope on a, until"),
+        ("control: ssh, asset: nobody, owner: anna", 100, "no open risk needs it: ssh on nobody, until"),
+        ("control: SSH, asset: A, owner: anna", 100, "no open risk needs it: SSH on A, until"),
+        (
+            "control: users, asset: a, subject: nobody, owner: anna",
+            100,
+            "no open risk needs it: users [nobody] on a, until",
+        ),
+        ("control: ssh, asset: '[', owner: anna", 100, "no open risk needs it: ssh on [, until"),
+    ],
+)
+def test_a_waiver_that_ended_or_meets_nothing_is_listed_and_accepts_nothing(
+    waived: Callable[[str], Took], tmp_path: Path, line: str, days: int, told: str
+) -> None:
+    took = waived(f"  - {{{line}, {REST}, until: {until(days)}}}\n")
+    assert (took.code, took.stderr) == (0, "")
+    assert took.stdout.splitlines() == ["0 risks are accepted anew, 0 were so already", f"  {told} {until(days)}"]
+    left = bounded(tmp_path, "register", "list", "--register", "register.db", "-f", "json")
+    assert {one["treatment"] for one in json.loads(left.stdout)} == {""}
+
+
+@pytest.mark.fault("I11")
+@pytest.mark.parametrize(
+    ("line", "days", "told"),
+    [
+        (f"control: ssh, asset: a, {REST}", 100, "w.yaml:3: the waivers has no 'waivers.1.owner'; add it"),
+        (f"control: ssh, asset: a, owner: '', {REST}", 100, "w.yaml:3: the waivers: `owner` of one for ssh is empty"),
+        (f"control: ssh, asset: z, owner: '  ', {REST}", 100, "w.yaml:3: the waivers: `owner` of one for ssh is empty"),
+        ("control: ssh, asset: a, owner: anna, approver: '', reason: r", 100, "w.yaml:3: the waivers: `approver`"),
+        ("control: ssh, asset: z, owner: anna, approver: b, reason: ' '", 100, "w.yaml:3: the waivers: `reason`"),
+        ("control: ssh, asset: a, owner: anna, approver: Anna, reason: r", 100, "another person"),
+        (f"control: ssh, asset: a, owner: anna, {REST}", 4000, "by the policy an acceptance may last 365 days"),
+        (f"control: ssh, asset: a, owner: anna, ownr: x, {REST}", 100, "w.yaml:3: the waivers: there is no key 'ownr'"),
+        (f"control: ssh, asset: [a], owner: anna, {REST}", 100, "w.yaml:3: the waivers: waivers.1.asset: "),
+    ],
+)
+def test_a_waiver_without_somebody_behind_it_refuses_the_whole_file(
+    waived: Callable[[str], Took], tmp_path: Path, line: str, days: int, told: str
+) -> None:
+    good = f"  - {{control: users, asset: a, owner: anna, {REST}, until: {until(100)}}}\n"
+    took = waived(f"{good}  - {{{line}, until: {until(days)}}}\n")
+    assert (took.code, took.stdout) == (2, "")
+    assert told in took.stderr
+    left = bounded(tmp_path, "register", "list", "--register", "register.db", "-f", "json")
+    assert {one["treatment"] for one in json.loads(left.stdout)} == {""}

@@ -11,6 +11,7 @@ from pathlib import Path
 from scanner.errors import UsageError
 from scanner.model import _Strict
 from scanner.policy_file import read_as
+from scanner.scoring.policy import OutOfRange
 
 from .deciding import Decision
 from .recalling import CLOSED, RiskRecord
@@ -48,6 +49,13 @@ class Waivers(_Strict):
     """The whole file."""
 
     waivers: tuple[Waiver, ...]
+
+    def __post_init__(self) -> None:
+        """Raise OutOfRange for one that names nobody or no reason, whether a risk needs it today or not."""
+        for number, one in enumerate(self.waivers):
+            blank = next((name for name in ("owner", "approver", "reason") if not getattr(one, name).strip()), None)
+            if blank:
+                raise OutOfRange(f"waivers.{number}", f"the waivers: `{blank}` of one for {one.control} is empty")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,36 +58,55 @@ class Line:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    if not pattern.startswith("|1|"):
+    found = _hashed(pattern)
+    if found is None:
         # a [ is no character class in known_hosts, it brackets a host that has a port
         return fnmatchcase(name, pattern.lower().replace("[", "[[]"))
+    return hmac.digest(found[0], name.encode(), "sha1") == found[1]
+
+
+def _hashed(pattern: str) -> tuple[bytes, bytes] | None:
+    """'|1|salt|hash' -> both as bytes, empty ones where they are none; None for another pattern."""
+    if not pattern.startswith("|1|"):
+        return None
     try:
         salt, wanted = (base64.b64decode(part, validate=True) for part in pattern[3:].split("|"))
     except ValueError:
-        return False
-    return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), wanted)
+        return b"", b""
+    return salt, wanted
 
 
 @dataclass(frozen=True, slots=True)
 class KnownHosts:
-    """A known_hosts file: an index of plain names, and the lines that must be tried one by one."""
+    """A known_hosts file: an index of plain names, and the lines that must be tried one by one.
+
+    hashed: lines of one hashed name, as (salt, hash, line).
+    """
 
     plain: dict[str, list[Line]] = field(default_factory=dict)
+    hashed: list[tuple[bytes, bytes, Line]] = field(default_factory=list)
     other: list[Line] = field(default_factory=list)
 
     def about(self, name: str) -> list[Line]:
         """All lines about a name, which is lower-cased and has its port unless that is 22."""
-        return self.plain.get(name, []) + [line for line in self.other if line.is_about(name)]
+        bare, digest = name.encode(), hmac.digest
+        found = [line for salt, wanted, line in self.hashed if digest(salt, bare, "sha1") == wanted]
+        return self.plain.get(name, []) + found + [line for line in self.other if line.is_about(name)]
 
 
-def parse(text: str) -> KnownHosts:
-    """'db1,10.0.0.7 ssh-ed25519 AAAA… comment' -> an indexed line; what is no such line is passed over, as ssh does."""
-    hosts = KnownHosts()
+def parse(text: str, known: KnownHosts | None = None) -> KnownHosts:
+    """'db1,10.0.0.7 ssh-ed25519 AAAA… comment' -> an indexed line; what is no such line is passed over, as ssh does.
+
+    known: what stood above it, which these lines are added to.
+    """
+    hosts = known or KnownHosts()
     for raw in text.splitlines():
         line = _line(raw)
         if line is None:
             continue
-        if any(mark in pattern for pattern in line.patterns for mark in "*?!|"):
+        if len(line.patterns) == 1 and (pair := _hashed(line.patterns[0])) is not None:
+            hosts.hashed.append((*pair, line))
+        elif any(mark in pattern for pattern in line.patterns for mark in "*?!|"):
             hosts.other.append(line)
         else:
             for name in line.patterns:
@@ -109,24 +128,45 @@ def _line(raw: str) -> Line | None:
     return Line(marker, tuple(words[0].split(",")), HostKey(words[1], blob))
 
 
-_parsed: dict[Path, tuple[tuple[int, int, int], KnownHosts]] = {}
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """What a file said. stamp: of the file as it was; size, digest: of its bytes."""
+
+    stamp: tuple[int, int, int]
+    hosts: KnownHosts
+    size: int
+    digest: bytes
+
+
+_parsed: dict[Path, _Parsed] = {}
 _parsing = threading.Lock()
 
 
 def read(path: Path) -> KnownHosts:
-    """The parsed file, anew only when it changed on disk. A missing file knows nothing. Raises OSError."""
+    """The parsed file, anew only when it changed on disk; of one that grew at its end, as it does when a key is
+    learned, the new lines alone. A missing file knows nothing. Raises OSError.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
         return KnownHosts()
     stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
     kept = _parsed.get(path)
-    if kept is None or kept[0] != stamp:
+    if kept is None or kept.stamp != stamp:
         with _parsing:  # whoever waits here finds it parsed
             kept = _parsed.get(path)
-            if kept is None or kept[0] != stamp:
-                kept = _parsed[path] = stamp, parse(path.read_text(encoding="utf-8", errors="replace"))
-    return kept[1]
+            if kept is None or kept.stamp != stamp:
+                kept = _parsed[path] = _parse(path.read_bytes(), stamp, kept)
+    return kept.hosts
+
+
+def _parse(data: bytes, stamp: tuple[int, int, int], before: _Parsed | None) -> _Parsed:
+    hosts, start = None, 0
+    if before is not None and data[: before.size].endswith(b"\n"):
+        above = hashlib.sha256(memoryview(data)[: before.size]).digest()
+        hosts, start = (before.hosts, before.size) if above == before.digest else (None, 0)
+    hosts = parse(data[start:].decode(errors="replace"), hosts)
+    return _Parsed(stamp, hosts, len(data), hashlib.sha256(data).digest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import paramiko
 
-from scanner.errors import Unreachable
+from scanner import addresses
+from scanner.errors import Unreachable, UsageError
 from scanner.model import Ssh
 
 from .ssh_hosts import Place
 
 _MAX_HOPS = 8
-_HOP = re.compile(
-    r"(?:ssh://)?(?:(?P<user>[^@\s]+)@)?(?P<host>\[[0-9A-Fa-f:.%a-z]+\]|[^\s:@/]+)(?::(?P<port>\d{1,5}))?\Z"
-)
 _NONE = {"", "none"}
 _UNEVALUATED = re.compile(r"(?:^|\s)!?(?:exec|localnetwork|version|tagged)\b", re.I)
 
@@ -67,10 +65,10 @@ def route(address: str, way: Ssh) -> list[Hop]:
 
 def _split(word: str) -> tuple[str | None, str, int | None]:
     """'admin@gate:2222' -> ('admin', 'gate', 2222)."""
-    match = _HOP.match(word)
-    if match is None or not 0 < int(match["port"] or 22) < 65536:
-        raise Unreachable(f"{word!r} is no jump host; write [user@]host[:port]")
-    return match["user"], match["host"].strip("[]"), int(match["port"]) if match["port"] else None
+    try:
+        return addresses.gateway(word)
+    except UsageError as error:
+        raise Unreachable(str(error)) from None
 
 
 def _hop(
@@ -169,7 +167,9 @@ def _expanded(place: Path, folder: Path, depth: int) -> str:
         if keyword != "include":
             inside = inside or (keyword in {"host", "match"} and rest.lower() not in {"*", "all"})
             lines.append(line)
-        elif inside or depth > 4:
+        elif depth > 4:
+            raise Unreachable(f"{place}:{number}: Includes go more than 4 files deep, or in a circle")
+        elif inside:
             raise Unreachable(f"{place}:{number}: an Include inside a Host or Match block is not read; move it up")
         else:
             for path in _included(rest, folder):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hmac
 import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from scanner.collect import collect
 from scanner.model import Access, Asset, Courtesy, Ssh
 from scanner.plan import PlannedAsset
 from scanner.probes import sh
-from scanner.transports import Bounds
+from scanner.transports import Bounds, ssh_hosts
 
 from .sshd import USABLE, WHY, Sshd, sshd
 
@@ -48,6 +50,72 @@ def test_a_gateway_is_entered_once_by_each_thread(fleet: Sshd, tmp_path: Path) -
         found = list(collect([planned(one, way) for one in ADDRESSES], Bounds(60), 3))
         assert [one.evidence.replies[WHO.key].text for one in found] == ["root\n"] * len(ADDRESSES)
         assert 1 <= gateway.log.count("Accepted publickey") - before <= 3
+
+
+def entries(names: Sequence[str], marker: str = "", hashed: bool = False) -> str:
+    """Lines of known_hosts, each with a key of its own that no server has."""
+    kind = b"ssh-ed25519"
+    lines = []
+    for number, name in enumerate(names):
+        blob = len(kind).to_bytes(4) + kind + (32).to_bytes(4) + number.to_bytes(32)
+        if hashed:
+            salt = number.to_bytes(20)
+            parts = (salt, hmac.digest(salt, name.encode(), "sha1"))
+            name = "|1|" + "|".join(base64.b64encode(one).decode() for one in parts)
+        lines.append(f"{marker}{name} {kind.decode()} {base64.b64encode(blob).decode()}\n")
+    return "".join(lines)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The length of each text that is parsed from now on."""
+    lengths: list[int] = []
+    parse = ssh_hosts.parse
+
+    def noted(text: str, known: ssh_hosts.KnownHosts | None = None) -> ssh_hosts.KnownHosts:
+        lengths.append(len(text))
+        return parse(text, known)
+
+    monkeypatch.setattr(ssh_hosts, "parse", noted)
+    return lengths
+
+
+@pytest.mark.fault("I8")
+@pytest.mark.parametrize("form", ["plain", "hashed", "revoked", "certified"])
+def test_a_hundred_thousand_known_hosts_are_read_once_a_run(
+    fleet: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    names = [f"host{number}.example" for number in range(100_000)]
+    marker = {"revoked": "@revoked ", "certified": "@cert-authority "}.get(form, "")
+    known = tmp_path / "known"
+    own = fleet.known_hosts.read_text()
+    known.write_text(entries(names, marker, form == "hashed") + own)
+    lengths = counted(monkeypatch)
+    way = fleet.way(known_hosts=(str(known),))
+    found = list(collect([planned(one, way) for one in ADDRESSES[:4]], Bounds(120), 2))
+    assert [one.evidence.replies[WHO.key].text for one in found] == ["root\n"] * 4
+    assert lengths == [known.stat().st_size]
+
+
+@pytest.mark.fault("I8")
+def test_hosts_that_are_learned_cost_the_reading_of_their_own_lines(
+    fleet: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = tmp_path / "known"
+    known.write_text(entries([f"host{number}.example" for number in range(100_000)]))
+    before = known.stat().st_size
+    lengths = counted(monkeypatch)
+    way = fleet.way(known_hosts=(str(known),), host_keys="accept-new")
+    found = list(collect([planned(one, way) for one in ADDRESSES], Bounds(120), 4))
+    assert [one.evidence.replies[WHO.key].text for one in found] == ["root\n"] * len(ADDRESSES)
+    learned = known.read_text()[before:]
+    assert sorted(learned.splitlines(keepends=True)) == sorted(
+        f"[{one}]:{fleet.port} {fleet.host_key}\n" for one in ADDRESSES
+    )
+    assert sum(lengths) <= known.stat().st_size
+    with known.open("r+") as opened:  # what changed in its midst is read anew
+        opened.write("@")
+    assert ssh_hosts.read(known) != ssh_hosts.KnownHosts()
+    assert lengths[-1] == known.stat().st_size
 
 
 def test_a_gateway_that_drops_its_connections_is_entered_again(fleet: Sshd, tmp_path: Path) -> None:

@@ -220,6 +220,7 @@ def test_a_password_answers_one_prompt_where_the_server_asks_through_pam(monkeyp
         assert running.log.count("Failed keyboard-interactive") + running.log.count("PAM: Authentication failure") > 0
 
 
+@pytest.mark.fault("I6")
 def test_a_reference_that_leads_nowhere_is_this_asset_s_trouble(with_passwords: Sshd) -> None:
     with pytest.raises(AuthFailed, match="LAB_NOTHING is not set"):
         go(with_passwords.asset(key=None, password="env:LAB_NOTHING", user="plain"))

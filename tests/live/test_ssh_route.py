@@ -133,12 +133,16 @@ def test_the_ssh_configuration_is_followed(server: Sshd, tmp_path: Path) -> None
         ("Host lab\n  Include other\n", "inside a Host or Match block"),
         ("Port twenty\n", "is no port"),
         ("nonsense\n", "cannot be read"),
+        ("Include config\n", "in a circle"),
+        ("Include conf*\nInclude conf*\nInclude conf*\n", "in a circle"),
+        ("Host l\u00e4b\n", "cannot be read"),
     ],
 )  # fmt: skip
+@pytest.mark.fault("I5")
 def test_a_configuration_that_would_run_commands_or_cannot_be_read_is_refused(
     server: Sshd, tmp_path: Path, text: str, reason: str
 ) -> None:
-    (tmp_path / "config").write_text(text.format(witness=tmp_path / "witness"))
+    (tmp_path / "config").write_text(text.format(witness=tmp_path / "witness"), encoding="latin-1")
     with pytest.raises(Unreachable, match=reason):
         go(server.asset(config=str(tmp_path / "config"), port=None))
     assert not (tmp_path / "witness").exists()
