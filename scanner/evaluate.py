@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import compare, probes
+from . import compare, own_answer, probes
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
 from .model import Control, Evidence, Fact, Finding, Gap, Idle, Observed, Outcome, Reply, Unclear, Unwritten
 from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
@@ -53,7 +53,7 @@ class Judge:
     to a control judged once. What is remembered is bounded, and forgotten as a whole when it is full.
     """
 
-    parsed: dict[tuple[int, str], Any] = field(default_factory=dict)
+    parsed: dict[tuple[int, str, str], Any] = field(default_factory=dict)
     tokens: dict[tuple[Any, ...], int] = field(default_factory=dict)
     judged: dict[tuple[int, ...], list[Finding]] = field(default_factory=dict)
     keys: dict[int, tuple[PlannedControl, tuple[str, ...]]] = field(default_factory=dict)
@@ -163,7 +163,9 @@ class Judge:
                 return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=f"{key}: it holds NUL, which no text does")]
             gaps += reply.gaps
             try:
-                facts.append(self._parse(fact, reply))
+                facts.append(self._parse(key, fact, reply))
+            except Absent as error:
+                return [_absent(control, str(error) or "proved absent")]
             except (Unparsable, ValueError, LookupError, RecursionError) as error:
                 first = str(error).splitlines()[:1] or [type(error).__name__]
                 return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=f"{key}: {first[0][:300]}")]
@@ -188,13 +190,13 @@ class Judge:
         except Exception:  # noqa: BLE001 - the program's only broad except: a check's bug must not end the run
             return [_Verdict("", Outcome.UNKNOWN, "check-bug", detail=traceback.format_exc(limit=-3))]
 
-    def _parse(self, fact: Fact[Any], reply: Reply) -> Any:
-        key = (id(fact.parse), reply.text)
-        if key not in self.parsed:
-            self.parsed[key] = fact.parse(reply.text)
+    def _parse(self, key: str, fact: Fact[Any], reply: Reply) -> Any:
+        place = (id(fact.parse), key, reply.text)
+        if place not in self.parsed:
+            self.parsed[place] = fact.parse(own_answer.own(key, reply.text))
             self.held_bytes += PARSED_TIMES * len(reply.text)
             self.keep.append(fact.parse)  # an id is only unique while its owner lives
-        return self.parsed[key]
+        return self.parsed[place]
 
 
 def _verdicts(planned: PlannedTerm, observed: Observed, gaps: Sequence[Gap]) -> list[_Verdict]:
