@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from . import own_answer
 from .model import Evidence, Finding, Outcome, Reply, Run
 
 Change = Literal["new", "fixed", "blind", "judged", "gone", "other"]
@@ -99,14 +100,14 @@ def facts(
     fleeting: by probe, what of a line changes from one moment to the next, and is no drift.
     """
     for key in sorted(before.replies.keys() | after.replies.keys()):
-        old, new = _parts(before.replies.get(key)), _parts(after.replies.get(key))
+        old, new = _parts(key, before.replies.get(key)), _parts(key, after.replies.get(key))
         for place in sorted(old.keys() | new.keys()):
             lines = _lines(old.get(place), new.get(place), fleeting.get(key))
             if lines:
                 yield FactChange(after.asset, key, place, lines)
 
 
-def _parts(reply: Reply | None) -> dict[str, list[str]]:
+def _parts(key: str, reply: Reply | None) -> dict[str, list[str]]:
     """An answer's lines by place: a JSON mapping by its keys, a list by its items, other text as a whole."""
     if reply is None:
         return {}
@@ -120,7 +121,8 @@ def _parts(reply: Reply | None) -> dict[str, list[str]]:
         return {str(name): _said(entry) for name, entry in value.items()}
     if isinstance(value, list):
         return {"": sorted(line for entry in value for line in _said(entry))}
-    return {"": reply.text.splitlines()}
+    lines = reply.text.splitlines()
+    return {"": lines[:-1] if own_answer.is_counted(key) else lines}
 
 
 def _said(value: object) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import catalogue, compare, probes
+from . import catalogue, compare, own_answer, probes
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
 from .model import Control, Evidence, Fact, Finding, Gap, Idle, Observed, Outcome, Reply, Unclear, Unwritten
 from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
@@ -56,7 +56,7 @@ class Judge:
     to a control judged once. What is remembered is bounded, and forgotten as a whole when it is full.
     """
 
-    parsed: dict[tuple[int, str], Any] = field(default_factory=dict)
+    parsed: dict[tuple[int, str, str], Any] = field(default_factory=dict)
     tokens: dict[tuple[Any, ...], int] = field(default_factory=dict)
     judged: dict[tuple[int, ...], list[Finding]] = field(default_factory=dict)
     keys: dict[int, tuple[PlannedControl, tuple[str, ...]]] = field(default_factory=dict)
@@ -167,7 +167,9 @@ class Judge:
             gaps += reply.gaps
             try:
                 with _apart(planned):
-                    facts.append(self._parse(fact, reply, shared=catalogue.is_ours(planned.check)))
+                    facts.append(self._parse(key, fact, reply, shared=catalogue.is_ours(planned.check)))
+            except Absent as error:
+                return [_absent(control, str(error) or "proved absent")]
             except (Unparsable, ValueError, LookupError, RecursionError) as error:
                 first = str(error).splitlines()[:1] or [type(error).__name__]
                 return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=f"{key}: {first[0][:300]}")]
@@ -194,19 +196,19 @@ class Judge:
         except (Exception, SystemExit):  # noqa: BLE001 - a check's bug must not end the run, nor leave it
             return [_Verdict("", Outcome.UNKNOWN, "check-bug", detail=traceback.format_exc(limit=-3))]
 
-    def _parse(self, fact: Fact[Any], reply: Reply, shared: bool) -> Any:
+    def _parse(self, key: str, fact: Fact[Any], reply: Reply, shared: bool) -> Any:
         """What the answer says. shared: with all who ask; else a copy, since whoever asks may change it."""
-        key = (id(fact.parse), reply.text)
-        if key not in self.parsed:
-            self.parsed[key] = fact.parse(reply.text)
+        place = (id(fact.parse), key, reply.text)
+        if place not in self.parsed:
+            self.parsed[place] = fact.parse(own_answer.own(key, reply.text))
             self.held_bytes += PARSED_TIMES * len(reply.text)
             self.keep.append(fact.parse)  # an id is only unique while its owner lives
         if shared:
-            return self.parsed[key]
+            return self.parsed[place]
         try:
-            return copy.deepcopy(self.parsed[key])
+            return copy.deepcopy(self.parsed[place])
         except (TypeError, copy.Error, RecursionError):  # what cannot be copied
-            return fact.parse(reply.text)
+            return fact.parse(own_answer.own(key, reply.text))
 
 
 def _apart(planned: PlannedTerm) -> contextlib.AbstractContextManager[object]:

@@ -209,7 +209,8 @@ class Evidence:
 class Fact(Generic[T]):
     """A probe plus the pure parser that reads its reply's text into a typed value.
 
-    The parser raises ValueError, LookupError or Unparsable on a shape that it does not know, and nothing else.
+    The parser raises ValueError, LookupError or Unparsable on a shape that it does not know, Absent where the answer
+    proves that there is nothing to read, and nothing else.
     at_use: programs read it anew at each use, so that what is written is what is in force.
     fleeting: what, in a line of the answer, matches this regular expression tells how a system runs at this moment (a
     counter, a process); two answers that differ in nothing else are no drift.

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+from zlib import crc32
 
 from scanner.model import Evidence, Finding, Outcome, Problem, Reply
 from scanner.plan import PlannedAsset, PlannedTerm
@@ -87,6 +88,48 @@ def damaged(evidence: Evidence) -> Iterator[tuple[str, str, Evidence]]:
             if instead is None:
                 del replies[key]
             yield key, kind, replace(evidence, replies=replies)
+
+
+def on_the_way(text: str) -> Iterator[tuple[str, Reply]]:
+    """What a framed answer may lose, or have twice, between the host and here, with no problem told."""
+    lines = text.splitlines(keepends=True)
+    for kind, left in {
+        "first half of the lines": lines[: len(lines) // 2],
+        "first half of the text": [text[: len(text) // 2]],
+        "without its first line": lines[1:],
+        "without its last line": lines[:-1],
+        "every second line": lines[::2],
+        "every other second line": lines[1::2],
+        "lines doubled": [line for line in lines for _ in range(2)],
+    }.items():
+        if (damaged_text := "".join(left)) not in {text, ""}:
+            yield kind, Reply(damaged_text)
+
+
+def torn(evidence: Evidence) -> Iterator[tuple[str, str, Evidence]]:
+    """As `damaged`, of what may happen on the way to what a command said; a file of half its lines is a file."""
+    for key, reply in evidence.replies.items():
+        if key.startswith("posix:sh ") and reply.problem is None:
+            for kind, instead in on_the_way(reply.text):
+                yield key, kind, replace(evidence, replies={**evidence.replies, key: instead})
+
+
+def swapped(evidence: Evidence, one_in: int) -> Iterator[tuple[str, str, Evidence]]:
+    """As `damaged`, with the good answer to another question of the same visit; always the same one in so many.
+
+    The rows of AWS are made here, of answers that its own library reads by what was asked.
+    """
+    good: dict[tuple[str, str], str] = {}
+    for key, reply in evidence.replies.items():
+        if reply.problem is None and reply.text:
+            good.setdefault((key.split(":", 1)[0], reply.text), key)
+    for key, reply in evidence.replies.items():
+        for (via, text), other in good.items():
+            if via == "aws" or not key.startswith(f"{via}:") or text == reply.text:
+                continue
+            if crc32(f"{key} {other}".encode()) % one_in == 0:
+                kind = f"the answer to {other[:80]}"
+                yield key, kind, replace(evidence, replies={**evidence.replies, key: Reply(text)})
 
 
 def touched(planned: PlannedAsset, key: str) -> PlannedAsset:

@@ -15,6 +15,8 @@ from scanner.model import Access, Asset, Evidence, Gap, Network, Reply, Ssh
 from scanner.probes import ports, services
 from scanner.threats import packages
 
+from .answers import sent
+
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OWN = "10.0.0.5"
 
@@ -39,7 +41,7 @@ def socket(port: int, address: str = "0.0.0.0", program: str = "/usr/sbin/nginx"
 
 def host_side(*rows: Sequence[str], addresses: Sequence[str] = (OWN,)) -> Reply:
     lines = ["e 1", *(f"a {one}/24" for one in addresses), *(row for part in rows for row in part), "by dpkg", "end"]
-    return Reply("\n".join(lines) + "\n")
+    return sent(LISTENING.probe.key, "\n".join(lines) + "\n")
 
 
 def seen(
@@ -96,10 +98,10 @@ def evidence(
             told = [one for one in shown if one["script"] == script]
             replies[probe.key] = whole if whole.problem else Reply(json.dumps(told))
     if keys is not None:
-        replies[KEYS.probe.key] = Reply(keys + "end\n")
+        replies[KEYS.probe.key] = sent(KEYS.probe.key, keys + "end\n")
     if installed:
         rows = ["\t".join(["ii ", name, "amd64", "1.0", source, "1.0"]) for name, _, source in map(_split, installed)]
-        replies[packages.DPKG_PACKAGES.probe.key] = Reply("\n".join(rows) + "\n")
+        replies[packages.DPKG_PACKAGES.probe.key] = sent(packages.DPKG_PACKAGES.probe.key, "\n".join(rows) + "\n")
     return Evidence(asset, at, "0", replies)
 
 

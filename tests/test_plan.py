@@ -44,7 +44,7 @@ def test_every_kind_of_asset_has_a_shipped_baseline(plan_of_everything: dict[str
 WRITES = re.compile(
     r"(^|[;&|(`]|\$\(|\b(?:then|do|else|sudo|xargs|exec|nice|timeout \d+)\b)\s*"
     r"(rm|mv|cp|ln|dd|tee|touch|mkdir|rmdir|chmod|chown|chgrp|install|truncate|mkfs\S*|mount|umount|kill|pkill|reboot|"
-    r"shutdown|useradd|userdel|usermod|passwd|chpasswd|apt|apt-get|yum|dnf|pip|curl|wget|nc|ssh|scp|sysctl\s+-w|modprobe)\b"
+    r"shutdown|useradd|userdel|usermod|passwd|chpasswd|apt(?!-config)|apt-get|yum|dnf|pip|curl|wget|nc|ssh|scp|sysctl\s+-w|modprobe)\b"
 )
 
 

@@ -21,6 +21,7 @@ from scanner.threats.reading import Limits
 from scanner.threats.store import Form
 from scanner.threats.support import ENDS, product_of
 
+from .answers import sent
 from .feeds_of import NOW, archive, cve, ends_list, epss_list, kev_list, record
 
 DEBIAN = 'ID=debian\nVERSION_ID="12"\n'
@@ -45,11 +46,12 @@ def evidence(
     rpm: bool = False,
 ) -> Evidence:
     fact = packages.RPM_PACKAGES if rpm else packages.DPKG_PACKAGES
-    replies = {fact.probe.key: Reply("".join(f"{line}\n" for line in rows))}
+    replies = {fact.probe.key: sent(fact.probe.key, "".join(f"{line}\n" for line in rows))}
     replies[packages.RELEASE.probe.key] = Reply(release)
     replies[packages.RUNNING.probe.key] = Reply(f"{running}\n")
     if not rpm:
-        replies[packages.OFFERS.probe.key] = Reply(offers_of(rows) if offered is None else offered)
+        told = offers_of(rows) if offered is None else offered
+        replies[packages.OFFERS.probe.key] = sent(packages.OFFERS.probe.key, told)
     return Evidence("web", NOW, "0", replies)
 
 
@@ -628,9 +630,11 @@ def test_leap_is_held_against_opensuses_own_archive_though_suses_speaks_of_it_to
             file = archive(tmp_path / f"{name}.zip", records)
             store.take(tmp_path / "feeds", name, "osv", file, NOW, Limits())
     replies = {
-        packages.RPM_PACKAGES.probe.key: Reply(rpm_row(LEAP, "vim", "0:9.1-1", "vim") + "\n"),
+        packages.RPM_PACKAGES.probe.key: sent(
+            packages.RPM_PACKAGES.probe.key, rpm_row(LEAP, "vim", "0:9.1-1", "vim") + "\n"
+        ),
         packages.RELEASE.probe.key: Reply(LEAP),
-        packages.RUNNING.probe.key: Reply("x\n"),
+        packages.RUNNING.probe.key: Reply("6.4.0-150600.23.7-default\n"),
     }
     with Threats(tmp_path / "feeds", NOW) as threats:
         _, found = findings(Asset("web"), Evidence("web", NOW, "0", replies), threats, TODAY)
@@ -669,7 +673,7 @@ def alpine(folder: Path, records: list[dict[str, Any]], database: str, places: s
     replies = {
         packages.DPKG_PACKAGES.probe.key: Reply(problem="absent"),
         packages.RPM_PACKAGES.probe.key: Reply(problem="absent"),
-        packages.APK_PACKAGES.probe.key: Reply(database),
+        packages.APK_PACKAGES.probe.key: sent(packages.APK_PACKAGES.probe.key, database),
         packages.APK_REPOSITORIES.probe.key: Reply(places),
         packages.RELEASE.probe.key: Reply(ALPINE),
         packages.RUNNING.probe.key: Reply("6.12.30-0-lts\n"),
@@ -703,7 +707,8 @@ def test_alpine_with_other_repositories_is_never_clean(tmp_path: Path) -> None:
 def test_a_package_manager_of_another_distribution_is_not_believed(tmp_path: Path) -> None:
     """rpm's host with a dpkg beside it that knows of nothing: no package at all is not "no flaw"."""
     seen = evidence([alma("bash", "0:5.1-1")], ALMA, rpm=True)
-    both = replace(seen, replies={**seen.replies, packages.DPKG_PACKAGES.probe.key: Reply("")})
+    key = packages.DPKG_PACKAGES.probe.key
+    both = replace(seen, replies={**seen.replies, key: sent(key, "")})
     one = record("ALSA-2026:1", "bash", "5.2-1", "AlmaLinux:9")
     take(tmp_path, "osv", archive(tmp_path / "a.zip", [one]))
     with Threats(tmp_path / "feeds", NOW) as threats:

@@ -16,9 +16,11 @@ from scanner.catalogue import Catalogue
 from scanner.collect import make_evidence
 from scanner.errors import UsageError
 from scanner.evaluate import Judge
-from scanner.model import Access, Asset, Baseline, Fact, Local, Outcome, Reply, Term
+from scanner.model import Access, Asset, Baseline, Fact, Local, Outcome, Term
 from scanner.plan import plan_asset, plan_baseline
 from scanner.views import VIEWS
+
+from .answers import sent
 
 CATALOGUE = Catalogue()
 UNIT = "f\t9\t/usr/lib/systemd/system/{0}\t\nl\t9\t/etc/systemd/system/multi-user.target.wants/{0}\t/x/{0}\n"
@@ -106,7 +108,7 @@ def terms_of(baseline: Baseline, id: str) -> tuple[Term, ...]:
 def outcome(baseline: Baseline, control: str, texts: dict[str, str]) -> Outcome:
     one = plan_baseline(baseline, CATALOGUE, {"id": frozenset({control})})
     plan = plan_asset(Asset("host", access=Access(local=Local())), [one])
-    replies = {key: Reply(text) for key, text in {**BESIDE, **texts}.items()}
+    replies = {key: sent(key, text) for key, text in {**BESIDE, **texts}.items()}
     (found,) = Judge().findings(plan, make_evidence("host", replies, {}))
     assert found.outcome in {Outcome.PASS, Outcome.FAIL}, found
     return found.outcome

@@ -12,6 +12,7 @@ from scanner import files as texts
 NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
 """Last parts of the shells that end a login at once, or do one harmless thing."""
 NOBODY = 65534
+KEPT = {"shadow", "nowhere", "here"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ def passwd(text: str) -> list[Account]:
     Lines that the C library passes over (comments, NIS compat lines, too few fields, no numbers) are passed over too.
     """
     found = []
+    reduced = [line.split(":", 2) for line in text.split("\n") if line]
+    odd = next((fields for fields in reduced if len(fields) < 3 or fields[1] not in KEPT), None)
+    if odd is not None:
+        raise Unparsable(":".join(odd)[:200])
     for fields in _rows(text, 6):
         name, kept, uid, gid, _, home, *rest = fields
         if uid.isdecimal() and gid.isdecimal():
@@ -56,12 +61,16 @@ def passwd(text: str) -> list[Account]:
 
 
 def group(text: str) -> list[Group]:
-    """'adm:x:4:syslog,anna\\n' -> [Group('adm', 4, ('syslog', 'anna'))]."""
-    return [
+    """'adm:x:4:syslog,anna\\n' -> [Group('adm', 4, ('syslog', 'anna'))]. A system without any group is Unparsable."""
+    rows = list(_rows(text, 4))
+    found = [
         Group(fields[0], int(fields[2]), tuple(filter(None, fields[3].split(","))))
-        for fields in _rows(text, 4)
+        for fields in rows
         if fields[2].isdecimal()
     ]
+    if not found or any(len(fields) > 4 for fields in rows):
+        raise Unparsable("there is no group in it" if not found else "a group has four fields, and here is one of more")
+    return found
 
 
 def shell_list(text: str) -> list[str] | None:
@@ -89,7 +98,7 @@ while IFS=: read -r n p r || [ -n "$n" ]; do
 done </etc/passwd
 """
 
-ACCOUNTS = Fact(sh(REDUCE), passwd, at_use=True)
+ACCOUNTS = Fact(sh(REDUCE, counted=True), passwd, at_use=True)
 GROUPS = Fact(file("/etc/group"), group, at_use=True)
 SHELLS = Fact(texts("/etc/shells"), shell_list, at_use=True)
 

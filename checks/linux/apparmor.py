@@ -32,6 +32,9 @@ done | awk -F '\t' '{
 """
 
 
+_STATES = {"", ",disabled", ",complain", ",disabled,complain"}
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One profile and its mode: enforce, complain, disabled, kill, prompt or unconfined."""
@@ -50,7 +53,7 @@ def profiles(text: str) -> tuple[Profile, ...] | None:
     found = []
     for line in filter(None, text.split("\n")):
         fields = line.split("\t", 2)
-        if len(fields) != 3:
+        if len(fields) != 3 or fields[1] not in _STATES:
             raise Unparsable(line[:200])
         head = fields[2].strip()
         flags = re.search(r"(?:flags\s*=\s*|\s)\(([^)]*)\)\s*\{", head)
@@ -74,7 +77,7 @@ def loaded(text: str) -> tuple[Profile, ...]:
     return tuple(found)
 
 
-PROFILES = Fact(sh(LIST, sudo=True), profiles)
+PROFILES = Fact(sh(LIST, sudo=True, counted=True), profiles)
 IN_KERNEL = Fact(file("/sys/kernel/security/apparmor/profiles", sudo=True, running=True), loaded)
 
 

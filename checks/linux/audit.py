@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from scanner import Fact, Truncated, Unparsable, check, parse, sh
+from scanner import Absent, Fact, Truncated, Unparsable, check, parse, sh
 from scanner import files as texts
 
 from .audit_rules import NOT_ON_64_BIT, NOT_ON_ARM64, Rule, Rules, comparison, records_call, records_path, rules
@@ -28,9 +28,14 @@ def on_disk(text: str) -> Rules:
     return rules(found.get(MERGED, "")) if _loads_merged(found) else _joined(found)
 
 
-def unmerged_on_disk(text: str) -> bool:
-    """The same files -> whether audit.rules holds other rules than rules.d would give, as augenrules --check says."""
+def unmerged_on_disk(text: str) -> bool | None:
+    """The same files -> whether audit.rules holds other rules than rules.d would give, as augenrules --check says.
+
+    None where there is no file of rules at all.
+    """
     found = _rule_files(text)
+    if not any(path.endswith(".rules") for path in found):
+        return None
     return not _loads_merged(found) and rules(found.get(MERGED, "")) != _joined(found)
 
 
@@ -172,8 +177,10 @@ def locked_now(found: Rules) -> bool:
 
 
 @check("linux.audit.unmerged", MERGE)
-def unmerged(found: bool) -> bool:
+def unmerged(found: bool | None) -> bool:
     """Whether the rules of rules.d are others than those last joined into audit.rules, which is what is loaded."""
+    if found is None:
+        raise Absent("there is no file of audit rules")
     return found
 
 

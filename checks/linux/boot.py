@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scanner import Absent, Fact, check, file, parse, sh
+from scanner import Absent, Fact, Unparsable, check, file, parse, sh
 
 # Passwords and their hashes stay on the target: what is said of them is only that they are there.
 REDUCE = r"""
@@ -50,6 +50,8 @@ def boot(text: str) -> Boot:
     for line in text.split("\n"):
         if line.startswith("== "):
             current = sections.setdefault(line[3:], [])
+        elif line and not sections:
+            raise Unparsable(line[:200])
         else:
             current.append(line.strip())
     if any(re.match(r"/boot/grub2?/grub\.cfg", path) for path in sections):
@@ -113,8 +115,17 @@ def _assigned(lines: list[str]) -> Mapping[str, str]:
     return values
 
 
-GRUB = Fact(sh(REDUCE, sudo=True), boot)
-NOW = Fact(file("/proc/cmdline", running=True), str.split)
+GRUB = Fact(sh(REDUCE, sudo=True, counted=True), boot)
+
+
+def command_line(text: str) -> list[str]:
+    """'root=/dev/vda1 quiet\\n' -> ['root=/dev/vda1', 'quiet']: one line, whatever its words. Source: proc(5)."""
+    if "\n" in text.rstrip("\n") or text[:1] in {"{", "["}:
+        raise Unparsable(text[:200])
+    return text.split()
+
+
+NOW = Fact(file("/proc/cmdline", running=True), command_line)
 
 
 def value(arguments: tuple[str, ...] | list[str], name: str) -> str | None:

@@ -75,13 +75,18 @@ def saved(text: str) -> dict[str, Table]:
     return {family: filter_table(found[path]) for family, path in SAVED.items() if path in found}
 
 
-def filter_table(text: str) -> Table:
-    """'*filter\\n:INPUT DROP [0:0]\\n-A INPUT -j ACCEPT\\nCOMMIT\\n' -> Table({'INPUT': 'DROP'}, (('-A', …),))."""
+def filter_table(text: str, strict: bool = False) -> Table:
+    """'*filter\\n:INPUT DROP [0:0]\\n-A INPUT -j ACCEPT\\nCOMMIT\\n' -> Table({'INPUT': 'DROP'}, (('-A', …),)).
+
+    strict: a line that iptables-save never writes is Unparsable.
+    """
     policies: dict[str, str] = {}
     rules: list[tuple[str, ...]] = []
     inside = False
     for line in text.split("\n"):
         bare = line.strip()
+        if strict and bare and not _SAVED_LINE.match(bare):
+            raise Unparsable(bare[:200])
         if bare.startswith("*"):
             inside = bare == "*filter"
         elif inside and bare.startswith(":"):
@@ -92,12 +97,15 @@ def filter_table(text: str) -> Table:
     return Table(policies, tuple(rules))
 
 
+_SAVED_LINE = re.compile(r"#|\*\w+$|:\S+ \S+|-[AI] |\[\d+:\d+\] -A |COMMIT$")
+
+
 def both(text: str) -> dict[str, Table]:
     """The output of iptables-save, a line '--', that of ip6tables-save -> {'ipv4': Table, 'ipv6': Table}."""
     first, line, second = f"\n{text}".partition("\n--\n")
     if not line:
         raise Unparsable(text[:200])
-    return {"ipv4": filter_table(first), "ipv6": filter_table(second)}
+    return {"ipv4": filter_table(first, True), "ipv6": filter_table(second, True)}
 
 
 NFT_FILES = Fact(
@@ -107,19 +115,26 @@ NFT_FILES = Fact(
 _COUNTED = r"\[\d+:\d+\]$|^# (Generated|Completed) .*"
 """What iptables-save says of this moment: how much came by, and when it was asked."""
 NFT_NOW = Fact(
-    sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20),
-    nft_rules.ruleset,
+    sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20, counted=True),
+    nft_rules.listed,
     fleeting=r"packets \d+ bytes \d+",
 )
 UFW = Fact(texts(UFW_CONF, UFW_DEFAULTS, *UFW_RULES, *UFW_BEFORE, sudo=True), ufw)
 UFW_NOW = Fact(
-    sh("iptables-save -t filter", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20),
-    lambda text: frozenset(re.findall(r"^:(\S+) ", text, re.MULTILINE)),
+    sh("iptables-save -t filter", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20, counted=True),
+    lambda text: frozenset(filter_table(text, True).policies),
     fleeting=_COUNTED,
 )
 IPTABLES = Fact(texts(*SAVED.values(), sudo=True), saved)
 IPTABLES_NOW = Fact(
-    sh("iptables-save && echo -- && ip6tables-save", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20),
+    sh(
+        "iptables-save && echo -- && ip6tables-save",
+        of="iptables-save",
+        sudo=True,
+        running=True,
+        max_bytes=4 << 20,
+        counted=True,
+    ),
     both,
     fleeting=_COUNTED,
 )

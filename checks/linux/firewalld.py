@@ -154,6 +154,17 @@ for f in /etc/NetworkManager/system-connections/* /usr/lib/NetworkManager/system
   sed -n -E "s/^[[:space:]]*(zone|ZONE)[[:space:]]*=[[:space:]]*[\"']?([A-Za-z0-9_-]+).*/\2/p" "$f" || exit 1
 done
 """
+
+
+def names(text: str) -> frozenset[str]:
+    """'public\\ndmz\\n' -> {'public', 'dmz'}."""
+    found = frozenset(text.split("\n")) - {""}
+    odd = next((name for name in found if not re.fullmatch(r"[A-Za-z0-9_-]+", name)), None)
+    if odd is not None:
+        raise Unparsable(odd[:200])
+    return found
+
+
 CONFIGURED = Fact(texts(MAIN, *(f"{folder}/*.xml" for folder in FOLDERS), sudo=True), configured)
 RUNNING = Fact(
     sh(
@@ -162,10 +173,11 @@ RUNNING = Fact(
         sudo=True,
         running=True,
         timeout_s=30.0,
+        counted=True,
     ),
     running,
 )
-NAMED = Fact(sh(CONNECTIONS, sudo=True), lambda text: frozenset(text.split()))
+NAMED = Fact(sh(CONNECTIONS, sudo=True, counted=True), names)
 
 
 def _in_use(found: Firewall, named: frozenset[str] = frozenset()) -> dict[str, Zone]:

@@ -26,12 +26,13 @@ while IFS=: read -r n p u g c h s || [ -n "$n" ]; do
   done
   [ $# = 0 ] || stat --printf 'F %a %u %g %F:%n\0' "$@" || exit 1
 done </etc/passwd
-case $(stat -f -c %T /home 2>/dev/null) in nfs* | autofs* | cifs* | smb* | fuse* | afs*) exit;; esac
+case $(stat -f -c %T /home 2>/dev/null) in nfs* | autofs* | cifs* | smb* | fuse* | afs*) printf 'Z\0'; exit;; esac
 for f in /home/*/.netrc /home/*/.rhosts /home/*/.shosts /home/*/.forward; do
   [ -e "$f" ] || [ -L "$f" ] || continue
   printf 'A %s\0' "${f%/*}"
   stat --printf 'F %a %u %g %F:%n\0' "$f" || exit 1
 done
+printf 'Z\0'
 } | tr '\n\0' '?\n'
 """
 
@@ -56,10 +57,13 @@ class Home:
 
 
 def homes(text: str) -> dict[str, Home]:
-    """'A anna\\nH 750 1000 1000 directory:/home/anna\\nF 644 …:/home/anna/.profile\\n' -> {'anna': Home(…)}."""
+    """'A anna\\nH 750 1000 1000 directory:/home/anna\\nF 644 …:/home/anna/.profile\\nZ\\n' -> {'anna': Home(…)}."""
     found: dict[str, Home] = {}
     name = ""
-    for line in text.split("\n"):
+    *lines, end = text.removesuffix("\n").split("\n")
+    if end != "Z":
+        raise Unparsable("the homes could not be read to their end")
+    for line in lines:
         kind, _, rest = line.partition(" ")
         if kind == "A":
             name = rest
@@ -81,7 +85,7 @@ def _entry(text: str) -> Entry:
     return Entry(path, int(mode, 8), int(uid), int(gid), kind.replace("regular empty file", "regular file"))
 
 
-HOMES = Fact(sh(STATE, sudo=True), homes)
+HOMES = Fact(sh(STATE, sudo=True, counted=True), homes)
 
 
 @check("linux.homes.missing", ACCOUNTS, HOMES)

@@ -27,7 +27,7 @@ case $p in
 esac
 set -- /var/lib/aide/aide.db /var/lib/aide/aide.db.gz
 [ -z "$p" ] || set -- "$p"
-for f in "$@"; do [ -s "$f" ] && printf '%s\n' "$f"; done
+for f in "$@"; do [ -s "$f" ] && printf 'record %s\n' "$f"; done
 :
 """
 _ALL_HASHES = {"md5", "sha1", "sha256", "sha512", "rmd160", "tiger", "haval", "gost", "crc32", "whirlpool"}
@@ -129,11 +129,11 @@ def _weekly(line: str) -> bool:
 
 
 def records(text: str) -> list[str]:
-    """'/var/lib/aide/aide.db\\n' -> ['/var/lib/aide/aide.db']; nothing where there is none."""
+    """'record /var/lib/aide/aide.db\\n' -> ['/var/lib/aide/aide.db']; nothing where there is none."""
     found = parse.lines(text)
-    if any(not line.startswith("/") for line in found):
+    if any(not line.startswith("record /") for line in found):
         raise Unparsable(text[:200])
-    return found
+    return [line.removeprefix("record ") for line in found]
 
 
 TIMERS_LIST = (

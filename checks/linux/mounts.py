@@ -89,6 +89,9 @@ def configured(text: str) -> Planned:
     return Planned(fstab(found.get(FSTAB, "")), {path: one for path, one in units.items() if one}, dropped_in)
 
 
+_MOUNT = re.compile(r"\d+ \d+ \d+:\d+ ")
+
+
 def mountinfo(text: str) -> dict[str, Mount]:
     """'36 35 98:0 / /tmp rw,nodev master:1 - tmpfs tmpfs rw,size=1g\\n' -> {'/tmp': Mount}; the last mount is on top.
 
@@ -98,7 +101,7 @@ def mountinfo(text: str) -> dict[str, Mount]:
     for line in filter(None, text.split("\n")):
         left, dash, right = line.partition(" - ")
         fields, rest = left.split(" "), right.split(" ")
-        if not dash or len(fields) < 6 or len(rest) < 3:
+        if not dash or len(fields) < 6 or len(rest) < 3 or not _MOUNT.match(line):
             raise Unparsable(line[:200])
         point = _unescaped(fields[4])
         found[point] = Mount(point, rest[0], (*fields[5].split(","), *rest[2].split(",")), rest[1])

@@ -56,11 +56,14 @@ def main_cf(text: str) -> Mapping[str, str]:
             logical[-1] += " " + line.strip()
         else:
             logical.append(line.strip())
+    odd = next((line for line in logical if not re.match(r"[\w.:-]+\s*=", line)), None)
+    if odd is not None:
+        raise Unparsable(odd[:200])
     pairs = (line.partition("=") for line in logical)
-    return {name.strip(): value.strip() for name, found, value in pairs if found}
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-LISTENING = Fact(sh("ss -Hlntu", of="ss", running=True), sockets, fleeting=r"\s+")
+LISTENING = Fact(sh("ss -Hlntu", of="ss", running=True, counted=True), sockets, fleeting=r"\s+")
 EXIM = "/etc/exim4/update-exim4.conf.conf"
 MAIN_CF = "/etc/postfix/main.cf"
 OTHERS = ("sendmail-bin", "courier-mta", "opensmtpd", "citadel-server", "xmail")

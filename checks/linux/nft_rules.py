@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from scanner import parse
+from scanner import Unparsable, parse
 
 DEBIAN, RED_HAT = "/etc/nftables.conf", "/etc/sysconfig/nftables.conf"
 PLACES = (
@@ -158,6 +158,14 @@ def ruleset(text: str) -> Ruleset:
     for statement in blocks(text).statements:
         reading.take(statement)
     return Ruleset(frozenset(reading.tables), tuple(_chain(key, said) for key, said in reading.chains.items()))
+
+
+def listed(text: str) -> Ruleset:
+    """What `nft list ruleset` prints: tables and nothing else, or nothing at all. Other statements are Unparsable."""
+    odd = next((one for one in blocks(text).statements if one and words_of(one)[:1] != ["table"]), None)
+    if odd is not None:
+        raise Unparsable(flat(odd, {})[:200])
+    return ruleset(text)
 
 
 def _chain(key: tuple[str, str, str], said: list[str]) -> Chain:

@@ -29,12 +29,12 @@ def database(text: str) -> Mapping[str, str]:
     rows = list(parse.table(text, 3, "\t"))
     if not rows:  # the tool itself at least is a package wherever it answers
         raise Unparsable("neither dpkg nor rpm names a package; what is installed here came another way")
-    if any(not re.fullmatch(r"[a-z?][a-z?A-Z]. ?", status) for status, _, _ in rows):
+    if any(not re.fullmatch(r"[a-z?][a-z?A-Z]. ?", status) or "\t" in version for status, _, version in rows):
         raise Unparsable(text[:200])
     return {name: version for status, name, version in rows if status[1:2] not in {"n", "c"}}
 
 
-PACKAGES = Fact(sh(LIST, timeout_s=60.0, max_bytes=4 << 20), database)
+PACKAGES = Fact(sh(LIST, timeout_s=60.0, max_bytes=4 << 20, counted=True), database)
 
 
 @check("linux.packages.installed", PACKAGES)

@@ -45,6 +45,12 @@ done <"$f"
 """
 
 
+STATES = {"empty", "locked", "set"}
+KINDS = {
+    *("none", "yescrypt", "gost-yescrypt", "scrypt", "sha512", "sha256", "bcrypt", "md5", "other", "des", "unusable"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Password:
     """One account's line of shadow(5). state: empty, locked or set; kind: of the hash. Days; None where not set."""
@@ -81,13 +87,15 @@ def shadow(text: str) -> Shadow | None:
     first, _, rest = text.partition("\n")
     if first == "absent":
         return None
+    today = int(first.removeprefix("today "))
     rows = [line.split(":") for line in rest.split("\n") if line]
+    odd = next((row for row in rows if len(row) != 9 or row[1] not in STATES or row[2] not in KINDS), None)
+    if odd is not None:
+        raise Unparsable(":".join(odd)[:200])
     found = [
-        Password(row[0], row[1], row[2], *map(_days, row[3:9]))
-        for row in rows
-        if len(row) == 9 and row[0] and row[0][0] not in "#+-"
+        Password(row[0], row[1], row[2], *map(_days, row[3:9])) for row in rows if row[0] and row[0][0] not in "#+-"
     ]
-    return Shadow(int(first.removeprefix("today ")), tuple(found))
+    return Shadow(today, tuple(found))
 
 
 def _days(text: str) -> int | None:
@@ -138,7 +146,7 @@ def libuser(text: str) -> str | None:
     return rest[-1].partition("=")[2].strip().lower() if rest else ""
 
 
-SHADOW = Fact(sh(REDUCE, sudo=True), shadow, at_use=True)
+SHADOW = Fact(sh(REDUCE, sudo=True, counted=True), shadow, at_use=True)
 LOGIN_DEFS = Fact(texts("/etc/login.defs"), login_defs, at_use=True)
 USERADD = Fact(texts("/etc/default/useradd"), useradd, at_use=True)
 LIBUSER = Fact(sh(CRYPT_STYLE), libuser, at_use=True)

@@ -35,6 +35,13 @@ for s in /etc/rc[2345].d/S[0-9][0-9]*; do
 done
 """
 )
+_KIND = re.compile("[flcr]")
+_UNIT = re.compile(r"\S+\.(?:service|socket|timer|mount|path)")
+LOADED = {"stub", "loaded", "not-found", "bad-setting", "error", "merged", "masked"}
+ACTIVITY = {
+    *("active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance", "refreshing"),
+}
+"""What systemctl prints of a unit's file, and of the unit. Source: `systemctl --state=help`."""
 ACTIVE = "systemctl list-units --no-legend --no-pager --plain --full --type=service,socket,timer,mount,path"
 
 
@@ -89,7 +96,7 @@ def units(text: str) -> Units:
         if not line:
             continue
         fields = line.split("\t")
-        if len(fields) != 4 or not fields[1].isdigit():
+        if len(fields) != 4 or not _KIND.fullmatch(fields[0]) or not fields[1].isdigit() or fields[2][:1] != "/":
             raise Unparsable(line[:200])
         kind, size, path, target = fields
         place = PurePosixPath(path.replace("//", "/"))
@@ -119,15 +126,15 @@ def unit_states(text: str) -> Mapping[str, str]:
     found = {}
     for line in text.split("\n"):
         words = line.split(None, 4)
-        if len(words) >= 4:
+        if len(words) >= 4 and _UNIT.fullmatch(words[0]) and words[1] in LOADED and words[2] in ACTIVITY:
             found[words[0]] = words[2]
         elif words:
             raise Unparsable(line[:200])
     return found
 
 
-UNITS = Fact(sh(LIST), units)
-ACTIVE_UNITS = Fact(sh(ACTIVE, of="systemctl", running=True), unit_states)
+UNITS = Fact(sh(LIST, counted=True), units)
+ACTIVE_UNITS = Fact(sh(ACTIVE, of="systemctl", running=True, counted=True), unit_states)
 
 
 @check("linux.services.starting", UNITS)

@@ -130,7 +130,11 @@ def in_force(text: str) -> dict[str, list[str]] | None:
     found: dict[str, list[str]] = {}
     for line in text.splitlines():
         keyword, _, value = line.partition(" ")
+        if not re.fullmatch(r"[a-z0-9]+", keyword):
+            raise Unparsable(line[:200])
         found.setdefault(keyword, []).append(value)
+    if found and "port" not in found:
+        raise Unparsable("sshd -T names no port")
     return found or None
 
 
@@ -145,18 +149,28 @@ class KeyFile:
 
 def key_files(text: str) -> dict[str, KeyFile]:
     """'600 root root /etc/ssh/ssh_host_rsa_key\\n' -> {'/etc/ssh/ssh_host_rsa_key': KeyFile(0o600, 'root', 'root')}."""
-    return {
-        path: KeyFile(int(mode, 8), owner, group) for mode, owner, group, path in parse.table(text, 4, separator=" ")
-    }
+    return files_below(text, "/etc/ssh/")
+
+
+def files_below(text: str, folder: str) -> dict[str, KeyFile]:
+    """The same for the files right in one folder; one of another place is Unparsable."""
+    rows = list(parse.table(text, 4, separator=" "))
+    odd = next((path for *_, path in rows if not path.startswith(folder) or "/" in path.removeprefix(folder)), None)
+    if odd is not None:
+        raise Unparsable(odd[:200])
+    return {path: KeyFile(int(mode, 8), owner, group) for mode, owner, group, path in rows}
 
 
 DAEMON = Fact(stat("/usr/sbin/sshd"), parse.stats)
 CONFIGURED = Fact(texts(*READ), directives)
 # sshd -T fails where the daemon could not start; the files are then resolved without it.
-EFFECTIVE = Fact(sh("sshd -T 2>/dev/null || exit 0", of="sshd"), in_force)
+EFFECTIVE = Fact(sh("sshd -T 2>/dev/null || exit 0", of="sshd", counted=True), in_force)
 
 HOST_KEYS = Fact(
-    sh('for f in /etc/ssh/*_key /etc/ssh/*.pub; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done'),
+    sh(
+        'for f in /etc/ssh/*_key /etc/ssh/*.pub; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done',
+        counted=True,
+    ),
     key_files,
 )
 

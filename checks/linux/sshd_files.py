@@ -7,11 +7,15 @@ import re
 from scanner import Fact, check, parse, sh
 from scanner import files as texts
 
-from .sshd import HOST_KEYS, KeyFile, key_files
+from .sshd import HOST_KEYS, KeyFile, files_below
 
 DROP_INS = Fact(
-    sh('for f in /etc/ssh/sshd_config.d/*; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done', sudo=True),
-    key_files,
+    sh(
+        'for f in /etc/ssh/sshd_config.d/*; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done',
+        sudo=True,
+        counted=True,
+    ),
+    lambda text: files_below(text, "/etc/ssh/sshd_config.d/"),
 )
 
 

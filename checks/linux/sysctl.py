@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from scanner import Absent, Fact, Undetermined, check, parse, sh
+from scanner import Absent, Fact, Undetermined, Unparsable, check, parse, sh
 from scanner import files as texts
 
 FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
@@ -81,6 +81,10 @@ def _shell(text: str) -> dict[str, str]:
     return {key.strip(): value.strip().strip("\"'") for key, found, value in pairs if found}
 
 
+_ASIDE = ("grep: /proc/sys/", "Binary file /proc/sys/")
+"""How grep begins what it says of a value that is no text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """Every key that could be read, and whether root read them (else a missing key may only be hidden)."""
@@ -95,7 +99,9 @@ def kernel_values(text: str) -> Kernel:
     values: dict[str, str] = {}
     for line in rest.split("\n"):
         path, colon, value = line.removeprefix("/proc/sys/").partition(":")
-        if colon:
+        if line and not line.startswith(("/proc/sys/", *_ASIDE)):
+            raise Unparsable(line[:200])
+        if colon and line.startswith("/proc/sys/"):
             key = dotted(path)
             values[key] = f"{values[key]} {value}" if key in values else value
     return Kernel({key: " ".join(value.split()) for key, value in values.items()}, int(uid) == 0)
@@ -108,6 +114,7 @@ RUNNING = Fact(
         "id -u; grep -rs . /proc/sys/kernel /proc/sys/net /proc/sys/fs /proc/sys/vm /proc/sys/dev /proc/sys/user || :",
         running=True,
         max_bytes=4 << 20,
+        counted=True,
     ),
     kernel_values,
     fleeting=r"^/proc/sys/(kernel/(ns_last_pid|pty/nr|random/(uuid|entropy_avail))"

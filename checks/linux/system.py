@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from scanner import Absent, Fact, Unparsable, check, parse, sh
@@ -20,14 +21,25 @@ def os_release(text: str) -> dict[str, str]:
     read: dict[str, str] = {}
     for line in parse.lines(next((found[place] for place in PLACES if place in found), "")):
         key, equals, value = line.partition("=")
-        if not equals or len(line) > MAX_LINE:
+        if not equals or len(line) > MAX_LINE or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key.strip()):
             raise Unparsable(line[:200])
         read[key.strip()] = "".join(shlex.split(value, comments=False))
+    if read and not {"ID", "NAME"} & read.keys():
+        raise Unparsable("an os-release without ID and NAME is none of any system")
     return read
 
 
 RELEASE = Fact(texts(*PLACES), os_release)
-MACHINE = Fact(sh("uname -m"), str.strip)
+
+
+def hardware(text: str) -> str:
+    """'x86_64\\n' -> 'x86_64': one word. Source: uname(1), option -m."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{1,63}\n?", text):
+        raise Unparsable(text[:200])
+    return text.strip()
+
+
+MACHINE = Fact(sh("uname -m"), hardware)
 
 
 @check("linux.system.release", RELEASE)

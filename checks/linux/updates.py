@@ -114,6 +114,8 @@ def _stanzas(text: str) -> list[Source]:
 
 def apt_configuration(text: str) -> Mapping[str, str]:
     """'APT::Periodic::Unattended-Upgrade "1";\\n' -> {'apt::periodic::unattended-upgrade': '1'}: `apt-config dump`."""
+    if not text.startswith('APT "'):
+        raise Unparsable(text[:200])
     rows = re.findall(r'^(\S+) "(.*)";$', text, re.MULTILINE)
     return {key.lower(): value for key, value in rows if not key.endswith("::")}
 
@@ -126,13 +128,13 @@ def kernels(text: str) -> tuple[str, ...]:
     return found
 
 
-UPDATES = Fact(sh(WAITING, of="apt-get", timeout_s=30.0), read_waiting)
+UPDATES = Fact(sh(WAITING, of="apt-get", timeout_s=30.0, counted=True), read_waiting)
 SOURCES = Fact(
     texts("/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources"), sources
 )
-APT = Fact(sh("apt-config dump", of="apt-config"), apt_configuration)
+APT = Fact(sh("apt-config dump", of="apt-config", counted=True), apt_configuration)
 TODAY = Fact(sh("date -u +%Y-%m-%d"), lambda text: date.fromisoformat(text.strip()), fleeting=".*")
-INSTALLED_KERNELS = Fact(sh(KERNELS, running=True), kernels)
+INSTALLED_KERNELS = Fact(sh(KERNELS, running=True, counted=True), kernels)
 
 
 @check("linux.updates.waiting", UPDATES)

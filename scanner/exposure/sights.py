@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from scanner import own_answer
 from scanner.errors import Unparsable
 from scanner.model import Asset, Control, Evidence, Fact, Finding, Outcome
 from scanner.threats import packages
@@ -111,7 +112,7 @@ def _read(evidence: Evidence, fact: Fact[T]) -> tuple[T | None, str]:
     if reply.problem is not None:
         return None, f"{reply.problem}: {reply.detail}"
     try:
-        return fact.parse(reply.text), ""
+        return fact.parse(own_answer.own(fact.probe.key, reply.text)), ""
     except (Unparsable, ValueError, LookupError) as error:
         return None, f"unparsable: {str(error)[:300]}"
 

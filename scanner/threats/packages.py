@@ -52,6 +52,7 @@ done | { dpkg-query -W -f '${Package} ${Version}\n'; echo --; cat; } | awk '
 DPKG = r"${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\t${source:Package}\t${source:Version}\n"
 RPM = r"%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{VENDOR}\t%{MODULARITYLABEL}\n"
 _KERNEL_IMAGE = re.compile(r"linux-image-(?:unsigned-)?(\d\S*?)(?:-unsigned)?(?<!-dbg)\Z")
+_DPKG_STATE = re.compile(r"[a-z?][a-z?A-Z]. ?")
 _SIGNED = re.compile(r"linux-signed(\S*?)(?:-(?:amd64|arm64|i386|armhf|ppc64el|s390x|riscv64))?\Z")
 _DISTRIBUTIONS = {"debian": {"Debian"}, "ubuntu": {"Ubuntu"}}
 _VENDORS = {
@@ -72,6 +73,8 @@ MANAGERS: Mapping[str, str] = {
 """ID in os-release -> the package manager that knows what is installed."""
 _RED_HAT_KERNEL = re.compile(r"kernel(?:-rt|-64k)?-core")
 _SUSE_KERNEL = re.compile(r"kernel-(default|azure|rt|64kb)(?:-base)?")
+_PLACE = re.compile(r"(?:@\S+\s+)?(?:/|[a-z]+://)\S*")
+_RPM_VERSION = re.compile(r"[0-9]+:\S+|\(none\)")
 _ALPINE_KERNEL = re.compile(r"linux-(lts|virt|rpi|edge|stable|asahi)")
 
 
@@ -104,6 +107,8 @@ def dpkg(text: str) -> tuple[Installed, ...]:
     """
     found: dict[tuple[str, str], Installed] = {}
     for state, binary, _, version, source, source_version in parse.table(text, 6, "\t"):
+        if not _DPKG_STATE.fullmatch(state):
+            raise Unparsable(f"{state} {binary}"[:200])
         if state[1:2] in {"n", "c"}:
             continue
         image = _KERNEL_IMAGE.match(binary)
@@ -120,6 +125,8 @@ def rpm(text: str) -> tuple[Installed, ...]:
     for name, version, architecture, made_of, vendor, label in parse.table(text, 6, "\t"):
         if name == "gpg-pubkey":
             continue
+        if not _RPM_VERSION.fullmatch(version):
+            raise Unparsable(f"{name} {version}"[:200])
         stream = ":".join(label.split(":")[:2]) if label != "(none)" else ""
         made_from, *made = made_of.removesuffix(".src.rpm").removesuffix(".nosrc.rpm").rsplit("-", 2)
         release = _rpm_kernel(name, version.partition(":")[2], architecture)
@@ -161,7 +168,11 @@ def apk(text: str) -> tuple[Installed, ...]:
 
 def repositories(text: str) -> tuple[str, ...]:
     """'https://cdn/alpine/v3.20/main\\n#…\\n@x http://y\\n' -> those two addresses. Source: apk-repositories(5)."""
-    return tuple(line.split()[-1] for line in parse.lines(text))
+    lines = parse.lines(text)
+    odd = next((line for line in lines if not _PLACE.fullmatch(line)), None)
+    if odd is not None:
+        raise Unparsable(odd[:200])
+    return tuple(line.split()[-1] for line in lines)
 
 
 def foreign_repositories(places: Iterable[str], known: Mapping[str, str]) -> list[str]:
@@ -272,7 +283,10 @@ def _candidate(now: bytes, offered: list[tuple[bytes, Offer]]) -> Offer | None:
 
 def release(text: str) -> Mapping[str, str]:
     """'ID=debian\\nVERSION_ID="12"\\n' -> {'ID': 'debian', 'VERSION_ID': '12'}. Source: os-release(5)."""
-    return {key: value.strip("\"'") for key, value in parse.key_values(text).items()}
+    pairs = parse.key_values(text)
+    if not {"ID", "NAME"} & pairs.keys():
+        raise Unparsable("an os-release without ID and NAME is none of any system")
+    return {key: value.strip("\"'") for key, value in pairs.items()}
 
 
 def ecosystem(known: Mapping[str, str]) -> str:
@@ -296,6 +310,13 @@ def ecosystem(known: Mapping[str, str]) -> str:
         "alpine": f"Alpine:v{'.'.join(version.split('.')[:2])}",
     }
     return names.get(id, "")
+
+
+def kernel_release(text: str) -> str:
+    """'6.1.0-28-amd64\\n' -> '6.1.0-28-amd64'. Source: uname(1), option -r."""
+    if not re.fullmatch(r"[0-9]+\.[0-9]\S{0,200}\n?", text):
+        raise Unparsable(text[:200])
+    return text.strip()
 
 
 def from_elsewhere(
@@ -361,10 +382,12 @@ def _newer_than_all(one: Installed, named: Iterable[str]) -> bool:
         return False
 
 
-DPKG_PACKAGES = Fact(sh(f"dpkg-query -W -f '{DPKG}'", of="dpkg-query", max_bytes=8 << 20), dpkg)
-RPM_PACKAGES = Fact(sh(f"{rpm_shell.RPM}rpm_ -qa --qf '{RPM}'", of="rpm", timeout_s=60.0, max_bytes=8 << 20), rpm)
-OFFERS = Fact(sh(OFFERED, of="apt-get", timeout_s=60.0, max_bytes=8 << 20), offers)
-APK_PACKAGES = Fact(sh("grep -hE '^([PVo]:|$)' /lib/apk/db/installed", of="apk", max_bytes=8 << 20), apk)
+DPKG_PACKAGES = Fact(sh(f"dpkg-query -W -f '{DPKG}'", of="dpkg-query", max_bytes=8 << 20, counted=True), dpkg)
+RPM_PACKAGES = Fact(
+    sh(f"{rpm_shell.RPM}rpm_ -qa --qf '{RPM}'", of="rpm", timeout_s=60.0, max_bytes=8 << 20, counted=True), rpm
+)
+OFFERS = Fact(sh(OFFERED, of="apt-get", timeout_s=60.0, max_bytes=8 << 20, counted=True), offers)
+APK_PACKAGES = Fact(sh("grep -hE '^([PVo]:|$)' /lib/apk/db/installed", of="apk", max_bytes=8 << 20, counted=True), apk)
 APK_REPOSITORIES = Fact(file("/etc/apk/repositories"), repositories)
 RELEASE = Fact(file("/etc/os-release"), release)
-RUNNING = Fact(sh("uname -r", running=True), lambda text: text.strip())
+RUNNING = Fact(sh("uname -r", running=True), kernel_release)

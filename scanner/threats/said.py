@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
+from scanner import own_answer
 from scanner.errors import Absent, Unparsable
 from scanner.model import Asset, Control, Evidence, Fact, Finding, Outcome
 
@@ -38,7 +39,7 @@ def fact_of(evidence: Evidence, fact: Fact[T]) -> T:
     if reply.problem is not None:
         raise Missing(reply.problem, reply.detail)
     try:
-        return fact.parse(reply.text)
+        return fact.parse(own_answer.own(fact.probe.key, reply.text))
     except Absent as error:
         raise Missing("absent", str(error)[:300]) from error
     except (Unparsable, ValueError, LookupError) as error:

@@ -18,9 +18,10 @@ from scanner.catalogue import Catalogue
 from scanner.collect import make_evidence
 from scanner.evaluate import Judge
 from scanner.load import read_document
-from scanner.model import Access, Asset, Baseline, Chroot, Control, Finding, Outcome, Reply
+from scanner.model import Access, Asset, Baseline, Chroot, Control, Finding, Outcome
 from scanner.plan import plan_asset, plan_baseline
 from scanner.transports import Bounds, transport
+from tests.answers import sent
 
 from .roots import ENVIRONMENT, debian_root, overlaid, run_in, why_not
 from .test_linux_system import STATES as SYSTEM
@@ -228,7 +229,7 @@ def judged_by(text: str) -> dict[str, Finding]:
     asset = Asset("root", access=Access(chroot=Chroot("/")))
     planned = plan_asset(asset, [plan_baseline(baseline(), CATALOGUE, {"id": frozenset(WALKED)})])
     texts = {walk.WALKED.probe.key: text, RELEASE.probe.key: '{"/etc/os-release": "ID=debian\\nVERSION_ID=12\\n"}'}
-    evidence = make_evidence("root", {key: Reply(reply) for key, reply in texts.items()}, {})
+    evidence = make_evidence("root", {key: sent(key, reply) for key, reply in texts.items()}, {})
     return {finding.control: finding for finding in Judge().findings(planned, evidence)}
 
 

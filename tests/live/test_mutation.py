@@ -37,7 +37,7 @@ from scanner.model import (
 )
 from scanner.plan import PlannedAsset, make_plan
 from scanner.transports import Bounds
-from tests.damage import damaged, touched, verdicts
+from tests.damage import damaged, swapped, torn, touched, verdicts
 from tests.live import listeners as speak
 from tests.live import roots, test_linux_access, test_linux_rhel, test_linux_system, test_linux_ubuntu
 from tests.live.moto_seed import seed
@@ -55,11 +55,7 @@ pytestmark = [
 Recording = tuple[PlannedAsset, Evidence]
 CATALOGUE = Catalogue()
 EMPTY_IS_A_STATE = {
-    "posix:sh ss -Hlntu": "nothing listens",
-    "posix:sh find /var/log": "no log was written yet",
-    "posix:sh for w in /sys/class/net": "there is no radio",
     "posix:file /etc/motd": "no message of the day is one that tells nothing",
-    "posix:sh for d in /etc/systemd/system.control": "there is no unit, in an image without systemd",
 }
 """Questions to which nothing is an answer, and what it says; a framed answer comes whole or not at all."""
 NONE_IS_A_STATE = {
@@ -68,6 +64,17 @@ NONE_IS_A_STATE = {
     "aws:api rds describe_db_cluster_snapshot_attributes": "nobody else may restore any snapshot",
 }
 """The same for lists of things that belong to another list."""
+
+
+ANY_IS_AN_ANSWER = {
+    "windows:registry ": "a value of the registry is a number or a text, and does not say whose",
+    "posix:file /proc/cmdline": "the kernel's arguments are one line of whatever words",
+    "posix:file /etc/issue": "what is shown before a login is any text",
+    "posix:file /etc/motd": "what is shown after a login is any text",
+}
+"""Questions to which the answer to another one may be an answer too, and why nothing can tell them apart."""
+SAMPLE = 3
+"""One swap in so many is tried, always the same ones; all of them where RISKLINE_SWAPS=all is set."""
 
 
 @dataclass(frozen=True)
@@ -191,22 +198,43 @@ def test_every_shipped_baseline_is_among_them() -> None:
     assert by_name == {"debian-12", "ubuntu-24.04", "rhel-9", "aws", "network", "organisation", *BUILDS}
 
 
-@pytest.mark.fault("T9")
-def test_no_damage_turns_a_control_to_pass_or_ends_in_a_bug(recordings: list[Recording]) -> None:
-    wrong, bugs = set(), set()
+Damages = Callable[[Evidence], Iterator[tuple[str, str, Evidence]]]
+
+
+def turned(recordings: list[Recording], damages: Damages) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
+    """What turns to pass by a damage, as (asset, control, damage, question), and what ends in a bug."""
+    wrong: set[tuple[str, ...]] = set()
+    bugs: set[tuple[str, ...]] = set()
     for planned, evidence in recordings:
         judge = Judge()
         before = verdicts(judge.findings(planned, evidence))
-        for key, kind, after in damaged(evidence):
+        for key, kind, after in damages(evidence):
             found = judge.findings(touched(planned, key), after)
             bugs |= {(one.control, kind, one.detail[-200:]) for one in found if one.reason == "check-bug"}
             if kind in {"empty", "blank"} and key.startswith(tuple(EMPTY_IS_A_STATE)):
                 continue
             if kind == "another document" and key.startswith(tuple(NONE_IS_A_STATE)):
                 continue
-            turned = [name for name, passes in verdicts(found).items() if passes and not before.get(name)]
-            wrong |= {(evidence.asset, name, kind, key[:120]) for name in turned}
-    assert wrong == set()
+            passing = [name for name, passes in verdicts(found).items() if passes and not before.get(name)]
+            wrong |= {(evidence.asset, name, kind, key[:120]) for name in passing}
+    return wrong, bugs
+
+
+@pytest.mark.fault("T9")
+def test_no_damage_turns_a_control_to_pass_or_ends_in_a_bug(recordings: list[Recording]) -> None:
+    assert turned(recordings, damaged) == (set(), set())
+
+
+@pytest.mark.fault("T9")
+def test_nothing_that_is_lost_or_doubled_on_the_way_turns_a_control_to_pass(recordings: list[Recording]) -> None:
+    assert turned(recordings, torn) == (set(), set())
+
+
+@pytest.mark.fault("T9")
+def test_no_answer_to_another_question_turns_a_control_to_pass(recordings: list[Recording]) -> None:
+    one_in = 1 if os.environ.get("RISKLINE_SWAPS") == "all" else SAMPLE
+    wrong, bugs = turned(recordings, lambda evidence: swapped(evidence, one_in))
+    assert {one for one in wrong if not one[3].startswith(tuple(ANY_IS_AN_ANSWER))} == set()
     assert bugs == set()
 
 

@@ -22,6 +22,7 @@ from scanner.threats.reading import Limits
 from scanner.threats.versions import deb_key
 from tests import advisories_of as made_up
 from tests import version_orders as orders
+from tests.answers import sent
 
 from .http_server import serving_bytes
 from .roots import ENVIRONMENT, debian_root, overlaid, why_not
@@ -46,8 +47,8 @@ def we_say(feeds: Path, rows: Sequence[tuple[str, str, str, str]], listed: str =
     """The same of ours. rows: binary, version, source, its version. listed: what dpkg-query says of their states."""
     offered = "".join(f"=\tDebian\toldstable\t\t{binary}\t{version}\tamd64\n" for binary, version, *_ in rows)
     replies = {
-        packages.DPKG_PACKAGES.probe.key: Reply(listed or made_up.dpkg_rows(rows)),
-        packages.OFFERS.probe.key: Reply(f"{offered}end\n"),
+        packages.DPKG_PACKAGES.probe.key: sent(packages.DPKG_PACKAGES.probe.key, listed or made_up.dpkg_rows(rows)),
+        packages.OFFERS.probe.key: sent(packages.OFFERS.probe.key, f"{offered}end\n"),
         packages.RELEASE.probe.key: Reply('ID=debian\nVERSION_ID="12"\n'),
         packages.RUNNING.probe.key: Reply("6.1.0-9-amd64\n"),
     }
