@@ -121,8 +121,7 @@ def _parts(key: str, reply: Reply | None) -> dict[str, list[str]]:
         return {str(name): _said(entry) for name, entry in value.items()}
     if isinstance(value, list):
         return {"": sorted(line for entry in value for line in _said(entry))}
-    lines = reply.text.splitlines()
-    return {"": lines[:-1] if own_answer.is_counted(key) else lines}
+    return {"": own_answer.unmarked(key, reply.text).splitlines()}
 
 
 def _said(value: object) -> list[str]:

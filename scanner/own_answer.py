@@ -13,40 +13,38 @@ from typing import Any
 
 from . import parse
 from .errors import Unparsable
-from .probes import COUNTED
+from .probes import MARKED
 
 _FILES, _STAT, _SCRIPTS, _SERVICES = "posix:files ", "posix:stat ", "nmap:scripts ", "nmap:services"
-_END = re.compile(r"(?:\A|\n)Z ([0-9]{1,9}) ([0-9a-f]{8})\n\Z")
+_END = re.compile(r"\nZ ([0-9a-f]{8})\n\Z")
 _DOCUMENTS = (_FILES, _STAT, _SCRIPTS, _SERVICES)
 
 
 def own(key: str, text: str) -> str:
-    """The text, without the count at its end where its question asks for one.
+    """The text, without the mark at its end where its question asks for one.
 
-    Raises Unparsable for a document that names what was not asked for, or that leaves out what was; and for lines that
-    are not as many as were counted where they come from.
+    Raises Unparsable for a document that names what was not asked for, or that leaves out what was; and for a text
+    without its end, or with that of another question.
     """
     if key.startswith(_DOCUMENTS):
         _held_against(key, parse.json(text))
-    found = COUNTED.search(key) if key.startswith("posix:sh ") else None
-    return _uncounted(text, found[1]) if found else text
+    if mark := _mark(key):
+        found = _END.search(text[-16:])
+        if found is None:
+            raise Unparsable("the end of this answer is missing")
+        if found[1] != mark:
+            raise Unparsable("this is the answer to another question, by its last line")
+    return unmarked(key, text)
 
 
-def is_counted(key: str) -> bool:
-    """Whether the last line of the answer is the number of its lines."""
-    return key.startswith("posix:sh ") and COUNTED.search(key) is not None
+def unmarked(key: str, text: str) -> str:
+    """'a\\nb\\n\\nZ 0a1b2c3d\\n' -> 'a\\nb\\n', where the question asks for such an end; whatever else as it is."""
+    return _END.sub("", text) if _mark(key) else text
 
 
-def _uncounted(text: str, mark: str) -> str:
-    """'a\\nb\\nZ 3 0a1b2c3d\\n' -> 'a\\nb\\n'. Another mark, another number of lines, or none, is Unparsable."""
-    found = _END.search(text[-40:])
-    if not found:
-        raise Unparsable("the end of this answer is missing: it does not say how many lines it has")
-    if found[2] != mark:
-        raise Unparsable("this is the answer to another question, by its last line")
-    if text.count("\n") != int(found[1]):
-        raise Unparsable(f"this answer has {text.count(chr(10))} lines, and {found[1]} were sent")
-    return text[: text.rindex("Z ")]
+def _mark(key: str) -> str:
+    found = MARKED.search(key) if key.startswith("posix:sh ") else None
+    return found[1] if found else ""
 
 
 def _held_against(key: str, document: Any) -> None:

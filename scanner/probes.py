@@ -18,15 +18,12 @@ from .model import Given, Probe
 
 _PATH = re.compile(r"/[A-Za-z0-9_.@:+,=%/-]*\Z")
 _PATTERN = re.compile(r"/[A-Za-z0-9_.@:+,=%/*?\[\]-]*\Z")
-_COUNTING = """{ (
+_MARKING = """(
 %s
-); echo "Z $?"; } | awk '
-  NR > 1 { print l }
-  { l = $0 }
-  END { if (l !~ /^Z [0-9]+$/) exit 1; print "Z", NR, "%s"; exit substr(l, 3) + 0 }'"""
-COUNTED = re.compile(r"""; print "Z", NR, "([0-9a-f]{8})"; exit substr""")
-"""What a question has in it whose lines are counted. The last line of its answer is `Z`, the number of lines with
-itself, and this mark, which stands for the question; its exit status stays what it was.
+); e=$?; printf '\\nZ %s\\n'; exit $e"""
+MARKED = re.compile(r"printf '\\nZ ([0-9a-f]{8})\\n'; exit \$e")
+"""What a question has in it whose end is marked. The last line of its answer is `Z` and these digits, which stand for
+the question; its exit status stays what it was.
 """
 
 
@@ -39,16 +36,16 @@ def sh(
     timeout_s: float = 10.0,
     max_bytes: int = 1 << 20,
     ok: tuple[int, ...] = (0,),
-    counted: bool = False,
+    marked: bool = False,
 ) -> Probe:
     """A POSIX-sh command, run with a fixed PATH, LC_ALL=C, no standard input; its standard output is the reply.
 
     of: the program it asks; where that is not installed, the reply is `absent`. sudo: the answer is only right as root.
     running: it asks the running kernel or init. ok: exit statuses that mean "answered"; any other is `failed`.
-    counted: the host says at the end how many lines they are, and to which question; what lacks one of them, has more,
-    or belongs to another question is not judged: for lists in which a missing line would look like a good state.
+    marked: its answer ends with a mark of this question; what lacks it, since its end is missing or it belongs to
+    another question, is not judged: for lists in which a missing line would look like a good state.
     """
-    script = _COUNTING % (script, hashlib.sha256(script.encode()).hexdigest()[:8]) if counted else script
+    script = _MARKING % (script, hashlib.sha256(script.encode()).hexdigest()[:8]) if marked else script
     statuses = () if ok == (0,) else (",".join(str(status) for status in ok),)
     return Probe("posix", ("sh", script, *statuses), sudo, of, running, timeout_s, max_bytes)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from scanner.model import Reply
-from scanner.probes import COUNTED
+from scanner.probes import MARKED
 
 
 def sent(key: str, text: str) -> Reply:
-    """The good answer to a question: where its lines are counted, with the count at its end."""
-    counted = COUNTED.search(key)
-    return Reply(text + f"Z {text.count(chr(10)) + 1} {counted[1]}\n" if counted else text)
+    """The good answer to a question: where its end is marked, with the mark."""
+    marked = MARKED.search(key)
+    return Reply(text + f"\nZ {marked[1]}\n" if marked else text)

@@ -91,16 +91,15 @@ def damaged(evidence: Evidence) -> Iterator[tuple[str, str, Evidence]]:
 
 
 def on_the_way(text: str) -> Iterator[tuple[str, Reply]]:
-    """What a framed answer may lose, or have twice, between the host and here, with no problem told."""
+    """What a framed answer may lose between the host and here with no problem told: its end, as any stream may."""
     lines = text.splitlines(keepends=True)
     for kind, left in {
+        "first line alone": lines[:1],
         "first half of the lines": lines[: len(lines) // 2],
         "first half of the text": [text[: len(text) // 2]],
-        "without its first line": lines[1:],
         "without its last line": lines[:-1],
-        "every second line": lines[::2],
-        "every other second line": lines[1::2],
-        "lines doubled": [line for line in lines for _ in range(2)],
+        "without its last two lines": lines[:-2],
+        "without its last letter": [text[:-1]],
     }.items():
         if (damaged_text := "".join(left)) not in {text, ""}:
             yield kind, Reply(damaged_text)

@@ -98,7 +98,7 @@ while IFS=: read -r n p r || [ -n "$n" ]; do
 done </etc/passwd
 """
 
-ACCOUNTS = Fact(sh(REDUCE, counted=True), passwd, at_use=True)
+ACCOUNTS = Fact(sh(REDUCE, marked=True), passwd, at_use=True)
 GROUPS = Fact(file("/etc/group"), group, at_use=True)
 SHELLS = Fact(texts("/etc/shells"), shell_list, at_use=True)
 

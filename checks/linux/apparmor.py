@@ -77,7 +77,7 @@ def loaded(text: str) -> tuple[Profile, ...]:
     return tuple(found)
 
 
-PROFILES = Fact(sh(LIST, sudo=True, counted=True), profiles)
+PROFILES = Fact(sh(LIST, sudo=True, marked=True), profiles)
 IN_KERNEL = Fact(file("/sys/kernel/security/apparmor/profiles", sudo=True, running=True), loaded)
 
 

@@ -66,7 +66,7 @@ def entries(text: str) -> tuple[Entry, ...]:
 
 
 SETTINGS = Fact(file("/etc/audit/auditd.conf", sudo=True), settings)
-ENTRIES = Fact(sh(LIST, sudo=True, counted=True), entries)
+ENTRIES = Fact(sh(LIST, sudo=True, marked=True), entries)
 
 
 @check("linux.auditd.setting", SETTINGS)

@@ -115,7 +115,7 @@ def _assigned(lines: list[str]) -> Mapping[str, str]:
     return values
 
 
-GRUB = Fact(sh(REDUCE, sudo=True, counted=True), boot)
+GRUB = Fact(sh(REDUCE, sudo=True, marked=True), boot)
 
 
 def command_line(text: str) -> list[str]:

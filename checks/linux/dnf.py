@@ -161,8 +161,8 @@ REPOSITORIES = Fact(
     ),
     repositories,
 )
-ADVISED = Fact(sh(WAITING, of="rpm", timeout_s=60.0, max_bytes=8 << 20, counted=True), advised)
-IMPORTED = Fact(sh(KEYS, of="rpm", timeout_s=30.0, counted=True), keys)
+ADVISED = Fact(sh(WAITING, of="rpm", timeout_s=60.0, max_bytes=8 << 20, marked=True), advised)
+IMPORTED = Fact(sh(KEYS, of="rpm", timeout_s=30.0, marked=True), keys)
 AUTOMATIC = Fact(
     texts("/etc/dnf/automatic.conf"), lambda text: parse.ini(parse.files(text).get("/etc/dnf/automatic.conf", ""))
 )

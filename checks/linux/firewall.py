@@ -115,13 +115,13 @@ NFT_FILES = Fact(
 _COUNTED = r"\[\d+:\d+\]$|^# (Generated|Completed) .*"
 """What iptables-save says of this moment: how much came by, and when it was asked."""
 NFT_NOW = Fact(
-    sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20, counted=True),
+    sh("nft list ruleset", of="nft", sudo=True, running=True, max_bytes=4 << 20, marked=True),
     nft_rules.listed,
     fleeting=r"packets \d+ bytes \d+",
 )
 UFW = Fact(texts(UFW_CONF, UFW_DEFAULTS, *UFW_RULES, *UFW_BEFORE, sudo=True), ufw)
 UFW_NOW = Fact(
-    sh("iptables-save -t filter", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20, counted=True),
+    sh("iptables-save -t filter", of="iptables-save", sudo=True, running=True, max_bytes=4 << 20, marked=True),
     lambda text: frozenset(filter_table(text, True).policies),
     fleeting=_COUNTED,
 )
@@ -133,7 +133,7 @@ IPTABLES_NOW = Fact(
         sudo=True,
         running=True,
         max_bytes=4 << 20,
-        counted=True,
+        marked=True,
     ),
     both,
     fleeting=_COUNTED,

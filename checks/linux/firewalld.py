@@ -173,11 +173,11 @@ RUNNING = Fact(
         sudo=True,
         running=True,
         timeout_s=30.0,
-        counted=True,
+        marked=True,
     ),
     running,
 )
-NAMED = Fact(sh(CONNECTIONS, sudo=True, counted=True), names)
+NAMED = Fact(sh(CONNECTIONS, sudo=True, marked=True), names)
 
 
 def _in_use(found: Firewall, named: frozenset[str] = frozenset()) -> dict[str, Zone]:

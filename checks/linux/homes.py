@@ -85,7 +85,7 @@ def _entry(text: str) -> Entry:
     return Entry(path, int(mode, 8), int(uid), int(gid), kind.replace("regular empty file", "regular file"))
 
 
-HOMES = Fact(sh(STATE, sudo=True, counted=True), homes)
+HOMES = Fact(sh(STATE, sudo=True, marked=True), homes)
 
 
 @check("linux.homes.missing", ACCOUNTS, HOMES)

@@ -56,7 +56,7 @@ def builds(text: str) -> Builds:
     return found
 
 
-BUILDS = Fact(sh(LOOK, sudo=True, counted=True), builds)
+BUILDS = Fact(sh(LOOK, sudo=True, marked=True), builds)
 
 
 def _known(found: Builds) -> dict[str, Mapping[str, str]]:

@@ -138,9 +138,7 @@ def log_files(text: str) -> tuple[LogFile, ...]:
 
 
 RSYSLOG = Fact(texts("/etc/rsyslog.conf", "/etc/rsyslog.d/*.conf", sudo=True), rsyslog)
-FILES = Fact(
-    sh(r"find /var/log -type f -printf '%m %u %g %p\n'", sudo=True, max_bytes=4 << 20, counted=True), log_files
-)
+FILES = Fact(sh(r"find /var/log -type f -printf '%m %u %g %p\n'", sudo=True, max_bytes=4 << 20, marked=True), log_files)
 
 
 @check("linux.logging.file_mode", RSYSLOG)

@@ -72,7 +72,7 @@ LOADED = Fact(
     sh(
         'cat /proc/modules 2>/dev/null; echo --; cat "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null || :',
         running=True,
-        counted=True,
+        marked=True,
     ),
     held,
 )
@@ -93,7 +93,7 @@ WIRELESS = Fact(
         '[ "$(( $(cat "$i/flags" 2>/dev/null || echo 0) & 1 ))" = 1 ] && s=up; '
         'm=$(readlink "$i/device/driver/module"); echo "${i##*/} ${m##*/} $s"; done',
         running=True,
-        counted=True,
+        marked=True,
     ),
     radios,
 )

@@ -63,7 +63,7 @@ def main_cf(text: str) -> Mapping[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-LISTENING = Fact(sh("ss -Hlntu", of="ss", running=True, counted=True), sockets, fleeting=r"\s+")
+LISTENING = Fact(sh("ss -Hlntu", of="ss", running=True, marked=True), sockets, fleeting=r"\s+")
 EXIM = "/etc/exim4/update-exim4.conf.conf"
 MAIN_CF = "/etc/postfix/main.cf"
 OTHERS = ("sendmail-bin", "courier-mta", "opensmtpd", "citadel-server", "xmail")

@@ -34,7 +34,7 @@ def database(text: str) -> Mapping[str, str]:
     return {name: version for status, name, version in rows if status[1:2] not in {"n", "c"}}
 
 
-PACKAGES = Fact(sh(LIST, timeout_s=60.0, max_bytes=4 << 20, counted=True), database)
+PACKAGES = Fact(sh(LIST, timeout_s=60.0, max_bytes=4 << 20, marked=True), database)
 
 
 @check("linux.packages.installed", PACKAGES)

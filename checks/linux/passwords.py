@@ -146,7 +146,7 @@ def libuser(text: str) -> str | None:
     return rest[-1].partition("=")[2].strip().lower() if rest else ""
 
 
-SHADOW = Fact(sh(REDUCE, sudo=True, counted=True), shadow, at_use=True)
+SHADOW = Fact(sh(REDUCE, sudo=True, marked=True), shadow, at_use=True)
 LOGIN_DEFS = Fact(texts("/etc/login.defs"), login_defs, at_use=True)
 USERADD = Fact(texts("/etc/default/useradd"), useradd, at_use=True)
 LIBUSER = Fact(sh(CRYPT_STYLE), libuser, at_use=True)

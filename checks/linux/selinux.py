@@ -56,7 +56,7 @@ def unconfined(text: str) -> tuple[str, ...]:
 CONFIG = Fact(file("/etc/selinux/config"), config)
 ENFORCE = Fact(file("/sys/fs/selinux/enforce", running=True), enforced)
 LABELS = Fact(
-    sh("ps -e -o label:256,comm --no-headers", of="ps", sudo=True, running=True, counted=True),
+    sh("ps -e -o label:256,comm --no-headers", of="ps", sudo=True, running=True, marked=True),
     unconfined,
     fleeting=r"^(?!.*:unconfined_service_t:).*",
 )

@@ -133,8 +133,8 @@ def unit_states(text: str) -> Mapping[str, str]:
     return found
 
 
-UNITS = Fact(sh(LIST, counted=True), units)
-ACTIVE_UNITS = Fact(sh(ACTIVE, of="systemctl", running=True, counted=True), unit_states)
+UNITS = Fact(sh(LIST, marked=True), units)
+ACTIVE_UNITS = Fact(sh(ACTIVE, of="systemctl", running=True, marked=True), unit_states)
 
 
 @check("linux.services.starting", UNITS)

@@ -74,7 +74,7 @@ SYSTEM = Fact(
     scripts,
 )
 ROOTS = Fact(texts("/root/.profile", "/root/.bash_profile", "/root/.bash_login", "/root/.bashrc", sudo=True), scripts)
-FOLDERS = Fact(sh(STATE, sudo=True, counted=True), folders)
+FOLDERS = Fact(sh(STATE, sudo=True, marked=True), folders)
 
 
 @check("linux.shells.new_file_mode", SYSTEM)

@@ -164,12 +164,12 @@ def files_below(text: str, folder: str) -> dict[str, KeyFile]:
 DAEMON = Fact(stat("/usr/sbin/sshd"), parse.stats)
 CONFIGURED = Fact(texts(*READ), directives)
 # sshd -T fails where the daemon could not start; the files are then resolved without it.
-EFFECTIVE = Fact(sh("sshd -T 2>/dev/null || exit 0", of="sshd", counted=True), in_force)
+EFFECTIVE = Fact(sh("sshd -T 2>/dev/null || exit 0", of="sshd", marked=True), in_force)
 
 HOST_KEYS = Fact(
     sh(
         'for f in /etc/ssh/*_key /etc/ssh/*.pub; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done',
-        counted=True,
+        marked=True,
     ),
     key_files,
 )

@@ -13,7 +13,7 @@ DROP_INS = Fact(
     sh(
         'for f in /etc/ssh/sshd_config.d/*; do [ ! -f "$f" ] || stat -L -c \'%a %U %G %n\' "$f"; done',
         sudo=True,
-        counted=True,
+        marked=True,
     ),
     lambda text: files_below(text, "/etc/ssh/sshd_config.d/"),
 )

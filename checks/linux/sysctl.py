@@ -114,7 +114,7 @@ RUNNING = Fact(
         "id -u; grep -rs . /proc/sys/kernel /proc/sys/net /proc/sys/fs /proc/sys/vm /proc/sys/dev /proc/sys/user || :",
         running=True,
         max_bytes=4 << 20,
-        counted=True,
+        marked=True,
     ),
     kernel_values,
     fleeting=r"^/proc/sys/(kernel/(ns_last_pid|pty/nr|random/(uuid|entropy_avail))"

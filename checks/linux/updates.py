@@ -128,13 +128,13 @@ def kernels(text: str) -> tuple[str, ...]:
     return found
 
 
-UPDATES = Fact(sh(WAITING, of="apt-get", timeout_s=30.0, counted=True), read_waiting)
+UPDATES = Fact(sh(WAITING, of="apt-get", timeout_s=30.0, marked=True), read_waiting)
 SOURCES = Fact(
     texts("/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources"), sources
 )
-APT = Fact(sh("apt-config dump", of="apt-config", counted=True), apt_configuration)
+APT = Fact(sh("apt-config dump", of="apt-config", marked=True), apt_configuration)
 TODAY = Fact(sh("date -u +%Y-%m-%d"), lambda text: date.fromisoformat(text.strip()), fleeting=".*")
-INSTALLED_KERNELS = Fact(sh(KERNELS, running=True, counted=True), kernels)
+INSTALLED_KERNELS = Fact(sh(KERNELS, running=True, marked=True), kernels)
 
 
 @check("linux.updates.waiting", UPDATES)

@@ -128,7 +128,7 @@ def _seen(text: str) -> Seen:
     return Seen(kind, int(mode, 8), int(uid), int(gid), path)
 
 
-WALKED = Fact(sh(script(), sudo=True, timeout_s=60.0, counted=True), walk)
+WALKED = Fact(sh(script(), sudo=True, timeout_s=60.0, marked=True), walk)
 
 
 @check("linux.walk.world_writable", WALKED)

@@ -72,4 +72,4 @@ def keys(text: str) -> tuple[Key, ...]:
     return tuple(dict.fromkeys(found))
 
 
-KEYS = Fact(sh(FINGERPRINTS, of="ssh-keygen", sudo=True, timeout_s=30.0, counted=True), keys)
+KEYS = Fact(sh(FINGERPRINTS, of="ssh-keygen", sudo=True, timeout_s=30.0, marked=True), keys)

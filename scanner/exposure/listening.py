@@ -254,7 +254,7 @@ def _address(text: str, little: bool) -> str:
 
 
 LISTENING = Fact(
-    sh(SOCKETS, sudo=True, running=True, timeout_s=30.0, max_bytes=4 << 20, counted=True),
+    sh(SOCKETS, sudo=True, running=True, timeout_s=30.0, max_bytes=4 << 20, marked=True),
     listening,
     fleeting=r"^[sflxihd] .*",  # processes, and what they have open
 )

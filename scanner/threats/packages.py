@@ -382,12 +382,12 @@ def _newer_than_all(one: Installed, named: Iterable[str]) -> bool:
         return False
 
 
-DPKG_PACKAGES = Fact(sh(f"dpkg-query -W -f '{DPKG}'", of="dpkg-query", max_bytes=8 << 20, counted=True), dpkg)
+DPKG_PACKAGES = Fact(sh(f"dpkg-query -W -f '{DPKG}'", of="dpkg-query", max_bytes=8 << 20, marked=True), dpkg)
 RPM_PACKAGES = Fact(
-    sh(f"{rpm_shell.RPM}rpm_ -qa --qf '{RPM}'", of="rpm", timeout_s=60.0, max_bytes=8 << 20, counted=True), rpm
+    sh(f"{rpm_shell.RPM}rpm_ -qa --qf '{RPM}'", of="rpm", timeout_s=60.0, max_bytes=8 << 20, marked=True), rpm
 )
-OFFERS = Fact(sh(OFFERED, of="apt-get", timeout_s=60.0, max_bytes=8 << 20, counted=True), offers)
-APK_PACKAGES = Fact(sh("grep -hE '^([PVo]:|$)' /lib/apk/db/installed", of="apk", max_bytes=8 << 20, counted=True), apk)
+OFFERS = Fact(sh(OFFERED, of="apt-get", timeout_s=60.0, max_bytes=8 << 20, marked=True), offers)
+APK_PACKAGES = Fact(sh("grep -hE '^([PVo]:|$)' /lib/apk/db/installed", of="apk", max_bytes=8 << 20, marked=True), apk)
 APK_REPOSITORIES = Fact(file("/etc/apk/repositories"), repositories)
 RELEASE = Fact(file("/etc/os-release"), release)
 RUNNING = Fact(sh("uname -r", running=True), kernel_release)

@@ -226,7 +226,7 @@ def test_no_damage_turns_a_control_to_pass_or_ends_in_a_bug(recordings: list[Rec
 
 
 @pytest.mark.fault("T9")
-def test_nothing_that_is_lost_or_doubled_on_the_way_turns_a_control_to_pass(recordings: list[Recording]) -> None:
+def test_no_end_that_is_lost_on_the_way_turns_a_control_to_pass(recordings: list[Recording]) -> None:
     assert turned(recordings, torn) == (set(), set())
 
 
