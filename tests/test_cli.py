@@ -445,6 +445,7 @@ def test_a_run_whose_time_is_up_keeps_what_it_has_and_can_go_on(site: Site) -> N
     assert (listed["state"], listed["assets"]) == ("complete", 4)
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.fault("P1")
 def test_an_interrupted_run_ends_with_130_and_keeps_what_it_has(site: Site) -> None:
     _slow(site)
@@ -473,6 +474,19 @@ def test_an_interrupted_run_ends_with_130_and_keeps_what_it_has(site: Site) -> N
     assert "another inventory or baseline" in resumed.stderr
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Signals as a terminal gives them, where these tests run in the background or under nohup as well."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.fault("P1")
@@ -513,6 +527,7 @@ def _children_of(site: Site) -> list[str]:
     return found
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.fault("P1")
 def test_a_terminal_that_goes_away_ends_a_run_as_its_signal_does(site: Site) -> None:
     _slow(site, seconds=3)

@@ -311,7 +311,7 @@ def test_what_cannot_be_judged_again_never_lowers_the_loss(estate: Estate, data:
     pairs = []
     for asset, found in estate.pairs:
         now: list[Finding] = []
-        for _, of_control in itertools.groupby(found, key=lambda f: f.control):
+        for _, of_control in itertools.groupby(sorted(found, key=lambda f: f.control), key=lambda f: f.control):
             kept = list(of_control)
             fate = data.draw(st.sampled_from(["judged", "unknown", "not asked"]))
             if fate == "judged":

@@ -73,7 +73,7 @@ ANY_IS_AN_ANSWER = {
     "posix:file /etc/motd": "what is shown after a login is any text",
 }
 """Questions to which the answer to another one may be an answer too, and why nothing can tell them apart."""
-SAMPLE = 3
+SAMPLE = 29
 """One swap in so many is tried, always the same ones; all of them where RISKLINE_SWAPS=all is set."""
 
 
