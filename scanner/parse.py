@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv as _csv
 import io
 import json as _json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import Unparsable
 
@@ -85,6 +85,18 @@ def table(text: str, columns: int, separator: str | None = None) -> Iterator[tup
         if len(fields) != columns:
             raise Unparsable(line[:200])
         yield fields
+
+
+Fields = TypeVar("Fields", bound=str | Sequence[str])
+
+
+def every(rows: Iterable[Fields], fits: Callable[[Fields], object], joint: str = " ") -> list[Fields]:
+    """The rows, of which each must fit: the first that does not is Unparsable, shown with `joint` between fields."""
+    found = list(rows)
+    for row in found:
+        if not fits(row):
+            raise Unparsable((row if isinstance(row, str) else joint.join(row))[:200])
+    return found
 
 
 def files(text: str) -> dict[str, str]:

@@ -47,10 +47,8 @@ def passwd(text: str) -> list[Account]:
     Lines that the C library passes over (comments, NIS compat lines, too few fields, no numbers) are passed over too.
     """
     found = []
-    reduced = [line.split(":", 2) for line in text.split("\n") if line]
-    odd = next((fields for fields in reduced if len(fields) < 3 or fields[1] not in KEPT), None)
-    if odd is not None:
-        raise Unparsable(":".join(odd)[:200])
+    reduced = (line.split(":", 2) for line in text.split("\n") if line)
+    parse.every(reduced, lambda fields: len(fields) == 3 and fields[1] in KEPT, ":")
     for fields in _rows(text, 6):
         name, kept, uid, gid, _, home, *rest = fields
         if uid.isdecimal() and gid.isdecimal():

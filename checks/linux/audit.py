@@ -45,9 +45,7 @@ def _rule_files(text: str) -> dict[str, str]:
     """
     found = parse.files(text)
     lines = [line for path in found if path.endswith(".rules") for line in parse.lines(found[path])]
-    odd = next((line for line in lines if not line.startswith("-")), "")
-    if odd:
-        raise Unparsable(odd[:200])
+    parse.every(lines, lambda line: line.startswith("-"))
     return found
 
 

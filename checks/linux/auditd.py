@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from scanner import Fact, NotApplicable, Undetermined, Unparsable, check, file, parse, sh
+from scanner import Fact, NotApplicable, Undetermined, check, file, parse, sh
 
 KEYWORDS = frozenset(
     {
@@ -58,10 +58,7 @@ def settings(text: str) -> Mapping[str, str]:
 
 def entries(text: str) -> tuple[Entry, ...]:
     """'log 640 root adm /var/log/audit/audit.log\\n' -> (Entry('log', 0o640, 'root', 'adm', '/var/log/…'),)."""
-    rows = list(parse.table(text, 5, " "))
-    odd = next((row for row in rows if row[0] not in get_args(What) or row[4][:1] != "/"), None)
-    if odd is not None:
-        raise Unparsable(" ".join(odd)[:200])
+    rows = parse.every(parse.table(text, 5, " "), lambda row: row[0] in get_args(What) and row[4][:1] == "/")
     return tuple(Entry(what, int(mode, 8), user, group, path) for what, mode, user, group, path in rows)
 
 

@@ -158,11 +158,7 @@ done
 
 def names(text: str) -> frozenset[str]:
     """'public\\ndmz\\n' -> {'public', 'dmz'}."""
-    found = frozenset(text.split("\n")) - {""}
-    odd = next((name for name in found if not re.fullmatch(r"[A-Za-z0-9_-]+", name)), None)
-    if odd is not None:
-        raise Unparsable(odd[:200])
-    return found
+    return frozenset(parse.every(filter(None, text.split("\n")), re.compile(r"[A-Za-z0-9_-]+").fullmatch))
 
 
 CONFIGURED = Fact(texts(MAIN, *(f"{folder}/*.xml" for folder in FOLDERS), sudo=True), configured)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from scanner import Fact, NotApplicable, Undetermined, Unparsable, check, parse, sh
+from scanner import Fact, NotApplicable, Undetermined, check, parse, sh
 from scanner import files as texts
 
 _OPENING = re.compile(r"\b(action|module|input|ruleset|template|global|main_queue|parser|lookup_table)\s*\(")
@@ -130,10 +130,7 @@ class LogFile:
 
 def log_files(text: str) -> tuple[LogFile, ...]:
     """'640 root adm /var/log/auth.log\\n' -> (LogFile(0o640, 'root', 'adm', '/var/log/auth.log'),)."""
-    rows = list(parse.table(text, 4, " "))
-    odd = next((row for row in rows if not row[3].startswith("/var/log/")), None)
-    if odd is not None:
-        raise Unparsable(" ".join(odd)[:200])
+    rows = parse.every(parse.table(text, 4, " "), lambda row: row[3].startswith("/var/log/"))
     return tuple(LogFile(int(mode, 8), user, group, path) for mode, user, group, path in rows)
 
 

@@ -56,10 +56,7 @@ def main_cf(text: str) -> Mapping[str, str]:
             logical[-1] += " " + line.strip()
         else:
             logical.append(line.strip())
-    odd = next((line for line in logical if not re.match(r"[\w.:-]+\s*=", line)), None)
-    if odd is not None:
-        raise Unparsable(odd[:200])
-    pairs = (line.partition("=") for line in logical)
+    pairs = (line.partition("=") for line in parse.every(logical, re.compile(r"[\w.:-]+\s*=").match))
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

@@ -88,10 +88,11 @@ def shadow(text: str) -> Shadow | None:
     if first == "absent":
         return None
     today = int(first.removeprefix("today "))
-    rows = [line.split(":") for line in rest.split("\n") if line]
-    odd = next((row for row in rows if len(row) != 9 or row[1] not in STATES or row[2] not in KINDS), None)
-    if odd is not None:
-        raise Unparsable(":".join(odd)[:200])
+    rows = parse.every(
+        (line.split(":") for line in rest.split("\n") if line),
+        lambda row: len(row) == 9 and row[1] in STATES and row[2] in KINDS,
+        ":",
+    )
     found = [
         Password(row[0], row[1], row[2], *map(_days, row[3:9])) for row in rows if row[0] and row[0][0] not in "#+-"
     ]

@@ -155,9 +155,7 @@ def key_files(text: str) -> dict[str, KeyFile]:
 def files_below(text: str, folder: str) -> dict[str, KeyFile]:
     """The same for the files right in one folder; one of another place is Unparsable."""
     rows = list(parse.table(text, 4, separator=" "))
-    odd = next((path for *_, path in rows if not path.startswith(folder) or "/" in path.removeprefix(folder)), None)
-    if odd is not None:
-        raise Unparsable(odd[:200])
+    parse.every((row[3] for row in rows), lambda path: path.startswith(folder) and "/" not in path.removeprefix(folder))
     return {path: KeyFile(int(mode, 8), owner, group) for mode, owner, group, path in rows}
 
 

@@ -168,11 +168,7 @@ def apk(text: str) -> tuple[Installed, ...]:
 
 def repositories(text: str) -> tuple[str, ...]:
     """'https://cdn/alpine/v3.20/main\\n#…\\n@x http://y\\n' -> those two addresses. Source: apk-repositories(5)."""
-    lines = parse.lines(text)
-    odd = next((line for line in lines if not _PLACE.fullmatch(line)), None)
-    if odd is not None:
-        raise Unparsable(odd[:200])
-    return tuple(line.split()[-1] for line in lines)
+    return tuple(line.split()[-1] for line in parse.every(parse.lines(text), _PLACE.fullmatch))
 
 
 def foreign_repositories(places: Iterable[str], known: Mapping[str, str]) -> list[str]:
