@@ -2,13 +2,12 @@
 
 Built-in modules are found as `scanner.checks` in a wheel and as `checks` in a checkout, and imported only when one of
 their checks is asked for. A third party's package names itself by an entry point in the group `riskline.checks`; its
-checks then begin with the entry point's name. What stands in a folder named by --checks runs in a process of its own
-(see confined.py). Code is never taken from the current folder unasked.
+checks then begin with the entry point's name. What stands there, or in a folder named by --checks, runs in a process of
+its own (see confined.py). Code is never taken from the current folder unasked.
 """
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
 import importlib.machinery
@@ -20,7 +19,7 @@ import stat
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -61,7 +60,7 @@ class Catalogue:
         self.check_folders = check_folders
         self.baseline_paths = baseline_paths
         self._modules: dict[str, ModuleType] = {}
-        self._workers = {folder: Worker(folder.absolute()) for folder in check_folders}
+        self._workers = {str(folder): Worker(str(folder.absolute())) for folder in check_folders}
         for folder in check_folders:
             refuse_writable(folder)
 
@@ -93,8 +92,7 @@ class Catalogue:
         """Id of each known baseline -> its file. Built-in ones first; a file's name is its baseline's id."""
         folders = [_folder("baselines")]
         for point in _points(BASELINE_ENTRY_POINTS):
-            spec = importlib.util.find_spec(point.value)
-            folders += [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
+            folders += [Path(place) for place in _folders(_spec(point.value))]
         found: dict[str, Path] = {}
         for place in [*folders, *self.baseline_paths]:
             if not place.exists():
@@ -137,10 +135,8 @@ class Catalogue:
         head, _, rest = id.partition(".")
         for point in _points(ENTRY_POINTS):
             name = f"{point.value}.{rest}" if rest else point.value
-            with _foreign(point.name):
-                place = _place_of(name) if point.name == head else ""
-            if place:
-                yield place, partial(_import_foreign, name, point.name)
+            if point.name == head and (place := _place_of(name)):
+                yield place, partial(self._installed, point.name, id, name, Path(place))
         name = f"{room('checks').__name__}.{id}"
         if place := _place_of(name):
             yield place, partial(importlib.import_module, name)
@@ -148,62 +144,60 @@ class Catalogue:
     def _confined(self, folder: Path, id: str, file: Path) -> ModuleType:
         for place in _way(folder.absolute(), file):
             refuse_writable(place)
-        return self._workers[folder].module(id, file)
+        return self._workers[str(folder)].module(id, file)
+
+    def _installed(self, point: str, id: str, name: str, file: Path) -> ModuleType:
+        if point not in self._workers:
+            self._workers[point] = Worker(point, path=tuple(sys.path))
+        try:
+            return self._workers[point].module(id, file, name)
+        except UsageError as error:
+            raise UsageError(f"the installed package of entry point {point!r}: {error}") from error
 
     def _module_ids(self) -> Iterator[str]:
-        yield from _walk(room("checks"), "")
+        package = room("checks")
+        yield from _below(package.__path__, "")
         for point in _points(ENTRY_POINTS):
-            package = _import_foreign(point.value, point.name)
             yield point.name
-            if hasattr(package, "__path__"):
-                with _foreign(point.name):
-                    found = list(_walk(package, f"{point.name}."))
-                yield from found
+            yield from _below(_folders(_spec(point.value)), f"{point.name}.")
         for folder in self.check_folders:
             for file in sorted(folder.rglob("*.py")):
                 if file.name != "__init__.py":
                     yield ".".join(file.relative_to(folder).with_suffix("").parts)
 
 
-def _walk(package: ModuleType, prefix: str) -> Iterator[str]:
-    start = len(package.__name__) + 1
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if not found.ispkg:
-            yield prefix + found.name[start:]
+def _below(folders: Iterable[str], prefix: str) -> Iterator[str]:
+    """The modules below a package's folders; none is imported."""
+    for found in pkgutil.iter_modules(folders):
+        if found.ispkg:
+            inner = [str(Path(folder, found.name)) for folder in folders]
+            yield from _below(inner, f"{prefix}{found.name}.")
+        else:
+            yield prefix + found.name
+
+
+def _folders(spec: importlib.machinery.ModuleSpec | None) -> list[str]:
+    return list((spec.submodule_search_locations if spec else None) or ())
+
+
+def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Where a module is. Nothing is run for it: find_spec(name) would import the packages above it."""
+    head, *rest = name.split(".")
+    found = importlib.util.find_spec(head)
+    for part in rest:
+        head = f"{head}.{part}"
+        found = importlib.machinery.PathFinder.find_spec(head, _folders(found))
+    return found
 
 
 def _place_of(name: str) -> str:
     """Where a module of that name is found, for people; "" where there is none."""
-    try:
-        found = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return ""
+    found = _spec(name)
     return (found.origin or name) if found else ""
 
 
 def _import_named(name: str) -> ModuleType | None:
     return importlib.import_module(name) if _place_of(name) else None
-
-
-def _import_foreign(name: str, point: str) -> ModuleType:
-    with _foreign(point):
-        return importlib.import_module(name)
-
-
-@contextlib.contextmanager
-def _foreign(point: str) -> Iterator[None]:
-    """While somebody's package is imported: what it prints goes where people read, and its bug is a UsageError."""
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise UsageError(f"the installed package of entry point {point!r} cannot be imported: {said}") from error
-
-
-def is_ours(check: Check) -> bool:
-    """Whether a check is built in: it is known to leave alone what it is given, and prints nothing."""
-    return check.observe.__module__.startswith(f"{room('checks').__name__}.")
 
 
 def _way(folder: Path, file: Path) -> Iterator[Path]:

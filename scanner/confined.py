@@ -1,6 +1,6 @@
-"""Checks of a folder that somebody named (`--checks DIR`) run in a process of their own: theirs is the time and memory.
+"""Checks of a folder or of an installed package run in a process of their own, in bounded time and memory.
 
-That process imports the folder's modules, parses and observes; here only what it tells of its checks is known. It gets
+That process imports their modules, parses and observes; here only what it tells of its checks is known. It gets
 texts and gives JSON, so whatever a check does (hang, eat memory, exit, print), the run loses that one verdict.
 """
 
@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -33,7 +33,10 @@ LIMIT_S = 10.0
 MAX_BYTES = 16 << 20
 GIVE_UP = 3
 """A check that had to be ended so often is not run again: every further one would cost LIMIT_S."""
-_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from scanner.confined_worker import serve; serve()"
+_BOOT = (
+    "import os, sys; sys.path[:0] = sys.argv.pop(1).split(os.pathsep); "
+    "from scanner.confined_worker import serve; serve()"
+)
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}  # none of ours: secrets may stand in it
 _WORDS = {
     "absent": Absent,
@@ -53,30 +56,34 @@ class CheckEnded(RuntimeError):
 
 @dataclass(slots=True)
 class Worker:
-    """The process behind one folder; started when it is first needed, and anew after it had to be ended."""
+    """The process behind one source of checks; started when it is first needed, and anew after it had to be ended.
 
-    folder: Path
+    source: a folder, or an entry point's name. path: where else it looks for modules, as this process does.
+    """
+
+    source: str
     limit_s: float = LIMIT_S
+    path: tuple[str, ...] = ()
     _child: subprocess.Popen[bytes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ended: dict[str, int] = field(default_factory=dict)
 
-    def module(self, id: str, file: Path) -> types.ModuleType:
-        """A module of the folder as its checks alone. Raises UsageError where it cannot be imported."""
+    def module(self, id: str, file: Path, name: str = "") -> types.ModuleType:
+        """A module as its checks alone, imported by its file or its name. Raises UsageError where it cannot be."""
+        words = {"module": id, "file": str(file), "name": name}
         try:
-            told = self._ask({"describe": id, "file": str(file)}, 3 * self.limit_s)
+            told = self._ask(words, 3 * self.limit_s)
         except CheckEnded as error:
             raise UsageError(f"{file}: cannot be imported: {error}") from error
         if "wrong" in told:
             raise UsageError(f"{file}: cannot be imported: {told['wrong']}")
         made = types.ModuleType(id)
-        for name, one in told["checks"].items():
-            setattr(made, name, self._check(id, file, name, one))
+        for function, one in told["checks"].items():
+            setattr(made, function, self._check({**words, "observe": function}, one))
         return made
 
-    def _check(self, id: str, file: Path, name: str, told: Mapping[str, Any]) -> Check:
+    def _check(self, words: Mapping[str, str], told: Mapping[str, Any]) -> Check:
         facts = tuple(Fact(read_probe(probe), str) for probe in told["probes"])
-        words = {"observe": name, "module": id, "file": str(file)}
 
         def observe(*texts: str, **given: Any) -> Observed:
             return self._observed(told["id"], {**words, "texts": texts, "given": given})
@@ -106,7 +113,7 @@ class Worker:
         with self._lock:
             child = self._child
             if child is None or child.poll() is not None:
-                child = self._child = _start(self.folder)
+                child = self._child = _start(self.source, self.path)
             try:
                 return _exchange(child, question, limit_s)
             except (CheckEnded, OSError, ValueError) as error:
@@ -119,9 +126,11 @@ class Worker:
 _REQUIRED = inspect.Parameter.empty
 
 
-def _start(folder: Path) -> subprocess.Popen[bytes]:
+def _start(source: str, path: Sequence[str]) -> subprocess.Popen[bytes]:
+    where = os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, path)])
+    alone = "-EP" if path else "-I"  # no setting of the environment; who looks as we do, looks in the user's own, too
     child = subprocess.Popen(
-        [sys.executable, "-I", "-c", _BOOT, str(Path(__file__).parent.parent), str(folder)],
+        [sys.executable, alone, "-c", _BOOT, where, source],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,9 +1,10 @@
-"""The other side of scanner.confined: imports a folder's modules and runs their checks, within limits of its own."""
+"""The other side of scanner.confined: imports somebody else's modules, runs their checks, within limits of its own."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
 import json
 import os
 import pickle
@@ -77,9 +78,9 @@ def _tell(answers: BinaryIO, told: dict[str, Any]) -> None:
 
 
 def _answer(question: dict[str, Any]) -> dict[str, Any]:
-    if "describe" in question:
+    if "observe" not in question:
         try:
-            return {"checks": _described(question["describe"], Path(question["file"]))}
+            return {"checks": _described(question)}
         except UsageError as error:
             return {"wrong": str(error).partition("cannot be imported: ")[2] or str(error)}
         except Exception as error:  # noqa: BLE001 - whatever a module of somebody else raises is told, not passed on
@@ -95,8 +96,12 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache
-def _module(id: str, file: Path) -> ModuleType:
-    return catalogue.import_file(id, file)
+def _module(id: str, file: str, name: str) -> ModuleType:
+    return importlib.import_module(name) if name else catalogue.import_file(id, Path(file))
+
+
+def _module_of(question: dict[str, Any]) -> ModuleType:
+    return _module(question["module"], question["file"], question["name"])
 
 
 def _refuse_twice(file: Path) -> None:
@@ -113,10 +118,12 @@ def _refuse_twice(file: Path) -> None:
                 seen[id] = node.lineno
 
 
-def _described(id: str, file: Path) -> dict[str, Any]:
+def _described(question: dict[str, Any]) -> dict[str, Any]:
     found = {}
-    module = _module(id, file)
-    _refuse_twice(file)
+    module = _module_of(question)
+    file = Path(question["file"])
+    if file.suffix == ".py":
+        _refuse_twice(file)
     for name, one in vars(module).items():
         if isinstance(one, Check):
             scalars, mapping = catalogue.returns(one)
@@ -133,7 +140,7 @@ def _described(id: str, file: Path) -> dict[str, Any]:
 
 
 def _observe(question: dict[str, Any]) -> Any:
-    check = getattr(_module(question["module"], Path(question["file"])), question["observe"])
+    check = getattr(_module_of(question), question["observe"])
     values = []
     for number, (fact, text) in enumerate(zip(check.facts, question["texts"], strict=True)):
         place = (question["module"], question["observe"], number, text)

@@ -6,16 +6,13 @@ shape makes its controls UNKNOWN with the reason; it is never read as a value.
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import json
-import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import catalogue, compare, own_answer, probes
+from . import compare, own_answer, probes
 from .errors import Absent, NotApplicable, Undetermined, Unparsable
 from .model import Control, Evidence, Fact, Finding, Gap, Idle, Observed, Outcome, Reply, Unclear, Unwritten
 from .plan import PlannedAsset, PlannedBaseline, PlannedControl, PlannedTerm
@@ -166,14 +163,13 @@ class Judge:
                 return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=f"{key}: it holds NUL, which no text does")]
             gaps += reply.gaps
             try:
-                with _apart(planned):
-                    facts.append(self._parse(key, fact, reply, shared=catalogue.is_ours(planned.check)))
+                facts.append(self._parse(key, fact, reply))
             except Absent as error:
                 return [_absent(control, str(error) or "proved absent")]
             except (Unparsable, ValueError, LookupError, RecursionError) as error:
                 first = str(error).splitlines()[:1] or [type(error).__name__]
                 return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=f"{key}: {first[0][:300]}")]
-            except (Exception, SystemExit):  # noqa: BLE001 - a parser's own bug must not end the run
+            except Exception:  # noqa: BLE001 - a parser's own bug must not end the run
                 return [_Verdict("", Outcome.UNKNOWN, "check-bug", detail=traceback.format_exc(limit=-3))]
         return self._observe(planned, facts, gaps, control)
 
@@ -181,9 +177,7 @@ class Judge:
         self, planned: PlannedTerm, facts: list[Any], gaps: list[Gap], control: Control | None
     ) -> list[_Verdict]:
         try:
-            with _apart(planned):
-                given = planned.given if catalogue.is_ours(planned.check) else copy.deepcopy(dict(planned.given))
-                observed = planned.check.observe(*facts, **given)
+            observed = planned.check.observe(*facts, **planned.given)
             return _verdicts(planned, observed, _once(gaps))
         except Absent as error:
             return [_absent(control, str(error) or "proved absent")]
@@ -193,29 +187,17 @@ class Judge:
             return [_Verdict("", Outcome.UNKNOWN, error.reason, detail=str(error))]
         except Unparsable as error:
             return [_Verdict("", Outcome.UNKNOWN, "unparsable", detail=str(error)[:300])]
-        except (Exception, SystemExit):  # noqa: BLE001 - a check's bug must not end the run, nor leave it
+        except Exception:  # noqa: BLE001 - a check's bug must not end the run, nor leave it
             return [_Verdict("", Outcome.UNKNOWN, "check-bug", detail=traceback.format_exc(limit=-3))]
 
-    def _parse(self, key: str, fact: Fact[Any], reply: Reply, shared: bool) -> Any:
-        """What the answer says. shared: with all who ask; else a copy, since whoever asks may change it."""
+    def _parse(self, key: str, fact: Fact[Any], reply: Reply) -> Any:
+        """What the answer says; shared with all who ask."""
         place = (id(fact.parse), key, reply.text)
         if place not in self.parsed:
             self.parsed[place] = fact.parse(own_answer.own(key, reply.text))
             self.held_bytes += PARSED_TIMES * len(reply.text)
             self.keep.append(fact.parse)  # an id is only unique while its owner lives
-        if shared:
-            return self.parsed[place]
-        try:
-            return copy.deepcopy(self.parsed[place])
-        except (TypeError, copy.Error, RecursionError):  # what cannot be copied
-            return fact.parse(own_answer.own(key, reply.text))
-
-
-def _apart(planned: PlannedTerm) -> contextlib.AbstractContextManager[object]:
-    """While somebody else's check runs: what it prints is no part of a report on standard output."""
-    if catalogue.is_ours(planned.check):
-        return contextlib.nullcontext()
-    return contextlib.redirect_stdout(sys.stderr)
+        return self.parsed[place]
 
 
 def _verdicts(planned: PlannedTerm, observed: Observed, gaps: Sequence[Gap]) -> list[_Verdict]:

@@ -1,4 +1,4 @@
-"""I12: whatever a check of a named folder does, the run loses that check's verdict and nothing else."""
+"""I12: whatever a check of somebody else does, the run loses that check's verdict and nothing else."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from scanner import confined
 from scanner.catalogue import Catalogue, returns
+from scanner.catalogue import _points as points
 from scanner.checking import accepts, parameters
 from scanner.confined import GIVE_UP, CheckEnded, Worker, plain_observed, plain_probe, read_observed, read_probe
 from scanner.errors import Absent, NotApplicable, Undetermined, Unparsable, UsageError
@@ -214,7 +215,7 @@ def test_where_a_check_can_start_processes_they_neither_answer_nor_stay(
     """As on a system whose calls are not known here, or that allows no filters."""
     unfiltered = "from scanner import confined_worker as w; w.jail.is_supported = bool; w.serve()"
     monkeypatch.setattr(confined, "_BOOT", confined._BOOT.partition("from")[0] + unfiltered)
-    worker = Worker(folder, limit_s=5.0)
+    worker = Worker(str(folder), limit_s=5.0)
     made = worker.module("own.bad", folder / "own" / "bad.py")
     assert re.match(said, made.__dict__[name].observe("x"))
     assert [made.value.observe(f"a={n}\n", key="a") for n in range(3)] == ["0", "1", "2"]
@@ -240,13 +241,13 @@ def test_what_a_check_prints_is_no_answer(catalogue: Catalogue) -> None:
 def test_a_check_sees_nothing_of_our_environment(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKLINE_CANARY", "seen")
     (worker,) = catalogue._workers.values()
-    fresh = Worker(worker.folder).module("own.bad", worker.folder / "own" / "bad.py")
+    fresh = Worker(worker.source).module("own.bad", Path(worker.source, "own", "bad.py"))
     assert fresh.looks.observe("x") == "nothing"
 
 
 @pytest.mark.fault("I12")
 def test_a_check_that_hangs_again_and_again_is_given_up(folder: Path) -> None:
-    worker = Worker(folder, limit_s=1.0)
+    worker = Worker(str(folder), limit_s=1.0)
     check: Check = worker.module("own.bad", folder / "own" / "bad.py").leaves
     for _ in range(GIVE_UP):
         with pytest.raises(CheckEnded, match="ended its process"):
@@ -269,7 +270,7 @@ def test_a_check_that_hangs_again_and_again_is_given_up(folder: Path) -> None:
 def test_a_module_that_cannot_be_imported_is_refused_with_its_file(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "bad.py").write_text(text)
     with pytest.raises(UsageError, match=said) as refused:
-        Worker(tmp_path, limit_s=1.0).module("bad", tmp_path / "bad.py")
+        Worker(str(tmp_path), limit_s=1.0).module("bad", tmp_path / "bad.py")
     assert str(tmp_path / "bad.py") in str(refused.value)
 
 
@@ -433,7 +434,7 @@ def test_what_was_compiled_by_somebody_else_is_not_run(place: Path) -> None:
     planted = bytearray(Path(compiled).read_bytes())
     planted[8:16] = int(at.st_mtime).to_bytes(4, "little") + len(good).to_bytes(4, "little")
     Path(compiled).write_bytes(planted)
-    made = Worker(place / "more").module("site.own", source)
+    made = Worker(str(place / "more")).module("site.own", source)
     assert made.a.observe("mine") == "mine"
 
 
@@ -494,6 +495,14 @@ def look(settings: dict[str, str]) -> str:
 def leaves(settings: dict[str, str]) -> str:
     sys.exit(0)
 
+@check("acme.own.eats", SETTINGS)
+def eats(settings: dict[str, str]) -> str:
+    return "x" * (4 << 30)
+
+@check("acme.own.sees", SETTINGS)
+def sees(settings: dict[str, str]) -> str:
+    return os.environ.get("RISKLINE_CANARY", "1")
+
 @check("acme.own.raises", Fact(file("{file}"), lambda text: sys.exit(0)))
 def raises(text: str) -> str:
     return text
@@ -520,7 +529,7 @@ def test_checks_of_an_installed_package_neither_end_a_run_nor_get_into_its_repor
     has = installed(tmp_path, PACKAGE.replace("{file}", str(tmp_path / "settings")))
     taking = "check: acme.own.take, given: {keys: [a]}, expect: {equals: '1'}"
     plain = "check: acme.own.%s, expect: {equals: '1'}"
-    lines = [taking, taking, plain % "look", plain % "leaves", plain % "raises"]
+    lines = [taking, taking, *(plain % name for name in ("look", "sees", "leaves", "eats", "raises"))]
     controls = "".join(f"  - {{id: C-{n}, title: T, why: W., fix: F., {line}}}\n" for n, line in enumerate(lines))
     (tmp_path / "own.yaml").write_text(
         f'id: own\nversion: "1"\ntitle: Own\napplies_to: {{kind: linux}}\ncontrols:\n{controls}'
@@ -540,12 +549,28 @@ def test_checks_of_an_installed_package_neither_end_a_run_nor_get_into_its_repor
         "--at-once",
         "1",
     ]
-    took = bounded(tmp_path, "scan", *words, **has)
+    took = bounded(tmp_path, "scan", *words, RISKLINE_CANARY="seen", **has)
     found = [(one["outcome"], one["reason"]) for one in json.loads(took.stdout)["findings"]]
-    assert found == [*[("pass", "")] * 3, *[("unknown", "check-bug")] * 2] * 2, took.stderr
+    assert found == [*[("pass", "")] * 4, *[("unknown", "check-bug")] * 3] * 2, took.stderr
     assert took.code == 4
-    assert took.stderr.count("hello from the package") == 1
-    assert "hello from a check" in took.stderr
+    assert "hello" not in took.stdout + took.stderr
+
+
+@pytest.mark.fault("I12")
+def test_a_check_of_an_installed_package_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = HEAD + '@check("acme.own.hangs", TEXT)\ndef hangs(text: str) -> str:\n    while True:\n        pass\n'
+    installed(tmp_path, hanging)
+    monkeypatch.syspath_prepend(str(tmp_path / "place"))
+    points.cache_clear()
+    try:
+        found = Catalogue()
+        check = found.check("acme.own.hangs")
+    finally:
+        points.cache_clear()
+    found._workers["acme"].limit_s = 0.5
+    with pytest.raises(CheckEnded, match=r"longer than 0\.5 s"):
+        check.observe("x")
+    assert not {"acme_checks", "acme_checks.own"} & set(sys.modules)
 
 
 @pytest.mark.fault("I12")
@@ -553,7 +578,7 @@ def test_checks_of_an_installed_package_neither_end_a_run_nor_get_into_its_repor
     ("text", "said"),
     [
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
-        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("raise SystemExit(0)", "it ended its process: by exit"),
         ("def f(:", "SyntaxError: "),
         ("1 / 0", "ZeroDivisionError: "),
     ],
@@ -561,7 +586,8 @@ def test_checks_of_an_installed_package_neither_end_a_run_nor_get_into_its_repor
 def test_an_installed_package_that_cannot_be_imported_is_named(tmp_path: Path, text: str, said: str) -> None:
     took = bounded(tmp_path, "check", "show", "acme.own.look", **installed(tmp_path, text))
     assert (took.code, took.stdout) == (2, "")
-    assert f"the installed package of entry point 'acme' cannot be imported: {said}" in took.stderr
+    assert "the installed package of entry point 'acme': " in took.stderr
+    assert f"acme_checks/own.py: cannot be imported: {said}" in took.stderr
 
 
 @pytest.mark.fault("I12")
