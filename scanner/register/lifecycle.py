@@ -84,7 +84,7 @@ def changes(
         if verdict is Outcome.FAIL and now is not None:
             if one.stale:
                 seen.append(one)
-            if (one.service, one.baseline, one.cause, one.weakness) != (service, *_about(now, controls)):
+            if (one.service, one.baseline, one.cause, one.weakness) != about(now, service, controls):
                 other.append((one, now))
         elif verdict in {Outcome.PASS, Outcome.NOT_APPLICABLE} or (
             now is None and (one.place[0] in judged or OPEN_LISTS.get(one.baseline, "") in judged)
@@ -119,14 +119,14 @@ def _opened(place: Place, before: Standing | None, finding: Finding) -> Step | N
     return Step("opened" if before is None else "reopened", place, before, finding, "the control failed")
 
 
-def _about(finding: Finding, controls: Mapping[tuple[str, str], Control]) -> tuple[str, str, float]:
-    return finding.baseline, cause_of(finding, controls), finding.weakness
+ABOUT = ("service", "baseline", "cause", "weakness")
 
 
-def cause_of(finding: Finding, controls: Mapping[tuple[str, str], Control]) -> str:
-    """The root cause that the finding's control names."""
+def about(finding: Finding, service: str, controls: Mapping[tuple[str, str], Control]) -> tuple[str, str, str, float]:
+    """What a risk is listed with, in the order of ABOUT; the cause is the one that the finding's control names."""
     control = controls.get((finding.baseline, finding.control))
-    return control.cause if control else finding.control
+    cause = control.cause if control else finding.control
+    return column(service), column(finding.baseline), column(cause), finding.weakness
 
 
 def _why_fixed(now: Finding | None) -> str:

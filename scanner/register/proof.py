@@ -18,8 +18,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from . import chain, codec, tables
-from .recording import counts, run_listed
+from . import chain, codec, lifecycle, tables
+from .recalling import read_controls
+from .recording import Controls, counts, instant, run_listed, standing_of
 
 _MOST = 1000
 """So many faults of a kind are named."""
@@ -58,12 +59,13 @@ def _read(details: str) -> Mapping[str, str]:
 
 def faults(connection: sa.Connection) -> Iterator[str]:
     """What is no longer as it was written: runs as they were sealed (those of earlier releases were not), stored values
-    as their digests say, and what is listed of runs and visits as these say themselves.
+    as their digests say, what is listed of runs and visits as these say themselves, risks as the last visit left them.
     """
     yield from _seal_faults(connection)
     bad = set(_altered(connection))
     yield from _content_faults(connection, bad)
     yield from _listed_faults(connection, bad)
+    yield from _standing_faults(connection, bad)
 
 
 def _seal_faults(connection: sa.Connection) -> Iterator[str]:
@@ -135,3 +137,41 @@ def _listed_faults(connection: sa.Connection, bad: set[bytes]) -> Iterator[str]:
             counted = {bytes(name): counts(codec.findings_of(asset, codec.unpack(stored))) if stored else {}}
         if (said := list(counted[bytes(name)].values())) and said != listed:
             yield f"what is counted of run {run} on {asset} is not what it found"
+
+
+def _standing_faults(connection: sa.Connection, bad: set[bytes]) -> Iterator[str]:
+    """Open risks that are not what the last visit of their asset says of them: held against it, nothing is new."""
+    assets, visits, body = tables.assets.c, tables.visits.c, tables.contents.c.body
+    last = sa.and_(visits.asset == assets.id, visits.run == assets.run)
+    query = (
+        sa.select(assets.id, assets.judged_at, assets.applied, visits.run, visits.body, visits.findings, body)
+        .join_from(tables.assets, tables.visits, last, isouter=True)
+        .join(tables.contents, tables.contents.c.digest == visits.findings, isouter=True)
+        .where(assets.judged_at.is_not(None))
+        .order_by(visits.run, assets.id)
+    )
+    controls: dict[str, Controls] = {}
+    for asset, at, applied, run, said, name, stored in connection.execute(query.execution_options(yield_per=100)):
+        if run is None or stored is None:
+            yield f"the last visit of {asset} is missing"
+            continue
+        try:
+            if run not in controls:
+                controls = {run: read_controls(connection, run)[1]}
+            found = codec.unpack(stored)
+            every = {**controls[run], **codec.controls_of(found, controls[run])}
+            visited = codec.unpack(said)["visited"]
+            service, collected = visited["asset"]["service"], visited["collected_at"]
+            late = collected is not None and instant(datetime.fromisoformat(collected)) != at
+        except (ValueError, TypeError, LookupError, zlib.error):
+            continue  # told already, by its digest
+        if bytes(name) in bad:
+            continue
+        if late:
+            yield f"{asset} was judged at {at}, but its last visit says {collected}"
+        now = lifecycle.changes(standing_of(connection, asset), codec.findings_of(asset, found), service, every)
+        places = [one.place for one in (*now.stale, *now.seen)] + [one.place for one, _ in now.other]
+        places += [step.place for step in now.steps if applied]  # an asset that was retired may be found again
+        for control, subject in places[:_MOST]:
+            risk = lifecycle.fingerprint(asset, control, subject)
+            yield f"risk {risk[:12]} is not as the last visit of {asset} left it"

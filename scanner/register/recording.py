@@ -85,7 +85,7 @@ def move_risks_on(
         return
     asset = standing.id
     if standing.applied is None or bytes(standing.applied) != applied:
-        known = _known(connection, asset) if standing.applied is not None else []
+        known = standing_of(connection, asset) if standing.applied is not None else []
         found = lifecycle.changes(known, visited.findings, visited.asset.service, controls)
         _write_changes(connection, found, run, visited, at, controls)
     connection.execute(
@@ -93,7 +93,8 @@ def move_risks_on(
     )
 
 
-def _known(connection: sa.Connection, asset: str) -> list[lifecycle.Standing]:
+def standing_of(connection: sa.Connection, asset: str) -> list[lifecycle.Standing]:
+    """Every risk of an asset that is known."""
     query = sa.select(tables.risks).where(tables.risks.c.asset == asset)
     return [
         lifecycle.Standing(
@@ -116,13 +117,7 @@ def _write_changes(
     asset, risks = column(visited.asset.id), tables.risks
 
     def about(finding: Finding) -> dict[str, Any]:
-        cause = lifecycle.cause_of(finding, controls)
-        return {
-            "service": column(visited.asset.service),
-            "baseline": column(finding.baseline),
-            "cause": column(cause),
-            "weakness": finding.weakness,
-        }
+        return dict(zip(lifecycle.ABOUT, lifecycle.about(finding, visited.asset.service, controls), strict=True))
 
     new, moved, events = [], [], []
     for step in found.steps:
@@ -142,11 +137,10 @@ def _write_changes(
     _update(connection, again, reopened=risks.c.reopened + 1)
     _update(connection, [{"which": one.id} for one in found.stale], stale_since=at)
     _update(connection, [{"which": one.id} for one in found.seen], stale_since=None)
-    names = ("service", "baseline", "cause", "weakness")
     back = [(step.before, step.finding) for step in found.steps if step.change == "reopened"]
     both = [(one, f) for one, f in (*back, *found.other) if one is not None and f is not None]
     other = [{"which": one.id, **{f"new_{k}": v for k, v in about(f).items()}} for one, f in both]
-    _update(connection, other, **{name: sa.bindparam(f"new_{name}") for name in names})
+    _update(connection, other, **{name: sa.bindparam(f"new_{name}") for name in lifecycle.ABOUT})
     chain.append(connection, events)
 
 
