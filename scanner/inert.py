@@ -40,7 +40,8 @@ def _escaped(char: str) -> str:
 
 def cell(text: str) -> str:
     """Text that no spreadsheet computes: '=1+1' -> "'=1+1". A number stays a number. Source: OWASP, CSV injection."""
-    text = printable(text.replace("\r\n", "\n").replace("\n", " ⏎ "))
+    if not text.isprintable():
+        text = printable(text.replace("\r\n", "\n").replace("\n", " ⏎ "))
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) and not _number(text) else text
 
 

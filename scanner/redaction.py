@@ -32,6 +32,12 @@ from .secrets import known_values
 MARK = re.compile(r"secret-[0-9a-f]{16}")
 MIN_KNOWN = 6
 """A known password shorter than this is not looked for: it would be found in ordinary words."""
+_Looks = Sequence[tuple[re.Pattern[str], Sequence[str]]]
+"""Patterns of secrets, each with the signs that it begins with."""
+_ALL: _Looks = tuple((shape.pattern, shape.signs) for shape in (*SHAPES, NAMED))
+_LITERAL = frozenset(shape.pattern for shape in SHAPES if shape.is_literal)
+_SHORT_LETTERS = 1 << 16
+"""Texts up to this length are searched together for the signs of secrets first: most signs are in none of them."""
 MAX_SEEN, MAX_SEEN_LETTERS = 10_000, 1 << 12
 """Fleets repeat themselves: so many answers are remembered by their digest, as free of secrets or, up to this length,
 with what became of them."""
@@ -50,11 +56,11 @@ class Redactor:
         words = secret.strip().encode(errors="surrogatepass")
         return f"secret-{hmac.new(self.salt, words, hashlib.sha256).hexdigest()[:16]}"
 
-    def text(self, text: str, known: Iterable[str] = (), digest: bytes = b"") -> str:
+    def text(self, text: str, known: Iterable[str] = (), digest: bytes = b"", likely: _Looks = _ALL) -> str:
         """'url = ftp://me:hunter2@host' -> 'url = ftp://me:secret-…@host'. JSON stays JSON of the same shape.
 
         known: values that are secrets whatever they look like; they are found in an address and in base64 as well.
-        digest: the text's, where it is at hand.
+        digest: the text's, where it is at hand. likely: no sign of any other pattern is in the text.
         """
         if not text:
             return text
@@ -65,15 +71,15 @@ class Redactor:
         seen = self._seen.get(name)  # one look: another thread may clear it at any moment
         if seen is not None:
             return seen[0] if seen else text
-        found = self._cleaned(text, {})
+        found = self._cleaned(text, {}, likely)
         if found == text or len(found) <= MAX_SEEN_LETTERS:
             if len(self._seen) >= MAX_SEEN:
                 self._seen.clear()
             self._seen[name] = () if found == text else (found,)
         return found
 
-    def _cleaned(self, text: str, values: Mapping[str, str]) -> str:
-        plain = self._plain(text, values)
+    def _cleaned(self, text: str, values: Mapping[str, str], likely: _Looks = _ALL) -> str:
+        plain = self._plain(text, values, likely)
         if (plain == text and not values) or text[:1] not in {"{", "["}:
             return plain
         try:
@@ -81,34 +87,42 @@ class Redactor:
         except (ValueError, RecursionError):
             return plain
 
-    def reply(self, reply: Reply, known: Iterable[str] = ()) -> Reply:
-        """The reply without secrets: its text, its error text and what its gaps say."""
-        text, detail = self.text(reply.text, known, reply.text_digest), self.text(reply.detail, known)
+    def replies(self, replies: Mapping[str, Reply], known: Iterable[str] = ()) -> dict[str, Reply]:
+        """The replies without secrets: their texts, their error texts and what their gaps say."""
+        short = {key for key, reply in replies.items() if len(reply.text) <= _SHORT_LETTERS}
+        fresh = [reply.text for key, reply in replies.items() if key in short and reply.text_digest not in self._seen]
+        together = _lowered("\n".join(fresh))
+        among = {sign: sign in together for _, signs in _ALL for sign in signs}
+        found = [(pattern, [sign for sign in signs if among[sign]]) for pattern, signs in _ALL]
+        likely = [(pattern, signs) for pattern, signs in found if signs]
+        return {key: self._reply(reply, known, likely if key in short else _ALL) for key, reply in replies.items()}
+
+    def _reply(self, reply: Reply, known: Iterable[str], likely: _Looks) -> Reply:
+        text = self.text(reply.text, known, reply.text_digest, likely)
+        detail = self.text(reply.detail, known)
         gaps = tuple(Gap(self.text(gap.subject), gap.problem, self.text(gap.detail, known)) for gap in reply.gaps)
         if (text, detail, gaps) == (reply.text, reply.detail, reply.gaps):
             return reply
         return replace(reply, text=text, detail=detail, gaps=gaps)
 
-    def _plain(self, text: str, values: Mapping[str, str]) -> str:
+    def _plain(self, text: str, values: Mapping[str, str], likely: _Looks = _ALL) -> str:
         for form in sorted(values, key=len, reverse=True):
             text = text.replace(form, self.fingerprint(values[form]))
         lowered = _lowered(text)
-        for shape in (*SHAPES, NAMED):
-            signs = _present(shape.signs, lowered)
-            if signs:
-                cleaned = self._replaced_at(text, shape.pattern, _places(signs, lowered))
+        for pattern, signs in likely:
+            present = _present(signs, lowered)
+            if present:
+                cleaned = self._replaced_in(text, _matches(pattern, text, present, lowered))
                 if cleaned != text:
                     text, lowered = cleaned, _lowered(cleaned)
         return text
 
-    def _replaced_at(self, text: str, pattern: re.Pattern[str], places: Iterable[int]) -> str:
-        """'PASSWORD="x y"' -> 'PASSWORD="secret-…"'. To look at the places of plain words alone is faster."""
+    def _replaced_in(self, text: str, matches: Iterable[re.Match[str]]) -> str:
+        """'PASSWORD="x y"' -> 'PASSWORD="secret-…"'."""
         pieces, done = [], 0
-        for at in places:
-            found = pattern.match(text, at) if at >= done else None
-            if found is not None:
-                pieces += [text[done:at], self._replaced(found)]
-                done = found.end()
+        for found in matches:
+            pieces += [text[done : found.start()], self._replaced(found)]
+            done = found.end()
         return "".join([*pieces, text[done:]]) if pieces else text
 
     def _replaced(self, found: re.Match[str]) -> str:
@@ -155,6 +169,19 @@ def _present(signs: Sequence[str], lowered: str) -> Sequence[str]:
         if sign in lowered:
             return [one for one in signs if one in lowered]
     return ()
+
+
+def _matches(pattern: re.Pattern[str], text: str, signs: Sequence[str], lowered: str) -> Iterator[re.Match[str]]:
+    """Every match, from left to right. To look at the places of plain words alone is faster than to search."""
+    if pattern in _LITERAL:
+        yield from pattern.finditer(text)
+        return
+    done = 0
+    for at in _places(signs, lowered):
+        found = pattern.match(text, at) if at >= done else None
+        if found is not None:
+            yield found
+            done = found.end()
 
 
 def _places(signs: Sequence[str], lowered: str) -> Iterator[int]:
@@ -228,8 +255,7 @@ def _filled(descriptor: int) -> bytes:
 
 def redacted(replies: Mapping[str, Reply]) -> dict[str, Reply]:
     """All replies of a visit without secrets, under the salt that is in force."""
-    known = known_values()
-    return {key: _in_force.reply(reply, known) for key, reply in replies.items()}
+    return _in_force.replies(replies, known_values())
 
 
 def redacted_text(text: str) -> str:

@@ -61,7 +61,7 @@ def test_all_secrets_leave_one_reply_and_it_stays_a_document_of_the_same_files()
 def test_the_error_text_and_the_gaps_of_a_reply_are_cleaned_too() -> None:
     text = "curl: password=hunter2hunter2 refused"
     reply = Reply(text, "failed", text, gaps=(Gap("x", "denied", text),))
-    assert "hunter2" not in repr(HERE.reply(reply))
+    assert "hunter2" not in repr(HERE.replies({"k": reply}))
 
 
 # ── the fingerprint ──────────────────────────────────────────────────────────────────────────────────────────────────
