@@ -41,9 +41,10 @@ FILE_S, STAT_S = 10, 20
 """What one file may take, and the modes of all paths together: in seconds."""
 ERROR_BYTES = 1 << 16
 """So much error text may several questions have together; where they have more, each is put again alone."""
-TOGETHER, ORDINARY_S = 16, 30
-"""So many questions share the reading of their error texts, and none of them may take longer: if the visit ends there,
-no more than these are left without an answer.
+TOGETHER, ORDINARY_S, QUICK_S = 16, 30, 10
+"""So many questions share a limit of time and the reading of their error texts, and none of them may take longer: if
+the visit ends there, no more than these are left without an answer. Where they did not end in QUICK_S, they and all
+further ones are put one by one, each within its own limit.
 """
 DONE = 44  # the inner script's own exit status: tells "sudo refused" (1) from "it ran"
 
@@ -52,16 +53,17 @@ PRELUDE = (
 umask 077
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C LANG=C TZ=UTC
 export PATH LC_ALL LANG TZ
-unset ENV BASH_ENV CDPATH IFS LANGUAGE e
+unset ENV BASH_ENV CDPATH IFS LANGUAGE e Q
 cd / || exit 1
 ulimit -c 0 -f 0 2>/dev/null
 renice -n 10 -p $$ >/dev/null 2>&1
 exec 5>&1
-M=
+M= T=1
 U=$(id -u)
 printf '\n%s UID %s\n' "$N" "$U"
 if timeout --version >/dev/null 2>&1; then t() { timeout -k 2 "$@"; }
 else
+  T=
   g=; setsid true 2>/dev/null && g=setsid
   t() {
     x=$1; shift
@@ -82,7 +84,17 @@ gone() {
   done
   return 1
 }
-say() { printf '\n%s %s\n' "$N" "$1"; }
+Q='say() { printf "\n%s %s\n" "$N" "$1"; }
+of_() { command -v "$2" >/dev/null 2>&1 || { say "A $1"; return 1; }; }
+root_() { [ "$U" = 0 ] || { say "D $1"; return 1; }; }
+asked_() { case " $K " in *" $1 "*) return 1;; esac; }'
+eval "$Q"
+Q="$Q"'
+sh_() {
+  say "B $1"
+  printf "\n%s E %s\n" "$N" "$1" >&3
+  { /bin/sh -c "$4" </dev/null 2>&3 3>&-; printf "\n%s S %s\n" "$N" "$?"; } | head -c "$3"
+}'
 put_() {
   { t "$2" /bin/sh -c "$4" </dev/null 2>&3 3>&- 5>&-; printf '\n%s S %s\n' "$N" "$?"; } | head -c "$3" >&5
 }
@@ -98,15 +110,16 @@ sh_() {
 }
 some_() {
   if [ -z "$M" ]; then
-    e=$( { "$1"; printf '\n%s E\n' "$N" >&3; } 3>&1 >&5 | { head -c @ERRORS; cat >/dev/null; } )
+    e=$( {
+      if [ -n "$T" ]; then
+        printf '%s\n' "unset N U K" "N=$N U=$U K=" "$Q" "$1" 'say E >&3' | t @QUICK_S /bin/sh -s 5>&-
+      else eval "$1"; say E >&3; fi
+    } 3>&1 >&5 | { head -c @ERRORS; cat >/dev/null; } )
     case $e in *"$N E") printf '%s' "$e"; return;; esac
     M=1
-    "$1"
-    M=
-  else "$1"; fi
+  fi
+  eval "$1"
 }
-of_() { command -v "$2" >/dev/null 2>&1 || { say "A $1"; return 1; }; }
-root_() { [ "$U" = 0 ] || { say "D $1"; return 1; }; }
 read_() { t @FILE_S head -c "$1" "$2" </dev/null 2>/dev/null; }
 quick_() {
   (
@@ -164,6 +177,7 @@ $N P %a:%u:%g:%U:%G:%F:%n" "$@" </dev/null 2>/dev/null
 """.replace("@FILE_S", str(FILE_S))
     .replace("@STAT_S", str(STAT_S))
     .replace("@ERRORS", str(ERROR_BYTES))
+    .replace("@QUICK_S", str(QUICK_S))
 )
 
 
@@ -246,12 +260,15 @@ class Batch:
         """
         begin = "asked_ {} && ".format if self.collector else "".format
         steps = {number: begin(number) + _step(number, self.probes[number]) for number in self._order}
-        lines = [_ASKED, '[ -z "$K" ] || M=1'] if self.collector else ["M=1"] if self.apart else []
+        lines = ['[ -z "$K" ] || M=1'] if self.collector else ["M=1"] if self.apart else []
         files = [number for number in steps if self.probes[number].ask[0] != "sh"]
         if files:
             lines += ["files_() {", *(steps.pop(number) for number in files), "}", self._all(files)]
-        for number, asked in enumerate(self._together(steps)):
-            lines += [f"asks_{number}_() {{", *(steps[one] for one in asked), "}", f"some_ asks_{number}_"]
+        for asked in self._together(steps):
+            if self.probes[asked[0]].timeout_s > ORDINARY_S:
+                lines += ["k=$M M=1", steps[asked[0]], "M=$k"]
+            else:
+                lines.append(f"some_ {shlex.quote(chr(10).join(steps[one] for one in asked))}")
         return "\n".join([*lines, *self._stats()])
 
     def _together(self, numbers: Iterable[int]) -> list[list[int]]:
@@ -312,9 +329,6 @@ class Batch:
         if probe.ask[0] == "stat":
             return answers.stat(probe)
         return answers.found.get(number) or answers.missing()
-
-
-_ASKED = """asked_() { case " $K " in *" $1 "*) return 1;; esac; }"""
 
 
 def _step(number: int, probe: Probe) -> str:
