@@ -4,10 +4,10 @@
 
 The host is an sshd of our own on loopback, asked what the shipped Debian baseline asks: first all of it, as a scan is,
 then all but the walks over the whole disk, which take as long either way and would hide what the rest costs. Both ways
-take turns, and the first of a pair is the other one each time. Without safety means: no secret is looked for, no text is
-made harmless, nothing is brought to the disk before it is renamed, and on the host no question has a limit of time or
-size. What is printed is the median of each way and the median of the pairs' ratios, of elapsed time and of the processor
-time spent here; then the same with one layer left out alone.
+take turns, and the first of a pair is the other one each time. Without safety means: no secret is looked for, no text
+is made harmless, nothing is brought to the disk before it is renamed, and on the host no question has a limit of time
+or size. What is printed is the median of each way and the median of the pairs' ratios, of elapsed time and of the
+processor time spent here; then the same with one layer left out alone.
 """
 
 from __future__ import annotations
