@@ -11,6 +11,7 @@ import pytest
 
 from scanner import organizations, pipeline, score, worth
 from scanner.catalogue import Catalogue
+from scanner.errors import UsageError
 from scanner.inventory import read_inventory
 from scanner.model import Asset, Criticality, Inventory, Visited
 from scanner.plan import make_plan, plan_asset
@@ -96,6 +97,16 @@ def test_each_active_account_becomes_an_asset_worth_what_its_tags_say(
     assert (found["sandbox"].criticality, found["master"].criticality) == (Criticality(1, 1, 1), Criticality(2, 2, 2))
     assert "(old) is not visited: it is SUSPENDED" in caplog.text
     assert "nobody-knows" in caplog.text
+
+
+@pytest.mark.fault("I4")
+@pytest.mark.parametrize("id", ["company-{account}", "Company-{account}"])
+def test_an_account_that_has_the_id_of_another_asset_is_refused(server: Server, tmp_path: Path, id: str) -> None:
+    """Either would take the other's place; two organizations that list one account end so as well."""
+    inventory = inventory_of(server, tmp_path)
+    named_so = id.format(account=ACCOUNT)
+    with pytest.raises(UsageError, match=rf"two assets '[cC]ompany-{ACCOUNT}' and '[cC]ompany-{ACCOUNT}'; rename one"):
+        organizations.spread(replace(inventory, assets=(Asset(named_so), *inventory.assets)))
 
 
 def test_the_members_are_entered_by_their_role_and_the_first_account_as_it_is(server: Server, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ files of each system, of described Windows machines, of an AWS account, of liste
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
 import shutil
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +55,8 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("nmap"), reason="needs nmap"),
 ]
 Recording = tuple[PlannedAsset, Evidence]
+Visited = tuple[Asset, Sequence[str], Evidence]
+"""An asset, the baselines that are named for it, and what it answered."""
 CATALOGUE = Catalogue()
 EMPTY_IS_A_STATE = {
     "posix:file /etc/motd": "no message of the day is one that tells nothing",
@@ -82,25 +86,29 @@ class Visits:
     """One kind of visits. record: makes them. at_least: so many good answers and so many passes each; so many fails."""
 
     name: str
-    record: Callable[[ExitStack, Path], Iterator[Recording]]
+    record: Callable[[ExitStack, Path], Iterator[Visited]]
     at_least: tuple[int, int, int]
 
 
-def visit(*assets: Asset, baselines: Sequence[str] = ()) -> Iterator[Recording]:
-    plan = make_plan(Inventory("lab", assets), CATALOGUE, list(baselines))
-    for one in collect(plan.assets, Bounds(200), 2):
+def plan_for(asset: Asset, baselines: Sequence[str]) -> PlannedAsset:
+    (one,) = make_plan(Inventory("lab", (asset,)), CATALOGUE, list(baselines)).assets
+    return one
+
+
+def visit(*assets: Asset, baselines: Sequence[str] = ()) -> Iterator[Visited]:
+    for one in collect([plan_for(asset, baselines) for asset in assets], Bounds(200), 2):
         assert not one.bug
         assert not one.evidence.failures
-        yield one.planned, one.evidence
+        yield one.planned.asset, baselines, one.evidence
 
 
-def debian(stack: ExitStack, _folder: Path) -> Iterator[Recording]:
+def debian(stack: ExitStack, _folder: Path) -> Iterator[Visited]:
     root = stack.enter_context(roots.overlaid(roots.debian_root(*test_linux_system.PACKAGES)))
     ways = {"here": Access(local=Local()), "root": Access(chroot=Chroot(str(root)))}
     yield from visit(*(Asset(name, access=way, baselines=("debian-12",)) for name, way in ways.items()))
 
 
-def kin(stack: ExitStack, _folder: Path) -> Iterator[Recording]:
+def kin(stack: ExitStack, _folder: Path) -> Iterator[Visited]:
     """Roots with the files of Ubuntu and of RHEL."""
     for name, scripts in (
         ("ubuntu-24.04", [test_linux_ubuntu.HARDENED]),
@@ -112,7 +120,7 @@ def kin(stack: ExitStack, _folder: Path) -> Iterator[Recording]:
         yield from visit(Asset(name, access=Access(chroot=Chroot(str(root)))), baselines=[name])
 
 
-def windows(stack: ExitStack, _folder: Path) -> Iterator[Recording]:
+def windows(stack: ExitStack, _folder: Path) -> Iterator[Visited]:
     """Machines as they are installed, and a hardened one."""
     machines = [(name, of_release(name)) for name in BUILDS]
     machines += [(name, hardened(machine, baseline(name), "domain-controller")) for name, machine in machines[:1]]
@@ -126,14 +134,14 @@ def baseline(name: str) -> Baseline:
     return read_baseline(CATALOGUE.baseline_file(name), CATALOGUE)
 
 
-def aws(stack: ExitStack, _folder: Path) -> Iterator[Recording]:
+def aws(stack: ExitStack, _folder: Path) -> Iterator[Visited]:
     server = stack.enter_context(moto_server(seed))
     keys: dict[str, Any] = {"access_key_id": "env:RISKLINE_TEST_KEY_ID", "secret_access_key": "env:RISKLINE_TEST_KEY"}
     way = Aws(endpoint=server.url, regions=("us-east-1", "eu-west-1"), **keys)
     yield from visit(Asset("cloud", access=Access(aws=way)), baselines=["aws"])
 
 
-def network(stack: ExitStack, folder: Path) -> Iterator[Recording]:
+def network(stack: ExitStack, folder: Path) -> Iterator[Visited]:
     old = speak.over_tls(
         speak.web, speak.certificate(folder, "old", bits=1024, days=-1), oldest=ssl.TLSVersion.TLSv1,
         ciphers="ALL:@SECLEVEL=0",
@@ -144,7 +152,7 @@ def network(stack: ExitStack, folder: Path) -> Iterator[Recording]:
     yield from visit(Asset("lab", address="127.0.0.1", network=look))
 
 
-def people(_stack: ExitStack, folder: Path) -> Iterator[Recording]:
+def people(_stack: ExitStack, folder: Path) -> Iterator[Visited]:
     lines = [
         f"  - {{asset: board, control: {control.id}, answer: {('yes', 'no', 'not-applicable')[number % 3]},"
         " who: anna, at: 2026-11-01, until: 2027-05-01}\n"
@@ -167,15 +175,31 @@ KINDS = (
 )
 
 
+def kept(folder: Path, kind: Visits) -> list[Visited]:
+    """What was visited, by this process or by another one of the same test run that came first."""
+    file = folder / f"{kind.name}.pickle"
+    with ExitStack() as stack, file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            (folder / kind.name).mkdir()
+            file.write_bytes(pickle.dumps(list(kind.record(stack, folder / kind.name))))
+        found: list[Visited] = pickle.loads(file.read_bytes())
+        return found
+
+
 @pytest.fixture(scope="module", params=KINDS, ids=[one.name for one in KINDS])
 def recorded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Visits, list[Recording]]]:
+) -> tuple[Visits, list[Recording]]:
     values = {"RISKLINE_TEST_PASSWORD": PASSWORD, "RISKLINE_TEST_KEY_ID": "testing", "RISKLINE_TEST_KEY": "testing"}
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "recorded"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)
-        yield request.param, list(request.param.record(stack, tmp_path_factory.mktemp("recorded")))
+        visited = kept(folder, request.param)
+    return request.param, [(plan_for(asset, names), evidence) for asset, names, evidence in visited]
 
 
 @pytest.fixture
@@ -258,8 +282,8 @@ def test_far_too_many_users_and_packages_turn_no_control_to_pass() -> None:
     """The answers of such a root are cut at their bounds, and what was cut is not judged."""
     with roots.overlaid(roots.debian_root(*test_linux_access.PACKAGES)) as root:
         asset = Asset("root", access=Access(chroot=Chroot(str(root))))
-        ((planned, evidence),) = visit(asset, baselines=["debian-12"])
-        before = verdicts(Judge().findings(planned, evidence))
+        ((_, names, evidence),) = visit(asset, baselines=["debian-12"])
+        before = verdicts(Judge().findings(plan_for(asset, names), evidence))
         with (root / "etc/passwd").open("a") as users, (root / "etc/shadow").open("a") as hashes:
             users.writelines(f"user{n}:x:{n}:{n}::/home/user{n}:/bin/sh\n" for n in range(2000, 40_000))
             hashes.writelines(f"user{n}:!:19000:0:99999:7:::\n" for n in range(2000, 40_000))
@@ -268,8 +292,8 @@ def test_far_too_many_users_and_packages_turn_no_control_to_pass() -> None:
                 f"\nPackage: many{n}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
                 for n in range(20_000)
             )
-        ((planned, evidence),) = visit(asset, baselines=["debian-12"])
+        ((_, names, evidence),) = visit(asset, baselines=["debian-12"])
     assert len([one for one in evidence.replies.values() if one.problem == "truncated"]) >= 2
-    found = Judge().findings(planned, evidence)
+    found = Judge().findings(plan_for(asset, names), evidence)
     assert [name for name, passes in verdicts(found).items() if passes and not before.get(name)] == []
     assert len({one.control for one in found if one.reason == "truncated"}) >= 10
