@@ -7,6 +7,7 @@ exit code -> how often.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from .kills import JUDGING, begun
@@ -32,6 +34,18 @@ def built(name: str, folder: Path) -> Path:
     source = Path(__file__).with_name(f"{name}.c")
     subprocess.run(["gcc", "-shared", "-fPIC", "-w", "-O1", "-o", made, source, "-ldl"], check=True)
     return made
+
+
+@contextlib.contextmanager
+def mounted(kind: str, place: Path, *options: str) -> Iterator[Path]:
+    """A file system of that kind on a folder, for a while; only root can."""
+    place.mkdir(exist_ok=True)
+    words = ["-o", ",".join(options)] if options else []
+    subprocess.run(["mount", "-t", kind, *words, "none", place], check=True, capture_output=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 def scan_failing_at(n: int, error: int) -> tuple[int, bool]:

@@ -14,6 +14,7 @@ import pytest
 from scanner.register import Register, open_register
 
 from . import kills
+from .faulty_disk import mounted
 
 ROOT = Path(__file__).parent.parent
 
@@ -61,10 +62,7 @@ def test_scans_killed_at_random_moments_judge_every_asset_exactly_once(tmp_path:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_scans_on_a_full_disk_or_a_locked_file_lose_nothing_and_judge_nothing_twice(tmp_path: Path) -> None:
     kills.site(tmp_path)
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
-    try:
+    with mounted("tmpfs", tmp_path / "disk", "size=2m") as disk:
         ended = driven(tmp_path, str(disk / "register.db"), 25, 5, "file")
         assert "last 1" in ended
         assert ended["3"] >= 1, "no scan met the full disk"
@@ -72,5 +70,3 @@ def test_scans_on_a_full_disk_or_a_locked_file_lose_nothing_and_judge_nothing_tw
         register = open_register(str(disk / "register.db"))
         hold(register)
         register.close()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)

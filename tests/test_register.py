@@ -25,6 +25,7 @@ from scanner.redaction import read_salt
 from scanner.register import codec, database, listing, open_register
 from scanner.score import Policy
 
+from .faulty_disk import mounted
 from .register_contract import FIRST_DAY, RegisterContract, begun, changes, fail, record, visit
 
 
@@ -321,13 +322,8 @@ def test_a_database_that_another_program_holds_is_locked_and_unchanged(
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
-    place = tmp_path / "small"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=True)
-    try:
+    with mounted("tmpfs", tmp_path / "small", "size=2m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.fault("S2")

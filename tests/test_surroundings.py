@@ -24,7 +24,7 @@ import pytest
 from scanner.register import open_register
 
 from . import kills
-from .faulty_disk import built
+from .faulty_disk import built, mounted
 
 ROOT = Path(__file__).parent.parent
 WORDS = [*kills.JUDGING, "--register", "register.db", "-o", "run.json"]
@@ -231,16 +231,13 @@ def full(place: Path) -> Iterator[Path]:
     """A folder below the place on a disk of its own without any room, and an old report in it."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small disk")
-    disk = place / "full"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=True)
-    (disk / "run.json").write_text('{"old": true}')
-    (disk / "log").write_text("before\n")
-    with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
-        while filler.write(b"x" * 512):
-            pass
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted("tmpfs", place / "full", "size=256k") as disk:
+        (disk / "run.json").write_text('{"old": true}')
+        (disk / "log").write_text("before\n")
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while filler.write(b"x" * 512):
+                pass
+        yield disk
 
 
 @pytest.mark.fault("S2")

@@ -9,7 +9,7 @@ import shutil
 import stat as modes
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from scanner.plan import make_plan
 from scanner.transports import Bounds, transport
 from scanner.transports.posix import Batch
 from scanner.transports.process import run
+from tests.faulty_disk import mounted
 
 from .roots import ENVIRONMENT, debian_root, overlaid, why_not
 
@@ -51,15 +52,6 @@ def root(tmp_path: Path) -> Path:
             (top / "bin" / name).symlink_to("busybox")
     (top / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\n")
     return top
-
-
-@contextlib.contextmanager
-def mounted(kind: str, place: Path) -> Iterator[None]:
-    subprocess.run(["mount", "-t", kind, "none", place], check=True, capture_output=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", place], check=True)
 
 
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────────────────────────
