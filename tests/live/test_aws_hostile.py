@@ -26,7 +26,8 @@ WHO = (
     b'<R xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::111111111111:user/a'
     b"</Arn><UserId>A</UserId><Account>111111111111</Account></GetCallerIdentityResult></R>"
 )
-BOUNDS = Bounds(deadline_s=8, max_bytes=4 << 20)
+DEADLINES_S = (8, 40)
+"""The second where the first was over before anything was asked: on a busy machine it takes long to be ready to."""
 
 
 class Hostile(BaseHTTPRequestHandler):
@@ -96,13 +97,13 @@ def _keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RISKLINE_TEST_KEY", "testing")
 
 
-def scan(url: str) -> list[Finding]:
+def scan(url: str, deadline_s: float = DEADLINES_S[1]) -> list[Finding]:
     way = Aws(
         endpoint=url, regions=("us-east-1",), access_key_id="env:RISKLINE_TEST_KEY",
         secret_access_key="env:RISKLINE_TEST_KEY",
     )  # fmt: skip
     plan = make_plan(Inventory("lab", (Asset("cloud", access=Access(aws=way)),)), Catalogue(), ["aws"])
-    (one,) = collect(plan.assets, BOUNDS)
+    (one,) = collect(plan.assets, Bounds(deadline_s=deadline_s, max_bytes=4 << 20))
     assert not one.bug, one.evidence.failures
     return Judge().findings(one.planned, one.evidence)
 
@@ -133,11 +134,14 @@ ANSWERS: dict[str, Callable[[Hostile], None]] = {
 
 
 @pytest.mark.fault("N16")
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(100)
 @pytest.mark.parametrize("name", ANSWERS)
 def test_whatever_an_endpoint_answers_the_visit_ends_and_passes_nothing(name: str) -> None:
     with endpoint(ANSWERS[name]) as (url, seen):
-        found = scan(url)
+        for deadline_s in DEADLINES_S:
+            found = scan(url, deadline_s)
+            if seen["requests"] > 1:
+                break
     assert seen["requests"] > 1
     assert Outcome.PASS not in {one.outcome for one in found}
     assert [one.detail for one in found if one.reason == "check-bug"] == []
