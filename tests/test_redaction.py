@@ -67,6 +67,13 @@ def test_the_error_text_and_the_gaps_of_a_reply_are_cleaned_too() -> None:
 # ── the fingerprint ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@given(st.lists(st.text() | st.sampled_from([one.text for one in CANARIES]), max_size=6), st.integers(0, 1))
+def test_answers_that_come_together_become_what_each_would_alone(texts: list[str], long: int) -> None:
+    texts = [*texts, *(["x" * (redaction._SHORT_LETTERS + 1) + "\npassword=hunter22\n"] * long)]
+    found = Redactor(b"salt").replies({str(number): Reply(text) for number, text in enumerate(texts)})
+    assert [one.text for one in found.values()] == [Redactor(b"salt").text(text) for text in texts]
+
+
 def test_the_same_secret_has_the_same_fingerprint_in_every_place_and_shape() -> None:
     texts = ["password=hunter2!x", '{"Password": "hunter2!x"}', "ftp://me:hunter2!x@host/", "bindpw hunter2!x"]
     found = {mark for text in texts for mark in MARK.findall(HERE.text(text))}
