@@ -37,10 +37,10 @@ def test_only_the_package_and_its_metadata_are_in_it(wheel: Path) -> None:
 
 
 def test_it_runs_from_another_folder_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True, timeout=120)
     python = tmp_path / "venv" / "bin" / "python"
-    install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
-    subprocess.run(install, check=True, timeout=120)
+    install: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install"]
+    subprocess.run([*install, "--quiet", "--no-deps", "--no-index", wheel], check=True, timeout=120)
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")  # its .pth files are not followed
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")} | {"HOME": str(tmp_path)}

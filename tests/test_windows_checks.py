@@ -60,7 +60,7 @@ def test_no_spoiled_answer_makes_a_check_fall_over(check: Check) -> None:
     known = examples(check)
     assert known
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=75, deadline=None)
     @given(st.sampled_from(known), st.integers(0, 60), ODD)
     def spoil(example: tuple[dict[str, Any], list[Any]], place: int, odd: Any) -> None:
         given_words, answers = example
