@@ -22,7 +22,14 @@ ROOT = Path(__file__).parent.parent
 def driven(place: Path, url: str, many: int | str, seed: int, *command: str) -> dict[str, int]:
     """Drive so many kills; how the scans ended."""
     words = [sys.executable, "-m", "tests.kills", str(place), url, str(many), str(seed), *command]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500 + 10 * int(many if many != "at-once" else 0),
+        check=False,
+    )
     assert done.returncode == 0, done.stderr + (place / "said").read_text()[-3000:]
     found: dict[str, int] = json.loads(done.stdout)
     return found

@@ -29,6 +29,8 @@ from tests.test_kills import driven, hold
 from tests.upkeep_contract import UpkeepContract
 
 pytestmark = pytest.mark.live
+KILLS = int(os.environ.get("RISKLINE_SERVER_KILLS", "12"))
+"""So many scans are killed while the server restarts."""
 SETTINGS = """
 listen_addresses = ''
 unix_socket_directories = '{folder}'
@@ -200,6 +202,7 @@ register.close()
 
 
 @pytest.mark.fault("S1")
+@pytest.mark.timeout(600 + 10 * KILLS)
 def test_scans_killed_at_random_moments_while_the_server_restarts_judge_every_asset_exactly_once(
     server: Server, url: str, tmp_path: Path
 ) -> None:
@@ -209,7 +212,7 @@ def test_scans_killed_at_random_moments_while_the_server_restarts_judge_every_as
     restart += ["-l", str(server.folder / "log"), "restart"]
     if os.geteuid() == 0:
         restart = ["runuser", "-u", server.user, "--", *restart]
-    ended = driven(tmp_path, url, 12, 3, "sh", "-c", f"cd / && {shlex.join(restart)} </dev/null >/dev/null 2>&1")
+    ended = driven(tmp_path, url, KILLS, 3, "sh", "-c", f"cd / && {shlex.join(restart)} </dev/null >/dev/null 2>&1")
     assert ended["killed"] >= 1
     assert "last 1" in ended
     register = open_register(url)
