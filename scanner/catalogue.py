@@ -134,8 +134,12 @@ class Catalogue:
                 yield str(file), partial(self._confined, folder, id, file)
         head, _, rest = id.partition(".")
         for point in _points(ENTRY_POINTS):
+            if point.name != head:
+                continue
+            if _spec(point.value) is None:
+                raise UsageError(f"the installed package of entry point {point.name!r} has no module {point.value!r}")
             name = f"{point.value}.{rest}" if rest else point.value
-            if point.name == head and (place := _place_of(name)):
+            if place := _place_of(name):
                 yield place, partial(self._installed, point.name, id, name, Path(place))
         name = f"{room('checks').__name__}.{id}"
         if place := _place_of(name):

@@ -591,6 +591,16 @@ def test_an_installed_package_that_cannot_be_imported_is_named(tmp_path: Path, t
 
 
 @pytest.mark.fault("I12")
+def test_an_entry_point_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    has = installed(tmp_path, HEAD)
+    points = tmp_path / "place" / "acme-1.0.dist-info" / "entry_points.txt"
+    points.write_text("[riskline.checks]\nacme = gone.checks\n")
+    took = bounded(tmp_path, "check", "show", "acme.own.look", **has)
+    assert (took.code, took.stdout) == (2, "")
+    assert "the installed package of entry point 'acme' has no module 'gone.checks'" in took.stderr
+
+
+@pytest.mark.fault("I12")
 def test_an_installed_package_and_a_folder_with_checks_of_one_id_are_refused(tmp_path: Path) -> None:
     has = installed(tmp_path, HEAD)
     (tmp_path / "more" / "acme").mkdir(parents=True)
