@@ -60,7 +60,8 @@ class Catalogue:
         self.check_folders = check_folders
         self.baseline_paths = baseline_paths
         self._modules: dict[str, ModuleType] = {}
-        self._workers = {str(folder): Worker(str(folder.absolute())) for folder in check_folders}
+        folders = [str(folder.absolute()) for folder in check_folders]  # no name of an entry point looks so
+        self._workers = {folder: Worker(folder) for folder in folders}
         for folder in check_folders:
             refuse_writable(folder)
 
@@ -148,7 +149,7 @@ class Catalogue:
     def _confined(self, folder: Path, id: str, file: Path) -> ModuleType:
         for place in _way(folder.absolute(), file):
             refuse_writable(place)
-        return self._workers[str(folder)].module(id, file)
+        return self._workers[str(folder.absolute())].module(id, file)
 
     def _installed(self, point: str, id: str, name: str, file: Path) -> ModuleType:
         if point not in self._workers:

@@ -590,6 +590,15 @@ def test_an_installed_package_that_cannot_be_imported_is_named(tmp_path: Path, t
     assert f"acme_checks/own.py: cannot be imported: {said}" in took.stderr
 
 
+def test_a_folder_that_is_called_as_an_entry_point_is_has_a_process_of_its_own(tmp_path: Path) -> None:
+    has = installed(tmp_path, HEAD + OWN.replace("site.own", "acme.own"))
+    (tmp_path / "acme" / "site").mkdir(parents=True)
+    (tmp_path / "acme" / "site" / "own.py").write_text(HEAD + OWN)
+    for id in ("acme.own.a", "site.own.a"):
+        took = bounded(tmp_path, "check", "show", id, "--checks", "acme", **has)
+        assert (took.code, took.stderr) == (0, ""), took.stdout
+
+
 @pytest.mark.fault("I12")
 def test_an_entry_point_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     has = installed(tmp_path, HEAD)
